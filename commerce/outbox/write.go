@@ -1,0 +1,256 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+// Limits of one row and one call. A writer that passes them has a bug; nothing is written.
+const (
+	MaxPayload = 16 << 10 // bytes of JSON
+	MaxName    = 64       // bytes of a kind, an event's type or key
+	MaxRef     = 200      // bytes of an effect's id
+	MaxBatch   = 4096     // rows in one call
+)
+
+// ErrRow is what every refused row matches.
+var ErrRow = errors.New("outbox: row refused")
+
+// Class says how an event may be thinned out on its way to a viewer; the words are realtime's.
+type Class string
+
+const (
+	Lossless Class = "lossless" // every one arrives, in order
+	Latest   Class = "latest"   // only the newest of its key matters
+	Sampled  Class = "sampled"  // any of them may be left out
+)
+
+// EventRow is one thing that a show says. As state it replaces what the show said before under the same
+// Type and Key.
+type EventRow struct {
+	Type   string
+	Key    string
+	Class  Class
+	Urgent bool // do not wait for the next tick (sold out)
+	Data   any  // marshalled to JSON when written; a json.RawMessage is taken as it is
+}
+
+// EffectRow is one call to the outside. ID is deterministic ("cap:ord_…"): written twice it is one effect.
+type EffectRow struct {
+	Kind      string
+	ID        string
+	Payload   any
+	NotBefore time.Time // zero: at once
+}
+
+// ControlMessage is an order to every node about open connections. Zero members match everything, so a
+// revoke without Show means all shows.
+type ControlMessage struct {
+	Op                 string `json:"op"` // OpRevoke or OpClose
+	Show               string `json:"show"`
+	Subject            string `json:"subject"`
+	Session            string `json:"session"`
+	KeyGenerationBelow int    `json:"key_generation_below"`
+}
+
+const (
+	OpRevoke = "revoke"
+	OpClose  = "close"
+
+	// KindEvent and KindControl are the Dispatcher's handler names of those lanes.
+	KindEvent   = "event"
+	KindControl = "control"
+)
+
+// eventBody is the payload column of an event row.
+type eventBody struct {
+	Type   string          `json:"t"`
+	Key    string          `json:"k"`
+	Class  Class           `json:"c"`
+	Urgent bool            `json:"u,omitempty"`
+	Data   json.RawMessage `json:"d"`
+}
+
+// Event writes what one show says, in the order given. It takes the show's stream row, which must be the
+// last lock that tx takes.
+func Event(ctx context.Context, tx pgx.Tx, show commerce.ShowID, rows ...EventRow) error {
+	return Events(ctx, tx, map[commerce.ShowID][]EventRow{show: rows})
+}
+
+// Events is Event for several shows in one statement; their stream rows are taken in key order, so two
+// such transactions cannot deadlock here.
+func Events(ctx context.Context, tx pgx.Tx, byShow map[commerce.ShowID][]EventRow) error {
+	var (
+		streams, keys  []string
+		counts, places []int64
+		payloads       [][]byte
+	)
+	for show, rows := range byShow {
+		if len(rows) == 0 {
+			continue
+		}
+		if show.IsZero() {
+			return fmt.Errorf("%w: an event needs a show", ErrRow)
+		}
+		streams, counts = append(streams, show.String()), append(counts, int64(len(rows)))
+		for i, row := range rows {
+			payload, err := row.marshal()
+			if err != nil {
+				return err
+			}
+			keys, places, payloads = append(keys, show.String()), append(places, int64(i)), append(payloads, payload)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	if len(keys) > MaxBatch {
+		return fmt.Errorf("%w: %d events in one call, at most %d", ErrRow, len(keys), MaxBatch)
+	}
+	_, err := tx.Exec(ctx, `
+		with said as (select key, n from unnest($1::text[], $2::bigint[]) as s(key, n)),
+		numbered as (
+			insert into outbox_stream as s (key, seq) select key, n from said order by key
+			on conflict (key) do update set seq = s.seq + excluded.seq
+			returning s.key, s.seq)
+		insert into outbox (lane, kind, key, seq, ref, payload)
+		select 'event', 'event', w.key, v.seq, w.key || ':' || v.seq, convert_from(w.payload, 'UTF8')::jsonb
+		from unnest($3::text[], $4::bigint[], $5::bytea[]) as w(key, place, payload)
+		join said on said.key = w.key
+		join numbered on numbered.key = w.key
+		cross join lateral (select numbered.seq - said.n + 1 + w.place as seq) v`,
+		streams, counts, keys, places, payloads)
+	if err != nil {
+		return fmt.Errorf("write %d events: %w", len(keys), err)
+	}
+	return nil
+}
+
+func (r EventRow) marshal() ([]byte, error) {
+	if r.Type == "" || len(r.Type) > MaxName || len(r.Key) > MaxName {
+		return nil, fmt.Errorf("%w: event type %.64q, key %.64q", ErrRow, r.Type, r.Key)
+	}
+	if !slices.Contains([]Class{Lossless, Latest, Sampled}, r.Class) {
+		return nil, fmt.Errorf("%w: class %.64q of event %q", ErrRow, r.Class, r.Type)
+	}
+	data, err := r.JSON()
+	if err != nil {
+		return nil, err
+	}
+	return marshal(eventBody{Type: r.Type, Key: r.Key, Class: r.Class, Urgent: r.Urgent, Data: data})
+}
+
+// JSON is Data in the form in which it travels.
+func (r EventRow) JSON() (json.RawMessage, error) { return marshal(r.Data) }
+
+// Seq is the number of the last event that a show has said, and 0 when it has said none. Read it in the
+// same schema.Snapshot as the state that it numbers.
+func Seq(ctx context.Context, q schema.Querier, show commerce.ShowID) (seq int64, err error) {
+	err = q.QueryRow(ctx, `select coalesce((select seq from outbox_stream where key = $1), 0)`, show.String()).Scan(&seq)
+	if err != nil {
+		return 0, fmt.Errorf("read the number of %s: %w", show, err)
+	}
+	return seq, nil
+}
+
+// Control writes orders to every node.
+func Control(ctx context.Context, tx pgx.Tx, messages ...ControlMessage) error {
+	refs, payloads := make([]string, 0, len(messages)), make([][]byte, 0, len(messages))
+	for _, m := range messages {
+		if m.Op != OpRevoke && m.Op != OpClose {
+			return fmt.Errorf("%w: control op %.64q", ErrRow, m.Op)
+		}
+		if m == (ControlMessage{Op: m.Op}) {
+			return fmt.Errorf("%w: control %s of everything", ErrRow, m.Op)
+		}
+		payload, err := marshal(m)
+		if err != nil {
+			return err
+		}
+		refs, payloads = append(refs, uuid.Must(uuid.NewV7()).String()), append(payloads, payload)
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	if len(refs) > MaxBatch {
+		return fmt.Errorf("%w: %d controls in one call, at most %d", ErrRow, len(refs), MaxBatch)
+	}
+	_, err := tx.Exec(ctx, `
+		insert into outbox (lane, kind, ref, payload)
+		select 'control', 'control', ref, convert_from(payload, 'UTF8')::jsonb
+		from unnest($1::text[], $2::bytea[]) as w(ref, payload)`, refs, payloads)
+	if err != nil {
+		return fmt.Errorf("write %d controls: %w", len(refs), err)
+	}
+	return nil
+}
+
+// Effect writes one call to the outside; see EffectRow. notBefore zero means at once.
+func Effect(ctx context.Context, tx pgx.Tx, kind, id string, payload any, notBefore time.Time) error {
+	return Effects(ctx, tx, EffectRow{Kind: kind, ID: id, Payload: payload, NotBefore: notBefore})
+}
+
+// Effects is Effect for many rows in one statement. A row whose kind and id are there already, done or not,
+// is left as it is.
+func Effects(ctx context.Context, tx pgx.Tx, rows ...EffectRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if len(rows) > MaxBatch {
+		return fmt.Errorf("%w: %d effects in one call, at most %d", ErrRow, len(rows), MaxBatch)
+	}
+	var (
+		kinds, refs []string
+		payloads    [][]byte
+		times       []*time.Time
+	)
+	for _, r := range rows {
+		if r.Kind == "" || len(r.Kind) > MaxName || r.Kind == KindEvent || r.Kind == KindControl {
+			return fmt.Errorf("%w: effect kind %.64q", ErrRow, r.Kind)
+		}
+		if r.ID == "" || len(r.ID) > MaxRef {
+			return fmt.Errorf("%w: id of an effect %q has %d bytes, 1 to %d are allowed", ErrRow, r.Kind, len(r.ID), MaxRef)
+		}
+		payload, err := marshal(r.Payload)
+		if err != nil {
+			return err
+		}
+		var at *time.Time
+		if !r.NotBefore.IsZero() {
+			at = &r.NotBefore
+		}
+		kinds, refs, payloads, times = append(kinds, r.Kind), append(refs, r.ID), append(payloads, payload), append(times, at)
+	}
+	// Sorted, so that two transactions with the same effects wait for each other in one order.
+	_, err := tx.Exec(ctx, `
+		insert into outbox (lane, kind, ref, payload, not_before)
+		select 'effect', kind, ref, convert_from(payload, 'UTF8')::jsonb, coalesce(at, now())
+		from unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[]) as w(kind, ref, payload, at)
+		order by kind, ref
+		on conflict (kind, ref) where lane = 'effect' do nothing`, kinds, refs, payloads, times)
+	if err != nil {
+		return fmt.Errorf("write %d effects: %w", len(rows), err)
+	}
+	return nil
+}
+
+func marshal(v any) (json.RawMessage, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRow, err)
+	}
+	if len(raw) > MaxPayload {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrRow, len(raw), MaxPayload)
+	}
+	return raw, nil
+}
