@@ -1,0 +1,155 @@
+package media
+
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+)
+
+// feedback is one thing a viewer said, on its way to the viewer's worker.
+type feedback struct {
+	sub  *Subscriber
+	ssrc uint32
+	nack rtcp.NackPair // zero Lost bits and pli false cannot be confused: pli is looked at first
+	pli  bool
+}
+
+// Feedback takes a viewer's RTCP, decrypted. Any goroutine may call it, also before Start and after the end.
+func (v *Subscriber) Feedback(packets []rtcp.Packet) {
+	if !v.started.Load() {
+		return
+	}
+	m := v.stream.relay.metrics
+	for _, packet := range packets {
+		switch f := packet.(type) {
+		case *rtcp.TransportLayerNack:
+			for _, pair := range f.Nacks {
+				v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, nack: pair})
+			}
+		case *rtcp.PictureLossIndication:
+			v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, pli: true})
+		case *rtcp.FullIntraRequest:
+			for _, entry := range f.FIR {
+				v.worker.report(feedback{sub: v, ssrc: entry.SSRC, pli: true})
+			}
+		case *rtcp.ReceiverReport:
+			for _, report := range f.Reports {
+				m.viewerLoss.Observe(float64(report.FractionLost) / 256)
+			}
+		case *rtcp.ReceiverEstimatedMaximumBitrate:
+			m.viewerEstimate.Observe(float64(f.Bitrate))
+		}
+	}
+}
+
+func (f *feedback) apply(b *batch, now time.Duration) {
+	v := f.sub
+	if v.gone.Load() {
+		return
+	}
+	for k := range v.tracks {
+		t := &v.tracks[k]
+		if t.ssrc != f.ssrc || t.layer == nil {
+			continue
+		}
+		if f.pli {
+			t.lost(v, now)
+		} else {
+			t.resend(v, b, f.nack, now)
+		}
+	}
+}
+
+// lost handles a PLI. One that arrives soon after a keyframe went out still speaks of the picture before it; a
+// joiner's player sends several, and they must not cost the publisher anything.
+func (t *track) lost(v *Subscriber, now time.Duration) {
+	v.stream.relay.metrics.plis.Inc()
+	if t.kind != Video || t.phase == catching || now-t.keySent < pliQuiet {
+		return
+	}
+	t.layer.wantKey.Store(true)
+}
+
+// budget is a token bucket for one viewer's retransmissions.
+type budget struct {
+	tokens float64
+	filled time.Duration
+}
+
+func (b *budget) take(now time.Duration) bool {
+	if b.filled == 0 {
+		b.tokens = nackBurst
+	} else {
+		b.tokens = min(nackBurst, b.tokens+(now-b.filled).Seconds()*nackRate)
+	}
+	b.filled = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+// resend answers a NACK pair (17 packets at most) from the ring.
+func (t *track) resend(v *Subscriber, b *batch, pair rtcp.NackPair, now time.Duration) {
+	m := v.stream.relay.metrics
+	b.reset()
+	for i := range 17 {
+		if i > 0 && pair.LostPackets&(1<<(i-1)) == 0 {
+			continue
+		}
+		m.nacks.Inc()
+		c, p := t.sent(pair.PacketID + uint16(i))
+		if p == nil {
+			m.drop(dropGone, 1)
+			continue
+		}
+		if !v.budget.take(now) {
+			m.drop(dropBudget, 1)
+			continue
+		}
+		b.add(t, c, p)
+	}
+	m.resent.Add(float64(b.n))
+	b.send(v)
+}
+
+// sent finds what went out under a sequence number: nothing when it never did, or is no longer kept.
+func (t *track) sent(n uint16) (*cut, *packet) {
+	next := t.cuts.current().sequence(t.pos)
+	back := uint64(uint16(next) - n)
+	if back == 0 || back > 1<<15 {
+		return nil, nil
+	}
+	c := t.cuts.find(next - back)
+	if c == nil {
+		return nil, nil
+	}
+	p := c.layer.ring.at(c.from + next - back - c.out)
+	return c, p
+}
+
+// sendLate sends packets that reached us after this viewer had passed them.
+func (t *track) sendLate(v *Subscriber, b *batch) {
+	r := t.layer.ring
+	count := r.lateCount.Load()
+	if count-t.lateSeen > lateSlots {
+		t.lateSeen = count - lateSlots // the viewer will ask for the rest
+	}
+	if count == t.lateSeen {
+		return
+	}
+	c := t.cuts.current()
+	b.reset()
+	for ; t.lateSeen < count && !b.full(); t.lateSeen++ {
+		seq := r.late[t.lateSeen%lateSlots].Load()
+		if seq < c.from || seq >= t.pos {
+			continue
+		}
+		if p := r.at(seq); p != nil {
+			b.add(t, c, p)
+		}
+	}
+	v.stream.relay.metrics.late.Add(float64(b.n))
+	b.send(v)
+}

@@ -1,0 +1,35 @@
+package media
+
+import (
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+)
+
+// Outgoing is one packet of a run, ready but for encryption. Both parts are valid only during the call of Send.
+type Outgoing struct {
+	Header  rtp.Header
+	Payload []byte
+}
+
+// Sender is the way to one viewer; a transport implements it. Both methods are called by one worker
+// goroutine only, must not block, and must not keep what they are given.
+type Sender interface {
+	// Send takes a run: packets of one frame for one viewer, at most MaxRun. It returns how many it took;
+	// fewer than all means the way is full, and the rest is offered again until the viewer lags too far.
+	Send(run []Outgoing) int
+	// SendReports takes sender reports as one compound packet.
+	SendReports(reports []rtcp.Packet)
+}
+
+// Line is what one kind of media needs to reach a viewer.
+type Line struct {
+	SSRC uint32
+	// PayloadTypes holds the negotiated number of each codec the viewer can play. Empty: the viewer did not ask for this kind.
+	PayloadTypes map[Codec]uint8
+}
+
+// Binding is what negotiation with a viewer came to.
+type Binding struct {
+	CNAME        string // one for both lines, so that they are played in step
+	Audio, Video Line
+}

@@ -1,0 +1,266 @@
+package media
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// phase is where a viewer's track stands.
+type phase uint8
+
+const (
+	idle     phase = iota // nothing sent yet
+	catching              // sending from a keyframe behind live, faster than real time
+	landing               // caught up; real time begins with the next frame
+	live                  // following the newest frames
+	skipping              // too far behind: waiting for the next keyframe
+)
+
+// track is one kind of media on its way to one viewer. The worker owns it.
+type track struct {
+	kind  Kind
+	ssrc  uint32
+	types [codecs]uint8 // payload type of each codec
+	plays [codecs]bool
+
+	phase phase
+	layer *Layer // the layer of the current cut
+	pos   uint64 // next position to send
+	busy  bool   // the sender did not take all of the last run
+
+	cuts     cuts
+	lateSeen uint64
+	refused  *Layer // cannot play it; counted once
+
+	// catching up: the packet that arrived at began is due at started
+	began, started time.Duration
+
+	// the last packet sent
+	outTS   uint32
+	inTS    uint32
+	wall    time.Duration // when it belongs, in the viewer's time
+	picture uint16
+	tl0     uint8
+	keySent time.Duration
+
+	packets, octets uint32
+}
+
+func (t *track) init(kind Kind, line Line) {
+	t.kind, t.ssrc = kind, line.SSRC
+	t.outTS = rand.Uint32()
+	for codec, pt := range line.PayloadTypes {
+		if codec.Kind() == kind && codec < codecs {
+			t.types[codec], t.plays[codec] = pt, true
+		}
+	}
+}
+
+// pump sends what is due and says when to look again.
+func (t *track) pump(v *Subscriber, b *batch, now time.Duration) time.Duration {
+	t.follow(v, now)
+	if t.layer == nil {
+		return 0
+	}
+	t.sendLate(v, b)
+	t.judgeLag(v, now)
+	if t.phase == skipping {
+		return 0
+	}
+	return t.send(v, b, now)
+}
+
+// follow moves to the layer that is on air. The old one goes on until the new one has a keyframe.
+func (t *track) follow(v *Subscriber, now time.Duration) {
+	l := v.stream.live[t.kind].Load()
+	if l == nil || l == t.layer && t.phase != skipping {
+		return
+	}
+	if !t.plays[l.codec] {
+		if t.refused != l && t.ssrc != 0 {
+			t.refused = l
+			v.stream.relay.metrics.drop(dropCodec, 1)
+		}
+		return
+	}
+	if t.kind == Audio {
+		if p := l.newest(); p != nil {
+			t.cutTo(l, p, p.at, 1)
+			t.phase = live
+		}
+		return
+	}
+	seq, at, ok := l.joinPoint()
+	if !ok || l == t.layer && seq < t.pos {
+		l.wantKey.Store(true)
+		return
+	}
+	t.join(l, seq, at, now)
+}
+
+// join begins at a keyframe. One that lies behind is sent at once, and what followed it faster than real time with
+// timestamps squeezed alike, so that the player arrives at live instead of staying behind for good.
+func (t *track) join(l *Layer, seq uint64, at, now time.Duration) bool {
+	p := l.ring.at(seq)
+	if p == nil {
+		return false
+	}
+	if now-at <= squeezeAbove {
+		t.cutTo(l, p, p.at, 1)
+		t.phase = live
+		return true
+	}
+	t.cutTo(l, p, now, squeeze)
+	t.phase = catching
+	t.began, t.started = at, now
+	return true
+}
+
+// cutTo begins a new row of the offset table at a packet that belongs at wall in the viewer's time. The outgoing
+// numbers go on where they stopped, and time by as much as really passed.
+func (t *track) cutTo(l *Layer, p *packet, wall time.Duration, divisor int32) {
+	c := cut{layer: l, from: p.seq, out: firstSequence(), inTS: p.ts, outTS: t.outTS, divisor: divisor}
+	if last := t.cuts.current(); last != nil {
+		c.out = last.sequence(t.pos)
+		step := max(l.codec.ticks(wall-t.wall), l.codec.ticks(time.Millisecond))
+		c.outTS = t.outTS + uint32(step)
+		c.picture, c.tl0 = last.picture, last.tl0
+		if last.layer != l && p.vp8.pictureAt != 0 {
+			c.picture = t.picture + 1 - p.vp8.picture
+			c.tl0 = t.tl0 + 1 - p.vp8.tl0
+		}
+	}
+	t.cuts.push(c)
+	if l != t.layer {
+		t.lateSeen = l.ring.lateCount.Load()
+	}
+	t.layer, t.pos, t.busy = l, p.seq, false
+}
+
+// judgeLag drops a viewer that is too far behind to the next keyframe: a picture that is late for good serves nobody.
+// Audio has no keyframes and drops to the newest packet.
+func (t *track) judgeLag(v *Subscriber, now time.Duration) {
+	r := t.layer.ring
+	overrun := t.pos < r.tail.Load()
+	if !overrun && !t.lagging(now) {
+		return
+	}
+	reason := dropLag
+	if overrun {
+		reason = dropOverrun
+	}
+	before := t.pos
+	if t.kind == Audio {
+		if p := t.layer.newest(); p != nil && p.seq > t.pos {
+			t.cutTo(t.layer, p, p.at, 1)
+			v.stream.relay.metrics.drop(reason, t.pos-before)
+		}
+		return
+	}
+	if seq, at, ok := t.layer.joinPoint(); ok && seq > t.pos && t.join(t.layer, seq, at, now) {
+		v.stream.relay.metrics.drop(reason, t.pos-before)
+		return
+	}
+	// Nothing newer to go to. While the viewer's way is free, late pictures are better than none.
+	if overrun || t.busy {
+		t.phase = skipping
+		t.layer.wantKey.Store(true)
+		v.stream.relay.metrics.drop(reason, r.head.Load()-t.pos)
+	}
+}
+
+func (t *track) lagging(now time.Duration) bool {
+	if t.phase == catching {
+		return false
+	}
+	r := t.layer.ring
+	for seq, end := t.pos, min(r.released.Load(), t.pos+maxFrame); seq < end; seq++ {
+		if p := r.at(seq); p != nil {
+			return now-p.at > maxLag
+		}
+	}
+	return false
+}
+
+// send hands over what is due, one frame's run at a time.
+func (t *track) send(v *Subscriber, b *batch, now time.Duration) (wait time.Duration) {
+	limit, wait := t.layer.ring.limit(now)
+	due := now
+	if t.phase == catching {
+		if due = t.began + (now-t.started)*squeeze; due >= now {
+			due, t.phase = now, landing
+		} else {
+			wait = pumpEvery
+		}
+	}
+	t.busy = false
+	for t.pos < limit && !t.busy {
+		if !t.sendRun(v, b, limit, due, now) {
+			break
+		}
+	}
+	if t.busy {
+		wait = pumpEvery
+	}
+	return wait
+}
+
+// sendRun gathers and sends the next run; false when nothing (more) is due.
+func (t *track) sendRun(v *Subscriber, b *batch, limit uint64, due, now time.Duration) bool {
+	b.reset()
+	pos := t.pos
+	for ; pos < limit && !b.full(); pos++ {
+		p := t.layer.ring.at(pos)
+		if p == nil {
+			continue
+		}
+		if p.at > due {
+			break
+		}
+		if t.phase == landing && p.ts != t.inTS {
+			if b.n > 0 {
+				break // the frame before still has the squeezed time
+			}
+			t.pos = pos
+			t.cutTo(t.layer, p, p.at, 1)
+			t.phase = live
+		}
+		b.add(t, t.cuts.current(), p)
+		t.note(p, now)
+		if p.marker {
+			pos++
+			break
+		}
+	}
+	if b.n == 0 {
+		t.pos = pos
+		return false
+	}
+	taken := b.send(v)
+	t.packets += uint32(taken)
+	t.octets += b.octets(taken)
+	if taken < b.n {
+		t.pos, t.busy = b.from[taken], true
+		return false
+	}
+	t.pos = pos
+	return true
+}
+
+// note remembers the newest packet given a place in the viewer's time.
+func (t *track) note(p *packet, now time.Duration) {
+	c := t.cuts.current()
+	t.inTS = p.ts
+	t.outTS = c.timestamp(p.ts)
+	t.wall = p.at
+	if c.divisor != 1 {
+		t.wall = t.started + (p.at-t.began)/squeeze
+	}
+	if p.vp8.pictureAt != 0 {
+		t.picture = p.vp8.picture + c.picture
+		t.tl0 = p.vp8.tl0 + c.tl0
+	}
+	if p.key {
+		t.keySent = now
+	}
+}
