@@ -1,0 +1,167 @@
+package guard
+
+import (
+	"container/list"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+const (
+	// MaxBuckets bounds the memory of a node that counts alone. The bucket that was used longest ago goes
+	// first: whoever hammers stays remembered.
+	MaxBuckets = 100_000
+	// redisPatience is how long a request may wait to be counted with the other nodes.
+	redisPatience = 250 * time.Millisecond
+	// redisRest is how long Redis is left alone after it failed, so that an outage costs one wait per
+	// second and not one per request.
+	redisRest = time.Second
+)
+
+// Rule is a token bucket: Burst at once, then one more per Every.
+type Rule struct {
+	Name  string // in keys and metrics: "sign_in_address"
+	Burst int
+	Every time.Duration
+}
+
+// Limiter counts under rules. New with a nil client counts in this process alone.
+type Limiter struct {
+	// static after New
+	client  redis.UniversalClient
+	script  *redis.Script
+	log     *slog.Logger
+	now     func() time.Time
+	refused *prometheus.CounterVec
+	alone   prometheus.Counter
+
+	// guarded by mu
+	mu      sync.Mutex
+	buckets map[string]*list.Element // of bucket
+	recent  *list.List               // most recently used first
+	resting time.Time                // Redis is not asked before
+}
+
+type bucket struct {
+	key  string
+	full time.Time // when the bucket will be full again; the whole state of a token bucket
+}
+
+//go:embed limit.lua
+var limitScript string
+
+// NewLimiter takes a client or nil. The clock is for the buckets of this process; Redis uses its own.
+func NewLimiter(client redis.UniversalClient, log *slog.Logger, registerer prometheus.Registerer, now func() time.Time) (*Limiter, error) {
+	if log == nil || registerer == nil || now == nil {
+		return nil, errors.New("guard: a limiter needs a logger, a registerer and a clock")
+	}
+	l := &Limiter{
+		client: client, script: redis.NewScript(limitScript), log: log, now: now,
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rialto_commerce_limit_refused_total", Help: "Requests refused by a rate limit.",
+		}, []string{"rule"}),
+		alone: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rialto_commerce_limit_alone_total", Help: "Limits counted by this node alone because Redis did not answer.",
+		}),
+		buckets: make(map[string]*list.Element), recent: list.New(),
+	}
+	for _, c := range []prometheus.Collector{l.refused, l.alone} {
+		if err := registerer.Register(c); err != nil {
+			return nil, fmt.Errorf("guard: metrics: %w", err)
+		}
+	}
+	return l, nil
+}
+
+// Allow counts one more of key under rule. When it may not be, wait says after how long it may (at
+// least a millisecond), and nothing is counted: hammering does not prolong the wait.
+func (l *Limiter) Allow(ctx context.Context, rule Rule, key string) (ok bool, wait time.Duration, err error) {
+	if rule.Name == "" || rule.Burst < 1 || rule.Every < time.Millisecond {
+		return false, 0, fmt.Errorf("guard: rule %q needs a burst of at least 1 and a pace of at least 1ms", rule.Name)
+	}
+	name := "rialto:limit:" + rule.Name + ":" + key
+	wait, counted, err := l.shared(ctx, name, rule)
+	if err != nil {
+		return false, 0, err
+	}
+	if !counted {
+		wait = l.own(name, rule)
+	}
+	if wait > 0 {
+		l.refused.WithLabelValues(rule.Name).Inc()
+		return false, max(wait, time.Millisecond), nil
+	}
+	return true, 0, nil
+}
+
+// shared counts in Redis; counted is false when this node has to count alone.
+func (l *Limiter) shared(ctx context.Context, name string, rule Rule) (wait time.Duration, counted bool, err error) {
+	if l.client == nil {
+		return 0, false, nil
+	}
+	if err := schema.Outside(ctx); err != nil {
+		return 0, false, fmt.Errorf("rate limit %s: %w", rule.Name, err)
+	}
+	l.mu.Lock()
+	resting := l.now().Before(l.resting)
+	l.mu.Unlock()
+	if !resting {
+		bounded, cancel := context.WithTimeout(ctx, redisPatience)
+		micros, err := l.script.Run(bounded, l.client, []string{name}, rule.Burst, rule.Every.Microseconds()).Int64()
+		cancel()
+		if err == nil {
+			return time.Duration(micros) * time.Microsecond, true, nil
+		}
+		if ctx.Err() != nil { // the caller left; that says nothing about Redis
+			return 0, false, context.Cause(ctx)
+		}
+		l.rest(err)
+	}
+	l.alone.Inc()
+	return 0, false, nil
+}
+
+func (l *Limiter) rest(err error) {
+	l.mu.Lock()
+	l.resting = l.now().Add(redisRest)
+	l.mu.Unlock()
+	l.log.Warn("rate limits are counted by this node alone: Redis does not answer", "error", err)
+}
+
+func (l *Limiter) own(name string, rule Rule) (wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	element, known := l.buckets[name]
+	if !known {
+		element = l.recent.PushFront(&bucket{key: name, full: now})
+		l.buckets[name] = element
+		if l.recent.Len() > MaxBuckets {
+			oldest := l.recent.Back()
+			delete(l.buckets, l.recent.Remove(oldest).(*bucket).key)
+		}
+	}
+	l.recent.MoveToFront(element)
+	b := element.Value.(*bucket)
+	full := b.full
+	if full.Before(now) {
+		full = now
+	}
+	// After this one the bucket is full one pace later; it overflows when that is more than a whole
+	// bucket away.
+	full = full.Add(rule.Every)
+	if over := full.Sub(now) - time.Duration(rule.Burst)*rule.Every; over > 0 {
+		return over
+	}
+	b.full = full
+	return 0
+}
