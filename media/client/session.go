@@ -217,8 +217,8 @@ func (s *session) Close() error {
 	return s.deleteErr
 }
 
-// Abandon ends the session without a word to the server, like a process that
-// was killed: no DELETE, no goodbye on the wire is promised.
+// Abandon ends the session without a DELETE. The goodbye of DTLS still goes
+// out, unless the network was cut before: that is how a killed process looks.
 func (s *session) Abandon() {
 	s.mu.Lock()
 	s.at.url = nil
