@@ -1,0 +1,125 @@
+package show
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+const (
+	// PageSize is how many shows a page has.
+	PageSize = 24
+	// maxCursor bounds what a client may send as one.
+	maxCursor = 200
+)
+
+// ErrCursor: not a cursor of this list.
+var ErrCursor = errors.New("the cursor is not one of ours")
+
+// Page is a part of a list. Next is "" on the last one.
+type Page struct {
+	Shows []Show
+	Next  string
+}
+
+// list is one way to walk through shows: by a time column and the id, which together are unique.
+type list struct {
+	name    string
+	where   string
+	by      string // the time column
+	upwards bool
+}
+
+var (
+	// A live show whose creator left half an hour ago without ending it is no longer worth a click.
+	live     = list{name: "live", by: "started_at", where: `s.state = 'live' and (s.on_air or s.off_air_at > now() - interval '30 minutes')`}
+	upcoming = list{name: "upcoming", by: "starts_at", upwards: true, where: `s.state = 'scheduled' and s.starts_at > now() - interval '6 hours'`}
+	ended    = list{name: "ended", by: "ended_at", where: `s.state = 'ended' and s.started_at is not null`}
+	mine     = list{name: "mine", by: "created_at", where: `s.creator = $3`}
+)
+
+// ListLive lists what is on now, latest start first.
+func ListLive(ctx context.Context, q schema.Querier, cursor string) (Page, error) {
+	return live.page(ctx, q, cursor)
+}
+
+// ListUpcoming lists what is announced with a time, soonest first.
+func ListUpcoming(ctx context.Context, q schema.Querier, cursor string) (Page, error) {
+	return upcoming.page(ctx, q, cursor)
+}
+
+// ListEnded lists what was on the air once, latest end first.
+func ListEnded(ctx context.Context, q schema.Querier, cursor string) (Page, error) {
+	return ended.page(ctx, q, cursor)
+}
+
+// ListMine lists all shows of a creator, newest first.
+func ListMine(ctx context.Context, q schema.Querier, creator commerce.AccountID, cursor string) (Page, error) {
+	return mine.page(ctx, q, cursor, creator)
+}
+
+func (l list) page(ctx context.Context, q schema.Querier, cursor string, args ...any) (Page, error) {
+	var after *time.Time
+	var id *commerce.ShowID
+	if cursor != "" {
+		var err error
+		if after, id, err = l.read(cursor); err != nil {
+			return Page{}, err
+		}
+	}
+	compare, order := "<", "desc"
+	if l.upwards {
+		compare, order = ">", "asc"
+	}
+	// One more than a page: whether there is a next page is known without another question.
+	sql := fmt.Sprintf(`select %s from show s join account a on a.id = s.creator
+		where %s and ($1::timestamptz is null or (s.%s, s.id) %s ($1, $2::uuid))
+		order by s.%s %s, s.id %s limit %d`, columns, l.where, l.by, compare, l.by, order, order, PageSize+1)
+	rows, err := q.Query(ctx, sql, append([]any{after, id}, args...)...)
+	if err != nil {
+		return Page{}, fmt.Errorf("list %s shows: %w", l.name, err)
+	}
+	shows, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Show, error) { return scan(row) })
+	if err != nil {
+		return Page{}, fmt.Errorf("list %s shows: %w", l.name, err)
+	}
+	page := Page{Shows: shows}
+	if len(shows) > PageSize {
+		page.Shows = shows[:PageSize]
+		page.Next = l.write(page.Shows[PageSize-1])
+	}
+	return page, nil
+}
+
+func (l list) write(last Show) string {
+	at := map[string]*time.Time{"started_at": last.StartedAt, "starts_at": last.StartsAt, "ended_at": last.EndedAt, "created_at": &last.Created}[l.by]
+	return base64.RawURLEncoding.EncodeToString([]byte(l.name + " " + at.Format(time.RFC3339Nano) + " " + last.ID.String()))
+}
+
+func (l list) read(cursor string) (*time.Time, *commerce.ShowID, error) {
+	if len(cursor) > maxCursor {
+		return nil, nil, ErrCursor
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	parts := strings.Split(string(raw), " ")
+	if err != nil || len(parts) != 3 || parts[0] != l.name {
+		return nil, nil, ErrCursor
+	}
+	at, err := time.Parse(time.RFC3339Nano, parts[1])
+	if err != nil {
+		return nil, nil, ErrCursor
+	}
+	id, err := commerce.Parse[commerce.ShowID](parts[2])
+	if err != nil {
+		return nil, nil, ErrCursor
+	}
+	return &at, &id, nil
+}

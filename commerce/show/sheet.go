@@ -1,0 +1,150 @@
+package show
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/outbox"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+// MaxProducts is how many products one show sells.
+const MaxProducts = 50
+
+var (
+	// ErrNotListed: only what is on the run sheet can be pinned.
+	ErrNotListed = errors.New("this product is not part of the show")
+	// ErrFull: the run sheet has MaxProducts already.
+	ErrFull = errors.New("a show sells at most 50 products")
+)
+
+// PinSet is the data of the event pin.set; nil means that nothing is pinned.
+type PinSet struct {
+	Product *commerce.ProductID `json:"product"`
+}
+
+// CatalogSet is the data of the event catalog.set: the list has changed, read it again.
+type CatalogSet struct {
+	Count int `json:"count"`
+}
+
+// Products is the run sheet, in the creator's order.
+func Products(ctx context.Context, q schema.Querier, id commerce.ShowID) ([]commerce.ProductID, error) {
+	rows, err := q.Query(ctx, `select product from show_product where show = $1 order by place`, id)
+	if err != nil {
+		return nil, fmt.Errorf("run sheet of %s: %w", id, err)
+	}
+	products, err := pgx.CollectRows(rows, pgx.RowTo[commerce.ProductID])
+	if err != nil {
+		return nil, fmt.Errorf("run sheet of %s: %w", id, err)
+	}
+	return products, nil
+}
+
+// AddProduct puts a product at the end of the run sheet of a show that the caller has locked. A product that
+// is there stays where it is. It writes no event: Announce does, once the product is as it shall be seen.
+func AddProduct(ctx context.Context, tx pgx.Tx, s Show, product commerce.ProductID) (added bool, err error) {
+	if s.State == Ended {
+		return false, ErrEnded
+	}
+	tag, err := tx.Exec(ctx, `
+		insert into show_product (show, product, place)
+		select $1, $2, coalesce(max(place) + 1, 0) from show_product where show = $1
+		on conflict (show, product) do nothing`, s.ID, product)
+	if err != nil {
+		return false, fmt.Errorf("add %s to %s: %w", product, s.ID, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return false, nil
+	}
+	var count int
+	if err := tx.QueryRow(ctx, `select count(*) from show_product where show = $1`, s.ID).Scan(&count); err != nil {
+		return false, fmt.Errorf("add %s to %s: %w", product, s.ID, err)
+	}
+	if count > MaxProducts {
+		return false, ErrFull
+	}
+	return true, nil
+}
+
+// Announce tells the audience of every open show that sells a product that its words or prices have changed.
+// It takes the stream rows of all those shows, so it comes before any other event of the transaction.
+func Announce(ctx context.Context, tx pgx.Tx, id commerce.ProductID) error {
+	p, err := catalog.Get(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	rows, err := tx.Query(ctx, `
+		select l.show, (select count(*) from show_product c where c.show = l.show)
+		from show_product l join show s on s.id = l.show where l.product = $1 and s.state <> 'ended'`, id)
+	if err != nil {
+		return fmt.Errorf("announce %s: %w", id, err)
+	}
+	events := map[commerce.ShowID][]outbox.EventRow{}
+	var show commerce.ShowID
+	var count int
+	_, err = pgx.ForEachRow(rows, []any{&show, &count}, func() error {
+		events[show] = append(catalog.PriceEvents([]catalog.Product{p}), catalogEvent(count))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("announce %s: %w", id, err)
+	}
+	return outbox.Events(ctx, tx, events)
+}
+
+// Pin puts a product of the run sheet on the screen of a show that the caller has locked; nil takes it off.
+// What is pinned already stays, without an event.
+func Pin(ctx context.Context, tx pgx.Tx, s Show, product *commerce.ProductID) error {
+	if s.State == Ended {
+		return ErrEnded
+	}
+	if same(s.Pin, product) {
+		return nil
+	}
+	tag, err := tx.Exec(ctx, `update show set pin = $2 where id = $1 and
+		($2::uuid is null or exists (select from show_product where show = $1 and product = $2))`, s.ID, product)
+	if err != nil {
+		return fmt.Errorf("pin in %s: %w", s.ID, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrNotListed
+	}
+	return outbox.Event(ctx, tx, s.ID, pinEvent(product))
+}
+
+func same(a, b *commerce.ProductID) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}
+
+// Events is all that a show says at one moment, as a person who joins needs it: show.state, pin.set,
+// catalog.set and the price of each variant. Read it in a schema.Snapshot together with outbox.Seq, which
+// is the version of all of them. (stock.set comes from stock.)
+func Events(ctx context.Context, q schema.Querier, id commerce.ShowID) ([]outbox.EventRow, error) {
+	s, err := Get(ctx, q, id)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := Products(ctx, q, id)
+	if err != nil {
+		return nil, err
+	}
+	products, err := catalog.List(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	return append([]outbox.EventRow{s.stateEvent(), pinEvent(s.Pin), catalogEvent(len(ids))}, catalog.PriceEvents(products)...), nil
+}
+
+func pinEvent(product *commerce.ProductID) outbox.EventRow {
+	return outbox.EventRow{Type: "pin.set", Key: "pin", Class: outbox.Lossless, Urgent: true, Data: PinSet{Product: product}}
+}
+
+func catalogEvent(count int) outbox.EventRow {
+	return outbox.EventRow{Type: "catalog.set", Key: "catalog", Class: outbox.Lossless, Data: CatalogSet{Count: count}}
+}
