@@ -30,8 +30,8 @@
 //     death signal.
 //   - A data folder has one owner. The folder's lock is an flock on a file that
 //     the children inherit, so it is free only when the program and every
-//     process of its stores is gone; the next start waits for such leftovers
-//     and refuses at once when the owner is alive ([ErrInUse]).
+//     process of its stores is gone; the next start waits for such leftovers,
+//     and refuses when the owner is alive ([ErrInUse]).
 //   - Data is as durable as the store's own defaults unless Fast is asked for.
 //   - A Postgres never opens data of another major version; it says so.
 //   - The socket's path fits the kernel's 107 bytes, whatever the data folder.

@@ -48,6 +48,9 @@ func unprivileged(ctx context.Context, allowNamespace bool) (identity, error) {
 		if refused == nil {
 			return inner, nil
 		}
+		if err := ctx.Err(); err != nil {
+			return identity{}, err // nobody refused anything
+		}
 	}
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)

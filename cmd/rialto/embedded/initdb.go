@@ -35,7 +35,7 @@ func settle(ctx context.Context, o PostgresOptions) (home, error) {
 	}
 	h.as = as
 	if !as.reaches(o.Dir) {
-		h.parent = filepath.Join(otherHomeRoot, fingerprint(o.Dir))
+		h.parent = filepath.Join(o.elsewhere, fingerprint(o.Dir))
 		o.Log.Warn("Postgres runs as another user, who cannot reach the data folder; the data is kept elsewhere",
 			"folder", o.Dir, "kept", h.parent, "uid", as.other.Uid)
 	}

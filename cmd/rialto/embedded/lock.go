@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ const (
 	// Postgres gives its own processes five seconds before it kills them.
 	leftoverWait  = 15 * time.Second
 	leftoverEvery = 20 * time.Millisecond
+	// ownerWait is how long a program that was just killed may still look alive.
+	ownerWait = 500 * time.Millisecond
 )
 
 // lockFolder takes the folder for this program. The file is to be inherited by
@@ -41,6 +44,7 @@ func lockFolder(ctx context.Context, dir string) (*os.File, error) {
 }
 
 func waitForLock(ctx context.Context, file *os.File, dir string) error {
+	began := time.Now()
 	deadline := time.NewTimer(leftoverWait)
 	defer deadline.Stop()
 	tick := time.NewTicker(leftoverEvery)
@@ -53,7 +57,7 @@ func waitForLock(ctx context.Context, file *os.File, dir string) error {
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return fmt.Errorf("lock %s: %w", dir, err)
 		}
-		if pid := owner(file); pid > 0 && alive(pid) {
+		if pid := owner(file); pid > 0 && time.Since(began) >= ownerWait && alive(pid) {
 			return fmt.Errorf("%w: %s belongs to the running process %d; stop it or choose another folder", ErrInUse, dir, pid)
 		}
 		select {
@@ -92,7 +96,14 @@ func owner(file *os.File) int {
 	return pid
 }
 
+// alive says whether the process runs. One that was killed and whose parent has
+// not asked yet how it ended (a zombie) does not.
 func alive(pid int) bool {
-	err := syscall.Kill(pid, 0)
-	return err == nil || errors.Is(err, syscall.EPERM)
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	// The name before the state is in parentheses and may hold anything.
+	_, state, found := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
+	return found && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }

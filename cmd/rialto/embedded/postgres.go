@@ -41,7 +41,9 @@ type PostgresOptions struct {
 	// tests, whose data is thrown away.
 	Fast bool
 
-	withoutNamespace bool // tests of the second way of not being root
+	// For tests of root's second way of not being root.
+	withoutNamespace bool
+	elsewhere        string // empty is otherHomeRoot
 }
 
 // Postgres is a private server. It listens on a Unix socket that only this
@@ -106,7 +108,11 @@ func (o PostgresOptions) complete() (PostgresOptions, error) {
 	if o.Search.isZero() {
 		o.Search = DefaultSearch()
 	}
-	return o, os.MkdirAll(dir, 0o700)
+	if o.elsewhere == "" {
+		o.elsewhere = otherHomeRoot
+	}
+	// Others may pass through it, to reach what is theirs; they see nothing.
+	return o, os.MkdirAll(dir, 0o711)
 }
 
 func (p *Postgres) start(ctx context.Context, o PostgresOptions) error {
@@ -117,7 +123,7 @@ func (p *Postgres) start(ctx context.Context, o PostgresOptions) error {
 	if err := home.initialize(ctx, o); err != nil {
 		return err
 	}
-	folder, temporary, err := socketFolder(o.Dir, postgresSocket, home.as)
+	folder, temporary, err := socketFolder(home.parent, postgresSocket, home.as)
 	if err != nil {
 		return err
 	}
