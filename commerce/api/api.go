@@ -1,0 +1,129 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/account"
+	"github.com/rialto-live/rialto/commerce/guard"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+// Base is where the program mounts Handler.
+const Base = "/api/v1"
+
+// Config is what the API needs. All but Secure, Sandbox, TrustedOrigins, Version and Sale must be set.
+type Config struct {
+	Pool       *pgxpool.Pool
+	Log        *slog.Logger
+	Now        func() time.Time
+	Registerer prometheus.Registerer
+	Accounts   *account.Service
+	Signer     *guard.Signer
+	Limiter    *guard.Limiter
+	// Kick is called after each commit (outbox.Dispatcher.Kick).
+	Kick func()
+	// WHIPURL is where a show is published.
+	WHIPURL func(ctx context.Context, show commerce.ShowID) (string, error)
+	// RemoteAddr is the person's address (the program knows which proxies to believe).
+	RemoteAddr func(r *http.Request) netip.Addr
+
+	Secure         bool     // PUBLIC_URL is https: cookies never travel in the clear
+	Sandbox        bool     // money is play money; pages show the test cards
+	Version        string   // of the program, for the OpenAPI document
+	TrustedOrigins []string // other origins of ours whose pages may write (other nodes' PUBLIC_URL)
+
+	Sale Sale // stock, checkout and what else selling needs; see sale.go
+}
+
+// Validate says all that is missing.
+func (c Config) Validate() error {
+	var errs []error
+	need := func(ok bool, what string) {
+		if !ok {
+			errs = append(errs, errors.New("api: "+what+" is needed"))
+		}
+	}
+	need(c.Pool != nil, "a pool")
+	need(c.Log != nil, "a logger")
+	need(c.Now != nil, "a clock")
+	need(c.Registerer != nil, "a metrics registerer")
+	need(c.Accounts != nil, "the account service")
+	need(c.Signer != nil, "a signer")
+	need(c.Limiter != nil, "a limiter")
+	need(c.Kick != nil, "the dispatcher's kick")
+	need(c.WHIPURL != nil, "WHIPURL")
+	need(c.RemoteAddr != nil, "RemoteAddr")
+	return errors.Join(errs...)
+}
+
+// API serves commerce over HTTP.
+type API struct {
+	// static after New
+	config       Config
+	log          *slog.Logger
+	huma         huma.API
+	handler      http.Handler
+	metrics      *metrics
+	translations []translation
+}
+
+// New builds all operations. It reads nothing and starts nothing.
+func New(config Config) (*API, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(config.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("api: metrics: %w", err)
+	}
+	a := &API{config: config, log: config.Log, metrics: m}
+	mux := http.NewServeMux()
+	a.huma = humago.New(mux, a.document())
+	for _, part := range a.parts() {
+		part()
+	}
+	a.handler, err = a.wrap(mux)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Handler serves everything under Base; paths are absolute.
+func (a *API) Handler() http.Handler { return a.handler }
+
+func (a *API) document() huma.Config {
+	c := huma.DefaultConfig("Rialto", cmp.Or(a.config.Version, "dev"))
+	c.Info.Description = "Live-stream shopping: shows, products, holds, orders. Amounts are whole numbers of minor units, times are RFC 3339 in UTC."
+	c.OpenAPIPath = Base + "/openapi"
+	// The docs page would load scripts from another host, which our CSP refuses; $schema links would tell
+	// nobody anything.
+	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil
+	c.Transformers = []huma.Transformer{fromHuma}
+	// A body in another form is refused as 415 rather than guessed at.
+	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
+	return c
+}
+
+// inTx runs a workflow in one transaction and wakes the dispatcher when it has committed.
+func (a *API) inTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx, now time.Time) error) error {
+	if err := schema.InTx(ctx, a.config.Pool, fn); err != nil {
+		return err
+	}
+	a.config.Kick()
+	return nil
+}

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/community"
+	"github.com/rialto-live/rialto/commerce/show"
+)
+
+type banInput struct {
+	showInput
+	Subject string `path:"subject" doc:"acc_… or gst_…"`
+}
+
+type banOutput struct {
+	Body struct {
+		ID      commerce.BanID   `json:"id"`
+		Subject string           `json:"subject"`
+		Show    *commerce.ShowID `json:"show" doc:"null: all shows of the creator"`
+		Reason  string           `json:"reason"`
+		Created time.Time        `json:"created_at"`
+	}
+}
+
+func (a *API) registerBans() {
+	a.translate(
+		translation{is: community.ErrBanned, status: http.StatusForbidden, code: "banned"},
+		translation{is: community.ErrReason, status: http.StatusUnprocessableEntity, code: "reason_invalid"},
+		translation{is: community.ErrSubject, status: http.StatusUnprocessableEntity, code: "subject_invalid"},
+		translation{is: community.ErrCreator, status: http.StatusConflict, code: "not_bannable"},
+		translation{is: community.ErrTooMany, status: http.StatusConflict, code: "too_many_bans"},
+	)
+	register(a, operation{
+		ID: "ban", Method: http.MethodPut, Path: "/shows/{show}/bans/{subject}", Tag: tagShows,
+		Summary: "Keep a person out, and end what they have open", Rule: editRule,
+		Codes: []string{"signed_out", "forbidden", "show_unknown", "subject_invalid", "reason_invalid", "not_bannable", "too_many_bans"},
+	}, func(ctx context.Context, in *struct {
+		banInput
+		Body struct {
+			Reason string `json:"reason,omitempty"`
+			All    bool   `json:"all_shows,omitempty" doc:"From all shows of this creator"`
+		}
+	}) (*banOutput, error) {
+		out := &banOutput{}
+		err := a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, who Identity) error {
+			b, err := community.Impose(ctx, tx, *who.Account, s, in.Subject, in.Body.Reason, in.Body.All)
+			out.Body.ID, out.Body.Subject, out.Body.Show, out.Body.Reason, out.Body.Created = b.ID, b.Subject, b.Show, b.Reason, b.Created.UTC()
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	})
+	register(a, operation{
+		ID: "liftBan", Method: http.MethodDelete, Path: "/shows/{show}/bans/{subject}", Tag: tagShows, Status: http.StatusNoContent,
+		Summary: "Let a person in again", Rule: editRule, Codes: []string{"signed_out", "forbidden", "show_unknown", "subject_invalid"},
+	}, func(ctx context.Context, in *banInput) (*struct{}, error) {
+		return nil, a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, who Identity) error {
+			return community.Lift(ctx, tx, *who.Account, s, in.Subject)
+		})
+	})
+}

@@ -1,0 +1,30 @@
+// Package api is commerce over HTTP: JSON under /api/v1, described by /api/v1/openapi.json.
+//
+// # Overview
+//
+// New makes an API, Handler is mounted by the program at /api/v1/. Each part registers its operations in a
+// file of its own (register.go lists the parts). An operation is a thin thing: who asks, one workflow of
+// commerce in one transaction, the answer. Errors of commerce become RFC 9457 problems in one table per part
+// (problem.go); whatever is in no table is a 500 whose cause is logged, never shown.
+//
+// What belongs to other areas comes in as functions of Config (the URL where a show is published).
+//
+// # Who asks
+//
+// Identify reads the session cookie, then the guest cookie. A guest cookie is made by GET /me and by whatever
+// a guest does first. Browsers send both on their own, so http.CrossOriginProtection refuses writes that
+// come from other sites.
+//
+// # Concurrency
+//
+// No goroutines of its own; handlers run in the HTTP server's.
+//
+// # Invariants
+//
+// Every answer that is not 2xx is application/problem+json with a stable code, also those of the router and of
+// the validator. Answers about a person are never stored by caches. A body over its limit is 413.
+//
+// # Imports
+//
+// All of commerce; huma; net/http.
+package api

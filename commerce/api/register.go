@@ -1,0 +1,142 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rialto-live/rialto/commerce/guard"
+)
+
+// parts lists what is served. A part registers its operations and its table of errors; it lives in the
+// files that bear its name.
+func (a *API) parts() []func() {
+	return []func(){
+		a.registerMe,
+		a.registerAccounts,
+		a.registerShows,
+		a.registerKeys,
+		a.registerBans,
+		a.registerPictures,
+		a.registerSale,
+	}
+}
+
+const (
+	// MaxBody is the most that an operation reads when it says nothing else.
+	MaxBody = 64 << 10
+
+	tagPeople = "People"
+	tagShows  = "Shows"
+	tagSale   = "Sale"
+)
+
+// operation is what differs between operations; register fills in what is the same for all.
+type operation struct {
+	ID      string // in camelCase, unique: it names functions in generated clients
+	Method  string
+	Path    string // below Base
+	Summary string
+	Tag     string
+	Status  int      // of success; 0: 200. An output with a Status field decides by itself
+	Body    int64    // most bytes of the body; 0: MaxBody
+	Public  bool     // the answer is the same for everybody and may be cached as its headers say
+	Codes   []string // the problems that a client should expect, for the document
+	// Rule, when named, is counted per address before anything else.
+	Rule guard.Rule
+}
+
+// register adds one operation. handler may return any error; see API.translate.
+func register[I, O any](a *API, op operation, handler func(context.Context, *I) (*O, error)) {
+	described := huma.Operation{
+		OperationID: op.ID, Method: op.Method, Path: Base + op.Path, Summary: op.Summary, Tags: []string{op.Tag},
+		DefaultStatus: op.Status, MaxBodyBytes: op.Body,
+		Responses: map[string]*huma.Response{"default": a.problemResponse(op.Codes)},
+	}
+	if described.MaxBodyBytes == 0 {
+		described.MaxBodyBytes = MaxBody
+	}
+	huma.Register(a.huma, described, func(ctx context.Context, in *I) (*O, error) {
+		r := requestOf(ctx)
+		r.route = op.Method + " " + op.Path
+		if !op.Public {
+			r.w.Header().Set("Cache-Control", "no-store")
+		}
+		if err := a.limit(ctx, op.Rule); err != nil {
+			return nil, err
+		}
+		out, err := handler(ctx, in)
+		if err != nil {
+			// Never cached, whatever the operation said of its success.
+			r.w.Header().Set("Cache-Control", "no-store")
+			p := a.asProblem(ctx, err)
+			r.code = p.Code
+			return nil, p
+		}
+		return out, nil
+	})
+}
+
+// problemResponse describes every refusal of an operation.
+func (a *API) problemResponse(codes []string) *huma.Response {
+	registry := a.huma.OpenAPI().Components.Schemas
+	text := "A problem (RFC 9457)."
+	if len(codes) > 0 {
+		text += " Codes to expect: " + strings.Join(codes, ", ") + "."
+	}
+	return &huma.Response{Description: text, Content: map[string]*huma.MediaType{
+		"application/problem+json": {Schema: registry.Schema(problemType, true, "Problem")},
+	}}
+}
+
+// limit counts one request of an address under a rule.
+func (a *API) limit(ctx context.Context, rule guard.Rule) error {
+	if rule.Name == "" {
+		return nil
+	}
+	return a.limitKey(ctx, rule, addressKey(requestOf(ctx).addr))
+}
+
+// limitKey is limit for something other than the address (an e-mail, an account).
+func (a *API) limitKey(ctx context.Context, rule guard.Rule, key string) error {
+	ok, wait, err := a.config.Limiter.Allow(ctx, rule, key)
+	if err != nil {
+		return err
+	}
+	if ok {
+		return nil
+	}
+	p := problem(http.StatusTooManyRequests, "too_many_attempts", "").retry(wait)
+	p.Detail = "That was too often. Try again in " + p.GetHeaders().Get("Retry-After") + " seconds."
+	return p
+}
+
+// noRoute answers what is not under any route, in our form.
+func (a *API) noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	// The router knows which methods the path has; its own plain-text answer is thrown away.
+	probe := &headerOnly{header: http.Header{}}
+	mux.ServeHTTP(probe, r)
+	status := http.StatusNotFound
+	if probe.status == http.StatusMethodNotAllowed {
+		status = http.StatusMethodNotAllowed
+		w.Header()["Allow"] = probe.header["Allow"]
+	}
+	p := problem(status, statusCode(status), statusDetail(status))
+	requestOf(r.Context()).code = p.Code
+	p.write(w)
+}
+
+// headerOnly keeps what the router would have answered.
+type headerOnly struct {
+	header http.Header
+	status int
+}
+
+func (h *headerOnly) Header() http.Header         { return h.header }
+func (h *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
+func (h *headerOnly) WriteHeader(status int)      { h.status = status }
+
+func statusText(status int) string { return strconv.Itoa(status) }
