@@ -1,0 +1,35 @@
+// Package peer negotiates WebRTC sessions and carries their media over one UDP port.
+//
+// # Overview
+//
+// Server answers offers: Publish for a publisher, Watch for a viewer. A publisher's tracks are read into the layers of
+// media.Publisher. A viewer is a media.Sender: the relay's worker hands it runs of packets, which are encrypted and
+// sent on the worker's own goroutine. What viewers report goes from Pion's receive buffer straight to the worker, so a
+// viewer has no reading goroutine of ours.
+//
+// Offers are checked line by line and cut down to what we accept before Pion sees them (offer.go, codecs.go,
+// lines.go). Trickled candidates and ICE restarts are fragments (fragment.go). Simulcast offers are answered without
+// it: the publisher then sends one layer.
+//
+// # Concurrency and lifecycle
+//
+// Run owns the closing of connections: a session that ends, for whatever reason, stops its media at once, closes
+// Done, and is then closed by one of Run's few closers, which also wait for the session's readers. Sessions
+// therefore need Run to be running. When Run's context is done every session ends, and Run returns when all are
+// closed and the port is free.
+//
+//	goroutine            owner     ends
+//	closers (4)          Run       when the server is closed and no session is left
+//	track reader         session   when its connection closes; shut waits
+//	RTCP of a publisher  reader    with its track reader
+//	Pion's own           Pion      when its connection closes
+//
+// # Invariants
+//
+// A session ends once; its seat at the relay is given back exactly once, also when it is revoked in the middle of
+// negotiation. A failed ICE restart that was malformed leaves the session as it was.
+//
+// # Dependencies
+//
+// media (its root) and Pion. No sibling.
+package peer

@@ -1,0 +1,86 @@
+package peer
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pion/sdp/v3"
+
+	"github.com/rialto-live/rialto/media"
+)
+
+// fragment is what a trickle body (application/trickle-ice-sdpfrag, RFC 8840) says.
+type fragment struct {
+	ufrag, pwd string
+	ufragLine  int
+	candidates []candidate
+}
+
+type candidate struct {
+	line       int
+	value, mid string
+}
+
+// parseFragment reads a fragment. Candidates that cannot be reached from here are left out silently: a browser
+// names many, and that is no fault of its.
+func parseFragment(raw []byte) (*fragment, error) {
+	lines, err := splitLines(raw)
+	if err != nil {
+		return nil, err
+	}
+	f := &fragment{}
+	mid := ""
+	for _, l := range lines {
+		switch l.key {
+		case "ice-ufrag":
+			if f.ufrag != "" && f.ufrag != l.value {
+				return nil, l.fault("a second ICE generation in one fragment")
+			}
+			f.ufrag, f.ufragLine = strings.Clone(l.value), l.no
+		case "ice-pwd":
+			f.pwd = strings.Clone(l.value)
+		case "mid":
+			mid = strings.Clone(l.value)
+		case "candidate":
+			if len(strings.Fields(l.value)) < 8 {
+				return nil, l.fault("a candidate has at least eight fields")
+			}
+			if reachable(l.value) {
+				f.candidates = append(f.candidates, candidate{line: l.no, value: "candidate:" + l.value, mid: mid})
+			}
+		}
+	}
+	return f, nil
+}
+
+// answerFragment is our side of an ICE restart, taken from a whole answer.
+func answerFragment(answer string) ([]byte, error) {
+	var desc sdp.SessionDescription
+	if err := desc.UnmarshalString(answer); err != nil {
+		return nil, fmt.Errorf("read own answer: %w", err)
+	}
+	if len(desc.MediaDescriptions) == 0 {
+		return nil, &media.SDPError{Reason: "the answer has no media"}
+	}
+	var b strings.Builder
+	if group, ok := desc.Attribute("group"); ok {
+		fmt.Fprintf(&b, "a=group:%s\r\n", group)
+	}
+	b.WriteString("a=ice-options:trickle\r\n")
+	first := desc.MediaDescriptions[0]
+	fmt.Fprintf(&b, "m=%s 9 UDP/TLS/RTP/SAVPF %s\r\n", first.MediaName.Media, strings.Join(first.MediaName.Formats, " "))
+	for _, key := range []string{"mid", "ice-ufrag", "ice-pwd"} {
+		value, ok := first.Attribute(key)
+		if !ok {
+			value, _ = desc.Attribute(key)
+		}
+		fmt.Fprintf(&b, "a=%s:%s\r\n", key, value)
+	}
+	for _, a := range first.Attributes {
+		if a.Key == "candidate" {
+			fmt.Fprintf(&b, "a=candidate:%s\r\n", a.Value)
+		}
+	}
+	b.WriteString("a=end-of-candidates\r\n")
+	return []byte(b.String()), nil
+}

@@ -1,0 +1,34 @@
+package peer
+
+import "time"
+
+const (
+	// MaxSDP is the longest offer or fragment that is parsed, in bytes.
+	MaxSDP = 64 << 10
+	// maxCandidates is how many remote candidates one session may name, over all its fragments.
+	maxCandidates = 64
+	// maxRestarts is how many ICE restarts one session may ask for.
+	maxRestarts = 64
+
+	// socketBuffer is asked for in both directions; the kernel may give less (net.core.rmem_max, wmem_max).
+	socketBuffer = 8 << 20
+
+	// gatherTimeout bounds an answer. Candidates come from one socket that is already open, so this is not waited for.
+	gatherTimeout = 5 * time.Second
+	// closers is how many ended connections are closed at the same time.
+	closers = 4
+
+	iceDisconnected = 10 * time.Second
+	iceFailed       = 5 * time.Second
+	iceKeepalive    = 2 * time.Second
+	dtlsFlight      = 100 * time.Millisecond
+
+	// viewerBuffer bounds what a viewer may send us although it was asked for nothing, per SSRC in bytes.
+	viewerBuffer = 64 << 10
+)
+
+const (
+	// maxNacks is how often one lost packet is asked for, nackInterval the time between.
+	maxNacks     = 10
+	nackInterval = 20 * time.Millisecond
+)

@@ -1,0 +1,132 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/transport/v4/packetio"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/rialto-live/rialto/media"
+)
+
+// cname is the same for both of a viewer's tracks, which is what makes players keep them in step. It names no one.
+const cname = "rialto"
+
+// viewer is the sending end: it hands the worker's runs to Pion and what the viewer reports to the worker.
+type viewer struct {
+	session *Session
+	seat    *media.Subscriber
+	audio   *outTrack // nil when the viewer did not ask for it
+	video   *outTrack
+}
+
+// Watch answers a viewer's offer. Errors are those of media.Relay.Subscribe, *media.SDPError and *media.CodecError.
+func (s *Server) Watch(ctx context.Context, id media.StreamID, g media.Grant, sdp []byte) (*Session, []byte, error) {
+	o, err := parseOffer(sdp, receives)
+	if err != nil {
+		return nil, nil, err
+	}
+	session := s.newSession(s.log.With("stream", string(id), "role", "viewer"))
+	if err := s.admit(session); err != nil {
+		return nil, nil, err
+	}
+	seat, err := s.relay.Subscribe(id, g, o.codecs, session.end)
+	if err != nil {
+		session.end(nil)
+		return nil, nil, err
+	}
+	v := &viewer{session: session, seat: seat}
+	session.hold(seat.Close)
+	answer, err := v.negotiate(ctx, o)
+	if err != nil {
+		session.end(err)
+		return nil, nil, err
+	}
+	return session, answer, nil
+}
+
+func (v *viewer) negotiate(ctx context.Context, o *offer) ([]byte, error) {
+	api, err := v.session.server.viewerAPI(v)
+	if err != nil {
+		return nil, err
+	}
+	return v.session.begin(ctx, o, api, func(pc *webrtc.PeerConnection) error {
+		for _, kind := range o.kinds {
+			t := &outTrack{kind: kind}
+			if kind == media.Audio {
+				v.audio = t
+			} else {
+				v.video = t
+			}
+			sendonly := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
+			if _, err := pc.AddTransceiverFromTrack(t, sendonly); err != nil {
+				return fmt.Errorf("add %s: %w", kind, err)
+			}
+		}
+		v.session.watch(func() {
+			v.seat.Start(v, media.Binding{CNAME: cname, Audio: v.audio.line(), Video: v.video.line()})
+		})
+		return nil
+	})
+}
+
+// Send hands a run over. Pion's way to the socket does not say when it is full: the kernel then drops.
+func (v *viewer) Send(run []media.Outgoing) int {
+	for i := range run {
+		t := v.audio
+		if v.video != nil && run[i].Header.SSRC == v.video.ssrc {
+			t = v.video
+		}
+		// An error means that the connection is going away, which its state will tell.
+		_, _ = t.out.WriteRTP(&run[i].Header, run[i].Payload)
+	}
+	return len(run)
+}
+
+// SendReports sends a compound packet.
+func (v *viewer) SendReports(reports []rtcp.Packet) {
+	_ = v.session.pc.WriteRTCP(reports) // repeated each second: a lost one does not matter
+}
+
+// buffer is where Pion puts what it received. RTCP goes straight on to the worker, so that no goroutine waits for it.
+func (v *viewer) buffer(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
+	if kind == packetio.RTCPBufferPacket {
+		return &feedbackSink{viewer: v, closed: make(chan struct{})}
+	}
+	b := packetio.NewBuffer()
+	b.SetLimitSize(viewerBuffer)
+	return b
+}
+
+// feedbackSink takes decrypted RTCP.
+type feedbackSink struct {
+	viewer *viewer
+	once   sync.Once
+	closed chan struct{}
+}
+
+// Write is called by Pion's reader for each packet.
+func (f *feedbackSink) Write(b []byte) (int, error) {
+	packets, err := rtcp.Unmarshal(b)
+	if err != nil {
+		return len(b), nil // one bad packet must not end the reader
+	}
+	f.viewer.seat.Feedback(packets)
+	return len(b), nil
+}
+
+// Read has nothing to give: it waits for the end.
+func (f *feedbackSink) Read([]byte) (int, error) {
+	<-f.closed
+	return 0, io.EOF
+}
+
+// Close ends Read.
+func (f *feedbackSink) Close() error {
+	f.once.Do(func() { close(f.closed) })
+	return nil
+}
