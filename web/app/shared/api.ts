@@ -1,0 +1,205 @@
+// The HTTP API as the pages use it: one function per operation, one type per document. Times are RFC 3339 texts in UTC.
+
+import { addClockSample } from "./clock";
+import { call, type CallOptions } from "./http";
+import type { Money } from "./money";
+
+export { ApiError, isCode, isTransient, untilAnswered } from "./http";
+export type { Problem, CallOptions } from "./http";
+export type { Money } from "./money";
+
+export type Role = "creator" | "viewer" | "brand" | "operator";
+
+export interface Account {
+  id: string;
+  name: string;
+  email: string;
+  roles: Role[];
+}
+
+export interface Me {
+  subject: string;
+  account: Account | null;
+  now: string;
+  /** Money is play money: test cards may be shown. */
+  sandbox: boolean;
+  /** A payment provider is set up; without one Buy cannot work. */
+  payments: boolean;
+}
+
+export type ShowState = "scheduled" | "live" | "ended";
+
+export interface Show {
+  id: string;
+  title: string;
+  description: string;
+  creator: { id: string; name: string };
+  state: ShowState;
+  /** Media is arriving right now. A live show that is not on air has lost its creator's line. */
+  on_air: boolean;
+  starts_at: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  poster: string | null;
+}
+
+export interface ShowPage {
+  shows: Show[];
+  next: string | null;
+}
+
+export interface Variant {
+  id: string;
+  title: string;
+  price: Money;
+  pool: string;
+  left: number;
+  on_hand: number;
+}
+
+export interface Product {
+  id: string;
+  title: string;
+  description: string;
+  image: string;
+  variants: Variant[];
+}
+
+export interface Catalog {
+  products: Product[];
+  pinned: string | null;
+  version: number;
+}
+
+export type HoldState = "held" | "paying" | "sold" | "expired" | "released" | string;
+
+export interface Hold {
+  id: string;
+  show: string;
+  variant: string;
+  product: string;
+  title: string;
+  quantity: number;
+  state: HoldState;
+  unit: Money;
+  total: Money;
+  expires_at: string;
+  left_ms: number;
+}
+
+export interface OrderLine {
+  title: string;
+  quantity: number;
+  unit: Money;
+}
+
+export interface Order {
+  id: string;
+  hold: string;
+  show: string;
+  state: string;
+  total: Money;
+  email: string;
+  lines: OrderLine[];
+  created_at: string;
+  receipt: { number: string } | null;
+  /** Signed address of this order, for people without an account. */
+  link: string;
+}
+
+export interface Card {
+  number: string;
+  exp_month: number;
+  exp_year: number;
+  cvc: string;
+}
+
+export interface PublishTicket {
+  whip_url: string;
+  token: string;
+  expires_at: string;
+}
+
+export interface StreamKey {
+  generation: number;
+  whip_url: string;
+  hint?: string;
+  /** Only in the answer that made it. */
+  key?: string;
+}
+
+export interface Sales {
+  held: number;
+  sold: number;
+  revenue: Money;
+  orders: Order[];
+}
+
+const enc = encodeURIComponent;
+
+/** Any operation by its path under /api/v1; the named ones below say what they answer. */
+export function api<T>(method: string, path: string, body?: unknown, options?: CallOptions | AbortSignal): Promise<T> {
+  return call<T>(method, `/api/v1${path}`, body, options instanceof AbortSignal ? { signal: options } : options);
+}
+
+// People
+
+/** Also the page's first reading of the server's clock, and what makes the guest's cookie. */
+export async function getMe(options?: CallOptions): Promise<Me> {
+  const sent = performance.now();
+  const me = await api<Me>("GET", `/me`, undefined, options);
+  const now = Date.parse(me.now);
+  if (Number.isFinite(now)) addClockSample(sent, now, now, performance.now());
+  return me;
+}
+export const signUp = (body: { id: string; name: string; email: string; password: string; roles: Role[] }, o?: CallOptions) =>
+  api<Account>("POST", `/accounts`, body, o);
+export const signIn = (email: string, password: string, o?: CallOptions) =>
+  api<unknown>("POST", `/sessions`, { email, password }, o);
+export const signOut = (o?: CallOptions) => api<void>("DELETE", `/sessions/current`, undefined, o);
+export const renameMe = (name: string, o?: CallOptions) => api<unknown>("PATCH", `/me`, { name }, o);
+export const changePassword = (old: string, fresh: string, o?: CallOptions) =>
+  api<void>("PUT", `/me/password`, { old, new: fresh }, o);
+
+// Shows
+
+export const listShows = (state: "live" | "upcoming" | "ended", cursor?: string | null, o?: CallOptions) =>
+  api<ShowPage>("GET", `/shows?state=${state}${cursor ? `&cursor=${enc(cursor)}` : ""}`, undefined, o);
+export const myShows = (o?: CallOptions) => api<ShowPage>("GET", `/shows/mine`, undefined, o);
+export const getShow = (id: string, o?: CallOptions) => api<Show>("GET", `/shows/${enc(id)}`, undefined, o);
+export const putShow = (id: string, body: { title: string; description: string; starts_at: string | null }, o?: CallOptions) =>
+  api<Show>("PUT", `/shows/${enc(id)}`, body, o);
+export const endShow = (id: string, o?: CallOptions) => api<Show>("POST", `/shows/${enc(id)}/end`, undefined, o);
+export const publishTicket = (id: string, o?: CallOptions) =>
+  api<PublishTicket>("POST", `/shows/${enc(id)}/publish-ticket`, undefined, o);
+export const getStreamKey = (id: string, o?: CallOptions) => api<StreamKey>("GET", `/shows/${enc(id)}/stream-key`, undefined, o);
+export const rotateStreamKey = (id: string, o?: CallOptions) =>
+  api<StreamKey>("POST", `/shows/${enc(id)}/stream-key`, undefined, o);
+export const putBan = (show: string, subject: string, reason: string, o?: CallOptions) =>
+  api<unknown>("PUT", `/shows/${enc(show)}/bans/${enc(subject)}`, { reason }, o);
+export const liftBan = (show: string, subject: string, o?: CallOptions) =>
+  api<void>("DELETE", `/shows/${enc(show)}/bans/${enc(subject)}`, undefined, o);
+
+// What is sold
+
+export const getProducts = (show: string, o?: CallOptions) => api<Catalog>("GET", `/shows/${enc(show)}/products`, undefined, o);
+export const putProduct = (
+  show: string,
+  id: string,
+  body: { title: string; description: string; price: Money; stock: number; variant: string },
+  o?: CallOptions,
+) => api<Product>("PUT", `/shows/${enc(show)}/products/${enc(id)}`, body, o);
+export const putPin = (show: string, product: string | null, o?: CallOptions) =>
+  api<unknown>("PUT", `/shows/${enc(show)}/pin`, { product }, o);
+export const getSales = (show: string, o?: CallOptions) => api<Sales>("GET", `/shows/${enc(show)}/sales`, undefined, o);
+
+// Buying
+
+export const putHold = (id: string, body: { show: string; variant: string; quantity: number }, o?: CallOptions) =>
+  api<Hold>("PUT", `/holds/${enc(id)}`, body, o);
+export const getHold = (id: string, o?: CallOptions) => api<Hold>("GET", `/holds/${enc(id)}`, undefined, o);
+export const releaseHold = (id: string, o?: CallOptions) => api<void>("DELETE", `/holds/${enc(id)}`, undefined, o);
+export const putOrder = (id: string, body: { hold: string; email: string; name: string; card: Card }, o?: CallOptions) =>
+  api<Order>("PUT", `/orders/${enc(id)}`, body, o);
+export const getOrder = (id: string, link?: string | null, o?: CallOptions) =>
+  api<Order>("GET", `/orders/${enc(id)}${link ? `?link=${enc(link)}` : ""}`, undefined, o);

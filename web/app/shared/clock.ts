@@ -1,0 +1,69 @@
+// The server's clock, as well as this page can know it. Prices and holds end by the server's time, so every countdown
+// on the page is drawn from serverNow(), never from the device's own clock.
+
+import { useEffect, useState } from "preact/hooks";
+
+interface Sample {
+  /** Server time minus performance.now(), ms. */
+  offset: number;
+  /** The true offset lies within this many ms of it: half of the exchange's round trip. */
+  uncertainty: number;
+  takenAt: number;
+}
+
+/** Clocks drift apart by some ppm and sleep stops performance.now() in some browsers: old samples lose to new ones. */
+const SAMPLE_LIFE_MS = 5 * 60_000;
+
+// Until the server has spoken the device's clock has to do; any sample is better.
+let best: Sample = { offset: Date.now() - performance.now(), uncertainty: Infinity, takenAt: -Infinity };
+
+/**
+ * One exchange: asked at `sent` (performance.now()), the server received at `serverReceived` and answered at
+ * `serverSent` (its clock, ms), heard at `heard`. The sample with the shortest way there and back is kept.
+ */
+export function addClockSample(sent: number, serverReceived: number, serverSent: number, heard: number): void {
+  const roundTrip = heard - sent - (serverSent - serverReceived);
+  if (!Number.isFinite(roundTrip) || roundTrip < 0) return;
+  const sample: Sample = {
+    offset: (serverReceived - sent + serverSent - heard) / 2,
+    uncertainty: roundTrip / 2,
+    takenAt: heard,
+  };
+  if (sample.uncertainty <= best.uncertainty || heard - best.takenAt > SAMPLE_LIFE_MS) best = sample;
+}
+
+/** After sleep the old offset may be wrong by the whole nap: the next sample wins, whatever its round trip. */
+export function distrustClock(): void {
+  best = { ...best, uncertainty: Infinity };
+}
+
+/** Milliseconds since 1970 on the server's clock. */
+export function serverNow(): number {
+  return performance.now() + best.offset;
+}
+
+/** How far serverNow() may be off, ms; Infinity before the first answer. */
+export function clockUncertainty(): number {
+  return best.uncertainty;
+}
+
+/** Re-renders every `periodMs` with the server's time; a period of 0 stops the clock. */
+export function useServerNow(periodMs: number): number {
+  const [now, setNow] = useState(serverNow);
+  useEffect(() => {
+    if (periodMs <= 0) return;
+    setNow(serverNow());
+    const timer = setInterval(() => setNow(serverNow()), periodMs);
+    return () => clearInterval(timer);
+  }, [periodMs]);
+  return now;
+}
+
+/** "1:02:03", "2:14", never negative. Rounds up, so that 0:00 means over. */
+export function clockText(ms: number): string {
+  const total = Math.max(0, Math.ceil(ms / 1000));
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const hours = Math.floor(total / 3600);
+  const minutes = Math.floor(total / 60) % 60;
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(total % 60)}` : `${minutes}:${two(total % 60)}`;
+}

@@ -1,0 +1,4 @@
+export * from "./controls";
+export * from "./icons";
+export * from "./sheet";
+export * from "./states";

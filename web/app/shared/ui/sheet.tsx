@@ -1,0 +1,66 @@
+// A sheet over the page: from the bottom on a phone, in the right column on a desk. The browser's own modal dialog
+// keeps focus inside, closes on Escape and gives focus back; the video behind it goes on.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef } from "preact/hooks";
+import { IconButton } from "./controls";
+import { CloseIcon } from "./icons";
+import "./sheet.css";
+
+type SheetProps = {
+  title: string;
+  onClose: () => void;
+  /** Stays at the bottom while the rest scrolls. */
+  footer?: ComponentChildren;
+  /** "side" belongs beside a video; "center" is for questions to be answered first. */
+  place?: "side" | "center";
+  children?: ComponentChildren;
+};
+
+export function Sheet({ title, onClose, footer, place = "side", children }: SheetProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  const close = useRef(onClose);
+  close.current = onClose;
+
+  useEffect(() => {
+    const element = dialog.current;
+    if (!element) return;
+    const opener = document.activeElement;
+    element.showModal();
+    return () => {
+      element.close();
+      // The opener may be gone (its card was unpinned meanwhile); the page then decides.
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus({ preventScroll: true });
+    };
+  }, []);
+
+  return (
+    <dialog
+      ref={dialog}
+      class={`sheet sheet-${place}`}
+      aria-labelledby={heading}
+      // Escape, and Android's back gesture. The parent decides whether the sheet goes, so the browser must not.
+      onCancel={(event) => {
+        event.preventDefault();
+        close.current();
+      }}
+      onClick={(event) => {
+        if (event.target === dialog.current) close.current();
+      }}
+    >
+      <div class="sheet-body">
+        <header class="sheet-head">
+          <h2 id={heading} tabIndex={-1}>
+            {title}
+          </h2>
+          <IconButton label="Close" onClick={() => close.current()}>
+            <CloseIcon />
+          </IconButton>
+        </header>
+        <div class="sheet-content">{children}</div>
+        {footer && <footer class="sheet-foot">{footer}</footer>}
+      </div>
+    </dialog>
+  );
+}
