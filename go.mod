@@ -1,6 +1,6 @@
 module github.com/rialto-live/rialto
 
-go 1.26
+go 1.26.0
 
 ignore ./web/node_modules
 

@@ -160,3 +160,17 @@ func ByEmail(ctx context.Context, q schema.Querier, email string) (Account, erro
 	}
 	return Get(ctx, q, id)
 }
+
+// SessionOpen says ErrNoSession when a session has ended or expired: for a token that was made in its name and
+// must not outlive it.
+func SessionOpen(ctx context.Context, q schema.Querier, id commerce.SessionID) error {
+	var open bool
+	err := q.QueryRow(ctx, `select exists (select from session where id = $1 and expires_at > now())`, id).Scan(&open)
+	if err != nil {
+		return fmt.Errorf("check session: %w", err)
+	}
+	if !open {
+		return ErrNoSession
+	}
+	return nil
+}
