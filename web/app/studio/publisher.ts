@@ -2,6 +2,7 @@
 // It owns one loop at a time. Everything it needs of the world comes in as a port, so that tests can be the world.
 
 import { signal, type Signal } from "@preact/signals";
+import { ApiError, jitter } from "../shared/http";
 import { publish as whipPublish, type Profile, type Session, type Tracks } from "./whip";
 import { LineJudge, MEASURING, readCounters, type LineReport } from "./quality";
 
@@ -27,26 +28,27 @@ export interface Ports {
   /** The show as the server sees it; rejects when the server cannot be reached. */
   look(signal: AbortSignal): Promise<"on_air" | "off_air" | "ended">;
   publish?: typeof whipPublish;
-  random?: () => number;
 }
 
-export const BACKOFF_BASE_MS = 500;
-export const BACKOFF_CAP_MS = 15_000;
 /** The server keeps a show on air for 5 s after its publisher left; still on air after this, someone else publishes. */
 export const TAKEOVER_MS = 7_000;
 const LOOK_EVERY_MS = 1_000;
 const STATS_EVERY_MS = 1_000;
+/** Readings without a byte from the server after which a suspicion is believed. */
+const QUIET_READINGS = 2;
 /** A server may ask for patience, but a creator on stage is never parked for longer than this. */
 const RETRY_AFTER_CAP_MS = 30_000;
+/** The first try after a break comes at once (within the jitter of attempt 0); later ones back off. */
+const BACKOFF_BASE_MS = 400;
 
 export class Publisher {
   readonly phase: Signal<Phase> = signal<Phase>({ name: "idle" });
   readonly line: Signal<LineReport> = signal(MEASURING);
-  private readonly random: () => number;
   private readonly whip: typeof whipPublish;
   private run: { abort: AbortController; done: Promise<void> } | null = null;
   private session: Session | null = null;
   private wake: (() => void) | null = null;
+  private suspected = false;
 
   constructor(
     private readonly ports: Ports,
@@ -56,7 +58,6 @@ export class Publisher {
     /** Whether few bits are normal now: a screen or a slate, not a camera. */
     private readonly still: () => boolean,
   ) {
-    this.random = ports.random ?? Math.random;
     this.whip = ports.publish ?? whipPublish;
   }
 
@@ -101,6 +102,12 @@ export class Publisher {
     this.wake?.();
   }
 
+  /** The server may have died and come back: do not wait for ICE to notice if nothing comes back from it. */
+  suspect(): void {
+    this.suspected = true;
+    this.nudge();
+  }
+
   /** Swaps what is sent, without renegotiation: viewers see a cut, never a reconnect. */
   async replace(kind: "audio" | "video", track: MediaStreamTrack | null): Promise<void> {
     await this.session?.[kind].replaceTrack(track);
@@ -138,6 +145,7 @@ export class Publisher {
       return { next: "retry", wasLive: false, why: "" };
     }
     this.session = session;
+    this.suspected = false;
     // A track may have been swapped while the server was answering.
     const now = this.tracks();
     await Promise.all([session.video.replaceTrack(now.video), session.audio.replaceTrack(now.audio)]);
@@ -156,9 +164,16 @@ export class Publisher {
 
   private measure(session: Session): ReturnType<typeof setInterval> {
     const judge = new LineJudge();
+    let received = -1;
+    let quiet = 0;
     return setInterval(() => {
       void readCounters(session.pc).then((counters) => {
-        if (counters && this.session === session) this.line.value = judge.next(counters, this.profile.maxBitrate, this.still());
+        if (!counters || this.session !== session) return;
+        this.line.value = judge.next(counters, this.profile.maxBitrate, this.still());
+        quiet = counters.received === received ? quiet + 1 : 0;
+        received = counters.received;
+        if (quiet === 0) this.suspected = false;
+        else if (this.suspected && quiet >= QUIET_READINGS) session.giveUp();
       });
     }, STATS_EVERY_MS);
   }
@@ -182,7 +197,8 @@ export class Publisher {
   }
 
   private async pause(outcome: Retry, attempt: number, stop: AbortSignal): Promise<void> {
-    const wait = backoff(attempt, this.random, outcome.retryAfterMs ?? null);
+    // Full jitter, so that a thousand creators do not return in step; a server's Retry-After is the floor.
+    const wait = Math.min(outcome.retryAfterMs ?? 0, RETRY_AFTER_CAP_MS) + jitter(attempt, BACKOFF_BASE_MS);
     this.phase.value = { name: "waiting", at: performance.now() + wait, why: outcome.why };
     await this.sleep(wait, stop);
   }
@@ -210,12 +226,6 @@ interface Retry {
 }
 type Outcome = Retry | { next: "done"; wasLive: boolean; phase: Phase };
 
-/** Full jitter, so that a thousand creators do not return in step; a server's Retry-After is the floor. */
-export function backoff(attempt: number, random: () => number, retryAfterMs: number | null): number {
-  const ceiling = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(attempt, 10));
-  return Math.min(retryAfterMs ?? 0, RETRY_AFTER_CAP_MS) + random() * ceiling;
-}
-
 /** Which refusals end the trying, and what to say. Anything not listed is tried again. */
 const FINAL: Record<string, string> = {
   forbidden: "This account may not go live in this show.",
@@ -228,7 +238,7 @@ const FINAL: Record<string, string> = {
 };
 
 export function judge(error: unknown): Outcome {
-  const { status, code, retryAfterMs } = readProblem(error);
+  const { status, code, retryAfterMs } = error instanceof ApiError ? error : { status: 0, code: "unreachable", retryAfterMs: null };
   if (code === "show_ended") return { next: "done", wasLive: false, phase: { name: "over" } };
   if (status === 401) {
     return { next: "done", wasLive: false, phase: { name: "refused", code, words: "You are signed out. Sign in again, and come back to this show." } };
@@ -237,17 +247,4 @@ export function judge(error: unknown): Outcome {
   if (final) return { next: "done", wasLive: false, phase: { name: "refused", code, words: final } };
   const why = status === 0 ? "The server cannot be reached." : status === 429 || status === 503 ? "The server asks for a moment." : "The server had a problem.";
   return { next: "retry", wasLive: false, why, retryAfterMs };
-}
-
-/** WhipError and the API's error have the same shape; nothing is matched by text. */
-function readProblem(error: unknown): { status: number; code: string; retryAfterMs: number | null } {
-  if (error && typeof error === "object") {
-    const { status, code, retryAfterMs } = error as { status?: unknown; code?: unknown; retryAfterMs?: unknown };
-    return {
-      status: typeof status === "number" ? status : 0,
-      code: typeof code === "string" ? code : "unreachable",
-      retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : null,
-    };
-  }
-  return { status: 0, code: "unreachable", retryAfterMs: null };
 }

@@ -6,6 +6,8 @@ export type Line = "measuring" | "good" | "fair" | "weak" | "silent";
 export interface Counters {
   atMs: number;
   bytes: number;
+  /** Bytes that came back (reports, path checks): a server that is there is never quiet for long. */
+  received: number;
   framesSent: number;
   width: number;
   height: number;
@@ -98,12 +100,14 @@ export async function readCounters(pc: RTCPeerConnection): Promise<Counters | nu
   let out: Counters | null = null;
   let rttMs: number | null = null;
   let loss: number | null = null;
+  let received = 0;
   report.forEach((entry: Record<string, unknown>) => {
     if (entry.type === "outbound-rtp" && entry.kind === "video") {
       const reason = entry.qualityLimitationReason;
       out = {
         atMs: number(entry.timestamp),
         bytes: number(entry.bytesSent),
+        received: 0,
         framesSent: number(entry.framesSent),
         width: number(entry.frameWidth),
         height: number(entry.frameHeight),
@@ -114,11 +118,12 @@ export async function readCounters(pc: RTCPeerConnection): Promise<Counters | nu
     } else if (entry.type === "remote-inbound-rtp" && entry.kind === "video") {
       if (typeof entry.fractionLost === "number") loss = entry.fractionLost;
       if (typeof entry.roundTripTime === "number") rttMs = entry.roundTripTime * 1000;
-    } else if (entry.type === "candidate-pair" && entry.nominated === true && rttMs === null && typeof entry.currentRoundTripTime === "number") {
-      rttMs = entry.currentRoundTripTime * 1000;
+    } else if (entry.type === "candidate-pair" && entry.nominated === true) {
+      received += number(entry.bytesReceived) + number(entry.responsesReceived);
+      if (rttMs === null && typeof entry.currentRoundTripTime === "number") rttMs = entry.currentRoundTripTime * 1000;
     }
   });
-  return out ? { ...(out as Counters), rttMs, loss } : null;
+  return out ? { ...(out as Counters), received, rttMs, loss } : null;
 }
 
 function number(value: unknown): number {

@@ -1,5 +1,7 @@
 // The line check before going live: is the server there, how quickly does it answer, how steadily?
 
+import { deadline } from "./deadline";
+
 export type Reach =
   | { state: "checking" }
   | { state: "good" | "slow"; ms: number; words: string }
@@ -36,7 +38,12 @@ export function verdict(times: readonly number[]): Reach {
 }
 
 async function askHealth(signal: AbortSignal): Promise<void> {
-  const response = await fetch("/healthz", { cache: "no-store", credentials: "omit", signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
-  await response.arrayBuffer();
-  if (!response.ok) throw new Error(`health answered ${response.status}`);
+  const limit = deadline(TIMEOUT_MS, signal);
+  try {
+    const response = await fetch("/healthz", { cache: "no-store", credentials: "omit", signal: limit.signal });
+    await response.arrayBuffer();
+    if (!response.ok) throw new Error(`health answered ${response.status}`);
+  } finally {
+    limit.done();
+  }
 }

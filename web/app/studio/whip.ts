@@ -1,5 +1,8 @@
 // One WHIP session (RFC 9725): offer, answer, end. It knows nothing of retries; publisher.ts keeps a show on air.
 
+import { ApiError, refusal } from "../shared/http";
+import { deadline } from "./deadline";
+
 /** Why a session is over. A clean close comes from the server (takeover, revocation, shutdown); a lost one from the line. */
 export type EndReason = "stopped" | "closed_by_server" | "lost";
 
@@ -25,21 +28,10 @@ export interface Session {
   readonly ended: Promise<EndReason>;
   /** Tells the server (DELETE) and frees the connection. Safe to call twice. */
   close(): Promise<void>;
-  /** The same from a page that is going away: nothing can be awaited there. */
+  /** For a caller who knows better than ICE that nobody is there any more. */
+  giveUp(): void;
+  /** The same as close from a page that is going away: nothing can be awaited there. */
   closeOnPageHide(): void;
-}
-
-/** A refusal by the server, or by the browser when it could not even ask (status 0). */
-export class WhipError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    detail: string,
-    readonly retryAfterMs: number | null = null,
-  ) {
-    super(detail);
-    this.name = "WhipError";
-  }
 }
 
 /** Host candidates are there in milliseconds; a server with a public address learns the rest from our checks. */
@@ -69,7 +61,7 @@ export async function publish(url: string, token: string, tracks: Tracks, profil
       await pc.setRemoteDescription({ type: "answer", sdp: answer });
     } catch (cause) {
       void remove(resource, token, false);
-      throw new WhipError(0, "answer_invalid", `The server's answer cannot be used: ${String(cause)}`);
+      throw new ApiError(0, "answer_invalid", `The server's answer cannot be used: ${String(cause)}`);
     }
     return watch(pc, video.sender, audio.sender, resource, token);
   } catch (error) {
@@ -136,12 +128,13 @@ async function post(url: string, token: string, offer: string, signal: AbortSign
   const location = response.headers.get("Location");
   const answer = await response.text();
   if (!location || !answer || answer.length > ANSWER_LIMIT) {
-    throw new WhipError(response.status, "answer_invalid", "The server accepted the stream but its answer is incomplete.");
+    throw new ApiError(response.status, "answer_invalid", "The server accepted the stream but its answer is incomplete.");
   }
   return { answer, resource: new URL(location, response.url || url).href };
 }
 
 async function send(url: string, token: string, offer: string, signal: AbortSignal): Promise<Response> {
+  const limit = deadline(POST_MS, signal);
   try {
     return await fetch(url, {
       method: "POST",
@@ -149,49 +142,25 @@ async function send(url: string, token: string, offer: string, signal: AbortSign
       body: offer,
       // A stream key or ticket speaks for itself: the cookie must never be what lets someone publish.
       credentials: "omit",
-      signal: AbortSignal.any([signal, AbortSignal.timeout(POST_MS)]),
+      signal: limit.signal,
     });
-  } catch (cause) {
-    if (signal.aborted) throw signal.reason;
-    throw new WhipError(0, "unreachable", "The server cannot be reached.", null);
-  }
-}
-
-async function refusal(response: Response): Promise<WhipError> {
-  let code = `http_${response.status}`;
-  let detail = "";
-  try {
-    const problem: unknown = await response.json();
-    if (problem && typeof problem === "object") {
-      const { code: named, detail: said } = problem as { code?: unknown; detail?: unknown };
-      if (typeof named === "string") code = named;
-      if (typeof said === "string") detail = said;
-    }
   } catch {
-    // Not problem+json (a proxy's page): the status is all there is.
+    signal.throwIfAborted();
+    throw new ApiError(0, "unreachable", "The server cannot be reached.");
+  } finally {
+    limit.done();
   }
-  return new WhipError(response.status, code, detail || `The server answered ${response.status}.`, retryAfter(response.headers.get("Retry-After")));
-}
-
-/** Retry-After in milliseconds: seconds or an HTTP date; null when absent or unreadable. */
-export function retryAfter(value: string | null, now = Date.now()): number | null {
-  if (!value) return null;
-  if (/^\d{1,6}$/.test(value.trim())) return Number(value) * 1000;
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 
 async function remove(resource: string, token: string, leaving: boolean): Promise<void> {
+  const limit = deadline(DELETE_MS);
   try {
-    await fetch(resource, {
-      method: "DELETE",
-      headers: { Authorization: `Bearer ${token}` },
-      credentials: "omit",
-      keepalive: leaving,
-      signal: leaving ? null : AbortSignal.timeout(DELETE_MS),
-    });
+    const headers = { Authorization: `Bearer ${token}` };
+    await fetch(resource, { method: "DELETE", headers, credentials: "omit", keepalive: leaving, signal: limit.signal });
   } catch {
     // A server that cannot hear the DELETE notices the silence instead.
+  } finally {
+    limit.done();
   }
 }
 
@@ -237,5 +206,5 @@ function watch(pc: RTCPeerConnection, video: RTCRtpSender, audio: RTCRtpSender, 
     }
     return closing;
   };
-  return { pc, video, audio, connected, ended, close: () => close(false), closeOnPageHide: () => void close(true) };
+  return { pc, video, audio, connected, ended, giveUp: () => end("lost"), close: () => close(false), closeOnPageHide: () => void close(true) };
 }

@@ -1,0 +1,38 @@
+// The show's events (realtime) into the studio's models. Nothing is lost on the way: a reconnect brings what was missed
+// or a snapshot, and versions decide between an event and a document read over HTTP.
+
+import { effect } from "@preact/signals";
+import { Room } from "../shared/realtime";
+import type { SalesBoard } from "./sales";
+import type { RunSheet } from "./sheet";
+import type { Stage } from "./stage";
+
+/** Follows until the returned function is called. */
+export function followRoom(stage: Stage, sheet: RunSheet, board: SalesBoard): () => void {
+  const room = new Room(stage.show.peek().id);
+  room.on("show.state", (state) => {
+    stage.show.value = { ...stage.show.peek(), ...state };
+  });
+  room.on("pin.set", ({ product }, key) => sheet.takePin(product, room.version("pin.set", key)));
+  room.on("price.set", ({ variant, amount, currency }, key) => sheet.takePrice(variant, amount, currency, room.version("price.set", key)));
+  room.on("stock.set", ({ variant, left }, key) => {
+    sheet.takeStock(variant, left, room.version("stock.set", key));
+    board.stale();
+  });
+  room.on("catalog.set", () => void sheet.load());
+  let lost = false;
+  const watch = effect(() => {
+    const phase = room.phase.value;
+    if (phase === "waiting") lost = true;
+    // The socket came back from somewhere: the server may be another process, which knows nothing of our stream.
+    if (phase === "joined" && lost) {
+      lost = false;
+      stage.publisher.suspect();
+    }
+  });
+  room.open();
+  return () => {
+    watch();
+    room.close();
+  };
+}
