@@ -170,7 +170,7 @@ func inside(x, y, rim, t float64) rgb {
 }
 
 func handle(c rgb, x, y float64) rgb {
-	const x0, y0, x1, y1 = panX + 92, panY + 6, panX + 268, panY - 44
+	const x0, y0, x1, y1 = panX + 92, panY + 6, panX + 222, panY - 38
 	dx, dy := x1-x0, y1-y0
 	f := ((x-x0)*dx + (y-y0)*dy) / (dx*dx + dy*dy)
 	if f < 0 || f > 1.02 {
