@@ -1,0 +1,51 @@
+// Package stock promises units to buyers and never promises one twice.
+//
+// # Overview
+//
+// A tap for a unit goes through two stages. The gate (gate.lua in Redis) admits at most as many taps as there
+// are free units and answers everybody else at once. The truth (the pool and hold tables) commits the
+// admitted ones; nobody hears "yours" before that. Redis may therefore lose anything at any time: it can only
+// admit too few or too many, and Postgres' CHECK refuses the second.
+//
+// Each pool has a lane: taps that arrive while a call is in flight gather and go together in the next one, so
+// a surge costs one Redis call and one Postgres transaction per few hundred taps. An idle lane sends at once.
+//
+// # The epoch
+//
+// The gate's copy of a pool lives under keys that carry the pool's epoch. Whoever finds the copy missing adds
+// one to the epoch in Postgres, reads what is free in the same transaction, and loads a new copy (head key
+// last). The epoch travels with each tap from the call that admitted it to the claim that commits it: a claim
+// of another epoch breaks the pool's CHECK and undoes itself. So units are counted by exactly one copy, and a
+// unit that comes back goes to the copy of the epoch in which Postgres took it back, or to none.
+//
+// # Leases and tombstones
+//
+// What the gate admits is leased for a few seconds under the tag of its call; a committed batch settles its
+// tag. When a tag lapses (its node died between the two stages) its ids are written as tombstones first, and
+// only those that Postgres had never seen go back to the gate. A tombstoned id can never become a hold.
+//
+// # Invariants
+//
+//   - 0 <= taken <= on_hand, taken = held + paying + sold: by CHECK and by changing both in one transaction.
+//   - A hold id means one hold of one buyer for ever; repeating it repeats the answer.
+//   - No buyer holds and owns more than the pool's cap.
+//   - Each change of taken writes a stock.set event in the same transaction.
+//   - State changes follow the table in states.go; each is one conditional UPDATE judged by Postgres' clock.
+//
+// # Lock order
+//
+// Pool row, then hold rows, then the outbox stream of the show. A transaction that moves only a hold
+// (paying, sold) takes no pool row.
+//
+// # Concurrency
+//
+//	Service.Run     started and awaited by the program: sweeps lapsed holds and compares the gate with the truth
+//	lane gate loop  at most one per pool, started by the first tap, ends when its queue is empty
+//	lane claim loop the same, for the second stage
+//
+// Run waits for all lanes before it returns; taps that come later are refused with ErrUnavailable.
+//
+// # Imports
+//
+// commerce (ids), money, schema, outbox; go-redis. No package of its own layer.
+package stock

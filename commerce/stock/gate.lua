@@ -1,0 +1,124 @@
+-- The gate: answers many taps of one pool in one call. It admits; Postgres decides.
+--
+-- KEYS  1 head     hash: free, cap, version, opens, closes, due (times in ms; 0 is none)
+--       2 buyers   hash: buyer (16 bytes) -> entries of id (16 bytes) and quantity (1 byte)
+--       3 leases   zset: tag -> when the lease lapses, ms
+--       4 tags     hash: tag -> entries of id (16) and buyer (16) that the call of this tag admitted
+-- ARGV  1 tag of this call (16 bytes)
+--       2 length of a lease, ms
+--       3 taps: id (16) buyer (16) quantity (1) offer version (4, big endian), one after another
+--       4 tags that are settled: their ids have been judged by Postgres
+--       5 units that come back: id (16) buyer (16); an id that is not here is ignored, so saying it twice is safe
+--       6 how to take 7: "" not at all, "min" when earlier than known, "set" as it is
+--       7 due: the earliest deadline of a hold, ms
+-- Answer: nil when this epoch is not loaded, else an array:
+--       1 one letter per tap: A admitted, P present already, S sold out, L limit, N not open, C closed,
+--         V other offer version, R too few free but something has lapsed: release it and ask again
+--       2 free units now    3 number of leases that are open
+--       4.. tag, ids of each lapsed lease (a few per call; each is shown again a second later until settled)
+--
+-- Only string.byte/sub/char are used on binary data: not every Redis-like store has struct or bit.
+
+local ID, WHO, TAP, ENTRY, PAIR = 16, 16, 37, 17, 32
+local LAPSED_PER_CALL, SHOW_AGAIN = 8, 1000
+local byte, sub, char = string.byte, string.sub, string.char
+
+local head = redis.call('HMGET', KEYS[1], 'free', 'cap', 'version', 'opens', 'closes', 'due')
+if not head[1] then return false end
+local free, cap, version = tonumber(head[1]), tonumber(head[2]), tonumber(head[3])
+local opens, closes, due = tonumber(head[4]), tonumber(head[5]), tonumber(head[6])
+local free_before, due_before = free, due
+
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+
+-- Entries of a buyer, read once per call and written back once.
+local entries, dirty = {}, {}
+local function entries_of(who)
+  if entries[who] == nil then entries[who] = redis.call('HGET', KEYS[2], who) or '' end
+  return entries[who]
+end
+
+-- find answers the place and the quantity of id among a buyer's entries, and the quantity of all of them.
+local function find(list, id)
+  local at, quantity, total = nil, 0, 0
+  for i = 1, #list, ENTRY do
+    local n = byte(list, i + ID)
+    total = total + n
+    if sub(list, i, i + ID - 1) == id then at, quantity = i, n end
+  end
+  return at, quantity, total
+end
+
+for i = 1, #ARGV[4], ID do
+  local tag = sub(ARGV[4], i, i + ID - 1)
+  redis.call('ZREM', KEYS[3], tag)
+  redis.call('HDEL', KEYS[4], tag)
+end
+
+for i = 1, #ARGV[5], PAIR do
+  local id, who = sub(ARGV[5], i, i + ID - 1), sub(ARGV[5], i + ID, i + PAIR - 1)
+  local list = entries_of(who)
+  local at, quantity = find(list, id)
+  if at then
+    entries[who] = sub(list, 1, at - 1) .. sub(list, at + ENTRY)
+    dirty[who] = true
+    free = free + quantity
+  end
+end
+
+if ARGV[6] == 'set' then
+  due = tonumber(ARGV[7])
+elseif ARGV[6] == 'min' then
+  local d = tonumber(ARGV[7])
+  if d > 0 and (due == 0 or d < due) then due = d end
+end
+
+local lapsed = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, LAPSED_PER_CALL)
+local something_lapsed = #lapsed > 0 or (due > 0 and due <= now)
+
+local answers, admitted = {}, {}
+for i = 1, #ARGV[3], TAP do
+  local id, who = sub(ARGV[3], i, i + ID - 1), sub(ARGV[3], i + ID, i + ID + WHO - 1)
+  local b = i + ID + WHO
+  local quantity = byte(ARGV[3], b)
+  local v1, v2, v3, v4 = byte(ARGV[3], b + 1, b + 4)
+  local offer = ((v1 * 256 + v2) * 256 + v3) * 256 + v4
+  local list = entries_of(who)
+  local at, _, total = find(list, id)
+  local answer
+  if at then answer = 'P'
+  elseif closes > 0 and now >= closes then answer = 'C'
+  elseif now < opens then answer = 'N'
+  elseif offer ~= version then answer = 'V'
+  elseif cap > 0 and total + quantity > cap then answer = something_lapsed and 'R' or 'L'
+  elseif quantity > free then answer = something_lapsed and 'R' or 'S'
+  else
+    answer = 'A'
+    free = free - quantity
+    entries[who] = list .. id .. char(quantity)
+    dirty[who] = true
+    admitted[#admitted + 1] = id .. who
+  end
+  answers[#answers + 1] = answer
+end
+
+for who, _ in pairs(dirty) do
+  if entries[who] == '' then redis.call('HDEL', KEYS[2], who)
+  else redis.call('HSET', KEYS[2], who, entries[who]) end
+end
+if #admitted > 0 then
+  redis.call('ZADD', KEYS[3], now + tonumber(ARGV[2]), ARGV[1])
+  redis.call('HSET', KEYS[4], ARGV[1], table.concat(admitted))
+end
+if free ~= free_before or due ~= due_before then
+  redis.call('HSET', KEYS[1], 'free', free, 'due', due)
+end
+
+local result = { table.concat(answers), free, redis.call('ZCARD', KEYS[3]) }
+for _, tag in ipairs(lapsed) do
+  redis.call('ZADD', KEYS[3], now + SHOW_AGAIN, tag)
+  result[#result + 1] = tag
+  result[#result + 1] = redis.call('HGET', KEYS[4], tag) or ''
+end
+return result

@@ -1,0 +1,284 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+// Returned is units that Postgres has taken back and the gate must hear of: give it to Service.GiveBack after
+// the commit. The zero value is nothing.
+type Returned struct {
+	Pool    commerce.PoolID
+	Epoch   int64
+	Entries []entry
+	due     *time.Time
+}
+
+const (
+	holdColumns = `h.id, h.pool, p.show, p.variant, h.buyer, h.quantity, h.state, h.unit_minor, h.currency, h.created_at, h.expires_at,
+		greatest(0, extract(epoch from h.expires_at - clock_timestamp()) * 1000)::bigint`
+	holdSQL = `select ` + holdColumns + ` from hold h join pool p on p.id = h.pool`
+)
+
+func scanHold(row pgx.Row) (Hold, error) {
+	var (
+		h        Hold
+		currency string
+		left     int64
+	)
+	err := row.Scan(&h.ID, &h.Pool, &h.Show, &h.Variant, &h.Buyer, &h.Quantity, &h.State, &h.Unit.Minor, &currency, &h.Created, &h.Expires, &left)
+	h.Unit.Currency = money.Currency(currency)
+	h.Left = time.Duration(left) * time.Millisecond
+	h.Created, h.Expires = h.Created.UTC(), h.Expires.UTC()
+	return h, err
+}
+
+// Find reads a hold. A held one whose time is over reads as expired, whether or not it has been swept.
+func Find(ctx context.Context, q schema.Querier, id commerce.HoldID) (Hold, error) {
+	h, err := scanHold(q.QueryRow(ctx, holdSQL+` where h.id = $1`, id))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Hold{}, fmt.Errorf("%w: hold %s", ErrUnknown, id)
+	}
+	if err != nil {
+		return Hold{}, fmt.Errorf("find hold %s: %w", id, err)
+	}
+	if h.State == Held && h.Left == 0 {
+		h.State = Expired
+	}
+	return h, nil
+}
+
+// OwnLive finds the newest hold of a pool that a buyer has and may still pay, so that somebody at their limit
+// is led to what they have.
+func OwnLive(ctx context.Context, q schema.Querier, pool commerce.PoolID, buyer string) (Hold, error) {
+	h, err := scanHold(q.QueryRow(ctx, holdSQL+` where h.pool = $1 and h.buyer = $2 and h.lapses_at > now() order by h.created_at desc limit 1`, pool, buyer))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Hold{}, fmt.Errorf("%w: no hold of %s", ErrUnknown, buyer)
+	}
+	if err != nil {
+		return Hold{}, fmt.Errorf("find a hold of %s: %w", buyer, err)
+	}
+	return h, nil
+}
+
+// Pay sets a hold paying: from here only the payment's end moves its units. It fails with ErrGone when the
+// time is over, with ErrState when it is being paid or sold already, with ErrUnknown when buyer is not its
+// buyer (a stranger learns nothing).
+func Pay(ctx context.Context, tx pgx.Tx, id commerce.HoldID, buyer string) (Hold, error) {
+	h, err := move(ctx, tx, id, Paying, `lapses_at = null`, `h.buyer = $4 and h.lapses_at > now()`, buyer)
+	if errors.Is(err, ErrState) {
+		now, findErr := Find(ctx, tx, id)
+		switch {
+		case findErr != nil:
+			return Hold{}, findErr
+		case now.Buyer != buyer:
+			return Hold{}, fmt.Errorf("%w: hold %s", ErrUnknown, id)
+		case !now.State.Live():
+			return now, ErrGone
+		}
+		return now, err
+	}
+	return h, err
+}
+
+// Sell gives a paid hold's units to its order. The pool's row is not touched: they are taken already.
+func Sell(ctx context.Context, tx pgx.Tx, id commerce.HoldID) (Hold, error) {
+	return move(ctx, tx, id, Sold, ``, ``)
+}
+
+// Unpay gives the buyer of a declined payment another try: the old deadline, and at least AfterDecline.
+func Unpay(ctx context.Context, tx pgx.Tx, id commerce.HoldID) (Hold, error) {
+	return move(ctx, tx, id, Held,
+		`expires_at = greatest(h.expires_at, now() + $4::interval), lapses_at = greatest(h.expires_at, now() + $4::interval)`, ``, AfterDecline)
+}
+
+// move is the one conditional UPDATE by which a hold changes its state without moving units.
+func move(ctx context.Context, tx pgx.Tx, id commerce.HoldID, to State, set, where string, args ...any) (Hold, error) {
+	if set != "" {
+		set = ", " + set
+	}
+	if where != "" {
+		where = " and " + where
+	}
+	row := tx.QueryRow(ctx, `
+		update hold h set state = $2, version = h.version + 1, changed_at = now()`+set+`
+		from pool p where p.id = h.pool and h.id = $1 and h.state = any($3)`+where+` returning `+holdColumns,
+		append([]any{id, to, sources(to)}, args...)...)
+	h, err := scanHold(row)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Hold{}, fmt.Errorf("%w: hold %s to %s", ErrState, id, to)
+	}
+	if err != nil {
+		return Hold{}, fmt.Errorf("hold %s to %s: %w", id, to, err)
+	}
+	return h, nil
+}
+
+// Free gives back the units of a hold in one of the given states, and writes stock.set. It fails with
+// ErrState when the hold is in none of them. A payment's end frees from Paying; a buyer from Held.
+func Free(ctx context.Context, tx pgx.Tx, id commerce.HoldID, from ...State) (Hold, Returned, error) {
+	var states []string
+	for _, s := range from {
+		if s.Can(Released) {
+			states = append(states, string(s))
+		}
+	}
+	var pool commerce.PoolID
+	err := tx.QueryRow(ctx, `select p.id from pool p where p.id = (select pool from hold where id = $1) for no key update`, id).Scan(&pool)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Hold{}, Returned{}, fmt.Errorf("%w: hold %s", ErrUnknown, id)
+	}
+	if err != nil {
+		return Hold{}, Returned{}, fmt.Errorf("free hold %s: %w", id, err)
+	}
+	h, err := scanHold(tx.QueryRow(ctx, `
+		update hold h set state = $2, version = h.version + 1, changed_at = now(), lapses_at = null
+		from pool p where p.id = h.pool and h.id = $1 and h.state = any($3) returning `+holdColumns, id, Released, states))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Hold{}, Returned{}, fmt.Errorf("%w: hold %s to %s", ErrState, id, Released)
+	}
+	if err != nil {
+		return Hold{}, Returned{}, fmt.Errorf("free hold %s: %w", id, err)
+	}
+	back, err := giveUnits(ctx, tx, pool, h.Quantity)
+	if err != nil {
+		return Hold{}, Returned{}, err
+	}
+	back.Entries = []entry{{id: h.ID, buyer: keyOf(h.Buyer)}}
+	return h, back, nil
+}
+
+// giveUnits lowers taken under the pool's lock, which the caller has.
+func giveUnits(ctx context.Context, tx pgx.Tx, pool commerce.PoolID, units int) (Returned, error) {
+	r := Returned{Pool: pool}
+	var l Level
+	err := tx.QueryRow(ctx, `update pool set taken = taken - $2 where id = $1 returning id, show, variant, on_hand - taken, epoch`, pool, units).
+		Scan(&l.Pool, &l.Show, &l.Variant, &l.Left, &r.Epoch)
+	if err != nil {
+		return Returned{}, fmt.Errorf("give units of %s back: %w", pool, err)
+	}
+	return r, l.announce(ctx, tx)
+}
+
+// Release gives a held hold back for its buyer. Doing it twice is one release. ErrUnknown for anybody else's,
+// ErrState when it is being paid or sold.
+func (s *Service) Release(ctx context.Context, id commerce.HoldID, buyer string) (Hold, error) {
+	var (
+		h    Hold
+		back Returned
+	)
+	err := schema.InTx(ctx, s.db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
+		back = Returned{}
+		var err error
+		if h, err = Find(ctx, tx, id); err != nil {
+			return err
+		}
+		if h.Buyer != buyer {
+			return fmt.Errorf("%w: hold %s", ErrUnknown, id)
+		}
+		if !h.State.Live() {
+			return nil
+		}
+		h, back, err = Free(ctx, tx, id, Held)
+		return err
+	})
+	if err != nil {
+		return Hold{}, fmt.Errorf("release: %w", err)
+	}
+	s.GiveBack(back)
+	return h, nil
+}
+
+// GiveBack tells the gate of units that have come back. Call it after the commit. When it is lost (a crash)
+// the comparison of gate and truth finds the difference.
+func (s *Service) GiveBack(r Returned) {
+	if len(r.Entries) == 0 {
+		return
+	}
+	l, err := s.lane(r.Pool)
+	if err != nil {
+		s.metrics.dropped.WithLabelValues("stopping").Add(float64(len(r.Entries)))
+		return
+	}
+	l.note(fromOutside, r.Epoch, nil, r.Entries, due{})
+}
+
+// Lapses tells the gate the deadline of a hold that went back from paying to held.
+func (s *Service) Lapses(ctx context.Context, h Hold) error {
+	epoch, err := s.readEpoch(ctx, h.Pool)
+	if err != nil {
+		return err
+	}
+	l, err := s.lane(h.Pool)
+	if err != nil {
+		return err
+	}
+	l.note(fromOutside, epoch, nil, nil, due{at: h.Expires, known: true})
+	return nil
+}
+
+// Changed tells every node that pools were changed by Put or SetWindow: their gate's copies are removed, so
+// that the next tap finds the new epoch. A node that misses it notices at its next sweep.
+func (s *Service) Changed(ctx context.Context, pools ...commerce.PoolID) {
+	for _, pool := range pools {
+		epoch, err := s.readEpoch(ctx, pool)
+		if err == nil && epoch > 0 {
+			err = s.gate.forget(ctx, pool, epoch-1)
+		}
+		if err != nil {
+			s.log.Warn("the gate was not told of a change", "pool", pool, "error", err)
+		}
+	}
+}
+
+// expire ends the lapsed holds of one pool.
+func (s *Service) expire(ctx context.Context, pool commerce.PoolID) (Returned, error) {
+	var back Returned
+	err := schema.InTx(ctx, s.db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
+		back = Returned{Pool: pool}
+		if err := tx.QueryRow(ctx, `select epoch from pool where id = $1 for no key update`, pool).Scan(&back.Epoch); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			update hold set state = $2, lapses_at = null, changed_at = now(), version = version + 1
+			where pool = $1 and lapses_at <= now() returning id, buyer, quantity`, pool, Expired)
+		if err != nil {
+			return err
+		}
+		var (
+			id              commerce.HoldID
+			buyer           string
+			quantity, units int
+			entries         []entry
+		)
+		if _, err := pgx.ForEachRow(rows, []any{&id, &buyer, &quantity}, func() error {
+			entries, units = append(entries, entry{id: id, buyer: keyOf(buyer)}), units+quantity
+			return nil
+		}); err != nil {
+			return err
+		}
+		var next *time.Time
+		if err := tx.QueryRow(ctx, `select min(lapses_at) from hold where pool = $1 and lapses_at is not null`, pool).Scan(&next); err != nil {
+			return err
+		}
+		if len(entries) > 0 {
+			if back, err = giveUnits(ctx, tx, pool, units); err != nil {
+				return err
+			}
+		}
+		back.Entries, back.due = entries, next
+		return nil
+	})
+	if err != nil {
+		return Returned{}, fmt.Errorf("expire holds of %s: %w", pool, err)
+	}
+	return back, nil
+}

@@ -1,0 +1,323 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/rialto-live/rialto/commerce"
+)
+
+// lane carries the taps of one pool through the two stages, in batches.
+//
+//	ask -> queue -> gate loop -> claims -> claim loop -> answer
+//	        ^  ^________ epoch moved __________|
+//	        |________ something lapsed: released, asked again
+type lane struct {
+	s  *Service
+	id commerce.PoolID
+
+	mu sync.Mutex
+	// guarded by mu
+	queue    []*ask // for the gate
+	claims   []*ask // admitted, for Postgres
+	waiting  int    // asks that have no answer yet
+	gating   bool   // a gate loop runs
+	claiming bool   // a claim loop runs
+	retired  bool   // forgotten by the service; no longer usable
+	notes    notes  // ride on the next gate call
+	epoch    int64  // the newest epoch that this node knows; 0: must be read
+	rebuild  string // not "": the gate's copy is known to be wrong, for this reason
+	poked    bool   // make the rebuild now, without waiting for a tap
+}
+
+// ask is one tap under way.
+type ask struct {
+	tap   Tap
+	buyer buyerKey
+	done  chan answer // of one place: whoever answers never waits
+	tries int         // rounds; owned by the loop that has the ask
+	epoch int64       // of the call that admitted it
+	call  *admission  // that call
+	// letter is what the gate said: admitted or present.
+	letter byte
+	born   time.Time
+}
+
+type answer struct {
+	hold Hold
+	err  error
+}
+
+// admission is one gate call, whose tag is settled once all that it admitted has been judged.
+type admission struct {
+	tag  tag
+	open int // guarded by the lane's mu
+}
+
+func newAsk(tap Tap) *ask {
+	return &ask{tap: tap, buyer: keyOf(tap.Buyer), done: make(chan answer, 1), born: time.Now()}
+}
+
+// ask queues a tap, and starts the gate loop when none runs.
+func (l *lane) ask(a *ask) error {
+	l.mu.Lock()
+	if l.retired {
+		l.mu.Unlock()
+		return errRetired
+	}
+	if l.waiting >= MaxWaiting {
+		l.mu.Unlock()
+		l.s.metrics.refused.WithLabelValues("waiting").Inc()
+		return fmt.Errorf("%w: too many taps are waiting", ErrUnavailable)
+	}
+	l.waiting++
+	l.queue = append(l.queue, a)
+	l.mu.Unlock()
+	if !l.wake(fromOutside) {
+		l.endQueue()
+	}
+	return nil
+}
+
+// Who wakes a lane: its own loops may start each other even while the service stops, so that what has been
+// begun is finished.
+const (
+	fromInside  = true
+	fromOutside = false
+)
+
+// errRetired tells Hold to look the lane up again.
+var errRetired = errors.New("lane is retired")
+
+// wake starts the loops that have work and do not run. It is false when the service has stopped.
+func (l *lane) wake(inside bool) bool {
+	l.mu.Lock()
+	startGate := !l.gating && l.hasGateWork()
+	startClaim := !l.claiming && len(l.claims) > 0
+	l.gating, l.claiming = l.gating || startGate, l.claiming || startClaim
+	l.mu.Unlock()
+	started := true
+	if startGate && !l.s.start(inside, l.gateLoop) {
+		l.mu.Lock()
+		l.gating, started = false, false
+		l.mu.Unlock()
+	}
+	if startClaim && !l.s.start(inside, l.claimLoop) {
+		l.mu.Lock()
+		l.claiming, started = false, false
+		l.mu.Unlock()
+	}
+	return started
+}
+
+// endQueue answers whoever came after the service had stopped.
+func (l *lane) endQueue() {
+	l.mu.Lock()
+	asks := l.queue
+	l.queue = nil
+	l.mu.Unlock()
+	l.fail(asks, fmt.Errorf("%w: stopping", ErrUnavailable))
+}
+
+func (l *lane) retireIfIdle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting > 0 || l.gating || l.claiming || l.notes.any() {
+		return false
+	}
+	l.retired = true
+	return true
+}
+
+// reply answers one ask. An ask is answered once: by the loop that has it.
+func (l *lane) reply(a *ask, h Hold, err error) {
+	l.mu.Lock()
+	l.waiting--
+	l.mu.Unlock()
+	a.done <- answer{hold: h, err: err}
+}
+
+func (l *lane) fail(asks []*ask, err error) {
+	for _, a := range asks {
+		l.reply(a, Hold{}, err)
+	}
+}
+
+// again puts asks back in front of the queue, for another round in another epoch or after a release.
+func (l *lane) again(asks []*ask) {
+	keep := asks[:0:0]
+	for _, a := range asks {
+		if a.tries++; a.tries >= maxTries {
+			l.reply(a, Hold{}, fmt.Errorf("%w: the pool keeps changing", ErrUnavailable))
+			continue
+		}
+		keep = append(keep, a)
+	}
+	l.mu.Lock()
+	l.queue = append(keep, l.queue...)
+	l.mu.Unlock()
+}
+
+// gateLoop takes batches to the gate until there are none. One runs at a time, so one call is in flight.
+func (l *lane) gateLoop(ctx context.Context) {
+	for {
+		runtime.Gosched() // whoever is about to ask may still come along
+		call, reason, ok := l.nextCall()
+		if !ok {
+			return
+		}
+		var got gateAnswer
+		err := errNotLoaded
+		if call.epoch != 0 && reason == "" {
+			got, err = l.s.gate.call(ctx, l.id, call)
+			l.s.metrics.calls.WithLabelValues("gate", result(err)).Inc()
+		}
+		if errors.Is(err, errNotLoaded) {
+			if err = l.renew(ctx, call.epoch, reason); err == nil {
+				l.putBack(call)
+				continue
+			}
+		}
+		if err != nil {
+			l.couldNot(call, unavailable(err))
+			continue
+		}
+		l.s.metrics.batch.WithLabelValues("gate").Observe(float64(len(call.asks)))
+		l.admitted(ctx, call, got)
+	}
+}
+
+// hasGateWork is called with mu held.
+func (l *lane) hasGateWork() bool { return len(l.queue) > 0 || l.notes.pressing() || l.poked }
+
+// nextCall takes what goes in the next call, or ends the loop.
+func (l *lane) nextCall() (call gateCall, reason string, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.hasGateWork() {
+		l.gating = false
+		return gateCall{}, "", false
+	}
+	l.poked = false
+	n := min(len(l.queue), MaxBatch)
+	call = gateCall{epoch: l.epoch, tag: newTag(), asks: l.queue[:n:n]}
+	if l.queue = l.queue[n:]; len(l.queue) == 0 {
+		l.queue = nil
+	}
+	call.settled, call.back, call.due = l.notes.take(l.epoch)
+	return call, l.rebuild, true
+}
+
+// putBack returns what a call could not deliver because its epoch was not loaded. Asks that wait for too
+// long, because a store keeps losing its data, are answered.
+func (l *lane) putBack(call gateCall) {
+	keep, late := call.asks[:0:0], []*ask(nil)
+	for _, a := range call.asks {
+		if time.Since(a.born) > askPatience {
+			late = append(late, a)
+		} else {
+			keep = append(keep, a)
+		}
+	}
+	l.mu.Lock()
+	l.queue = append(keep, l.queue...)
+	l.dropped(l.notes.restore(call))
+	l.mu.Unlock()
+	l.fail(late, fmt.Errorf("%w: the gate keeps losing the pool", ErrUnavailable))
+}
+
+// couldNot answers the asks of a call that failed. Its notes wait for the next tap or sweep: retrying by
+// itself would hammer a store that is down.
+func (l *lane) couldNot(call gateCall, err error) {
+	l.mu.Lock()
+	l.dropped(l.notes.restore(call))
+	l.notes.urgent = false
+	l.mu.Unlock()
+	l.fail(call.asks, err)
+}
+
+func (l *lane) dropped(n int) {
+	if n > 0 {
+		l.s.metrics.dropped.WithLabelValues("full").Add(float64(n))
+	}
+}
+
+// admitted sorts the answers of one call.
+func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
+	var winners, release []*ask
+	for i, a := range call.asks {
+		switch letter := got.letters[i]; letter {
+		case letterAdmitted, letterPresent:
+			a.epoch, a.letter = call.epoch, letter
+			winners = append(winners, a)
+		case letterRelease:
+			if a.tries > 1 {
+				// Twice released and still nothing: what lapsed was not enough.
+				l.reply(a, Hold{}, &SoldOutError{Left: got.free})
+				continue
+			}
+			release = append(release, a)
+		default:
+			l.reply(a, Hold{}, refusal(letter, got.free))
+		}
+	}
+	l.toClaims(call, winners)
+	l.wake(fromInside)
+	if len(release) > 0 || len(got.lapsed) > 0 {
+		err := l.lapse(ctx, call.epoch, got.lapsed)
+		if err == nil {
+			l.again(release)
+			return
+		}
+		l.s.log.Warn("lapsed units could not be released", "pool", l.id, "error", err)
+		l.fail(release, unavailable(err))
+	}
+}
+
+func (l *lane) toClaims(call gateCall, winners []*ask) {
+	if len(winners) == 0 {
+		return
+	}
+	from := &admission{tag: call.tag, open: len(winners)}
+	for _, a := range winners {
+		a.call = from
+	}
+	l.mu.Lock()
+	l.claims = append(l.claims, winners...)
+	l.mu.Unlock()
+}
+
+func refusal(letter byte, free int) error {
+	switch letter {
+	case letterSoldOut:
+		return &SoldOutError{Left: free}
+	case letterLimit:
+		return ErrLimit
+	case letterNotOpen:
+		return ErrNotOpen
+	case letterClosed:
+		return ErrClosed
+	case letterOffer:
+		return ErrOfferChanged
+	}
+	return fmt.Errorf("%w: the gate said %q", ErrUnavailable, letter)
+}
+
+// unavailable marks a store's error, unless it is an answer already.
+func unavailable(err error) error {
+	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+func result(err error) string {
+	if err != nil {
+		return "error"
+	}
+	return "ok"
+}

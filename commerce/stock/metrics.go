@@ -1,0 +1,37 @@
+package stock
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	taps     *prometheus.CounterVec // answer
+	refused  *prometheus.CounterVec // reason: never queued
+	calls    *prometheus.CounterVec // stage, result
+	batch    *prometheus.HistogramVec
+	rebuilds *prometheus.CounterVec // reason
+	dropped  *prometheus.CounterVec // reason: notes to the gate that were not delivered
+	swept    *prometheus.CounterVec // what
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help, label string, more ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rialto_commerce_stock_" + name, Help: help}, append([]string{label}, more...))
+	}
+	m := &metrics{
+		taps:    counter("taps_total", "Taps answered.", "answer"),
+		refused: counter("refused_taps_total", "Taps that were not even queued.", "reason"),
+		calls:   counter("calls_total", "Gate calls and claims.", "stage", "result"),
+		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rialto_commerce_stock_batch_taps", Help: "Taps in one gate call or claim.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}, []string{"stage"}),
+		rebuilds: counter("gate_rebuilds_total", "Times the gate's copy of a pool was made anew.", "reason"),
+		dropped:  counter("gate_dropped_notes_total", "Units and tags that were not reported to the gate; the comparison repairs it.", "reason"),
+		swept:    counter("swept_holds_total", "Holds and leases that lapsed.", "what"),
+	}
+	for _, c := range []prometheus.Collector{m.taps, m.refused, m.calls, m.batch, m.rebuilds, m.dropped, m.swept} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,168 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/outbox"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+// Level is how many units of a pool can be had.
+type Level struct {
+	Pool    commerce.PoolID
+	Show    commerce.ShowID
+	Variant commerce.VariantID
+	OnHand  int
+	Left    int
+	// Offer is the version of the pool's offer; a Tap repeats it.
+	Offer int64
+	// Cap is how many units one buyer may have; 0: no limit.
+	Cap int
+}
+
+// StockSet is the data of the event stock.set: what is left of a variant in a show.
+type StockSet struct {
+	Variant commerce.VariantID `json:"variant"`
+	Pool    commerce.PoolID    `json:"pool"`
+	Left    int                `json:"left"`
+}
+
+// Event is what the show says about this level. Sold out is urgent: nobody should tap in vain for a tick.
+func (l Level) Event() outbox.EventRow {
+	return outbox.EventRow{
+		Type: "stock.set", Key: l.Variant.String(), Class: outbox.Latest, Urgent: l.Left == 0,
+		Data: StockSet{Variant: l.Variant, Pool: l.Pool, Left: l.Left},
+	}
+}
+
+func (l Level) announce(ctx context.Context, tx pgx.Tx) error {
+	return outbox.Event(ctx, tx, l.Show, l.Event())
+}
+
+// Supply is what a pool is to be. Put it as often as wanted: only differences count.
+type Supply struct {
+	Pool    commerce.PoolID // used when the pool does not exist yet
+	Show    commerce.ShowID
+	Variant commerce.VariantID
+	OnHand  int
+	Cap     int
+}
+
+// Put makes the pool of a show's variant, or changes its number of units and its cap, and begins a new offer
+// version (the caller may have changed the price in the same transaction). It writes stock.set itself. After
+// the commit the caller calls Service.Changed with the level's pool. Fewer units than are taken are refused
+// with ErrQuantity.
+func Put(ctx context.Context, tx pgx.Tx, s Supply) (Level, error) {
+	if s.OnHand < 0 || s.OnHand > MaxOnHand || s.Cap < 0 {
+		return Level{}, fmt.Errorf("%w: %d units, 0 to %d are possible", ErrQuantity, s.OnHand, MaxOnHand)
+	}
+	row := tx.QueryRow(ctx, `
+		insert into pool as p (id, show, variant, on_hand, buyer_cap) values ($1, $2, $3, $4, $5)
+		on conflict (show, variant) do update set on_hand = excluded.on_hand, buyer_cap = excluded.buyer_cap,
+			offer_version = p.offer_version + 1, epoch = p.epoch + 1, epoch_at = '-infinity'
+		returning id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap`,
+		s.Pool, s.Show, s.Variant, s.OnHand, s.Cap)
+	l, err := scanLevel(row)
+	if schema.Violates(err, takenRange) {
+		return Level{}, fmt.Errorf("%w: more than %d units are already taken", ErrQuantity, s.OnHand)
+	}
+	if err != nil {
+		return Level{}, fmt.Errorf("put pool of %s: %w", s.Variant, err)
+	}
+	return l, l.announce(ctx, tx)
+}
+
+// Window is when a pool sells. A zero time is no bound.
+type Window struct{ Opens, Closes time.Time }
+
+// SetWindow changes when all pools of a show sell. An ended show is closed with Window{Closes: now}. After the
+// commit the caller calls Service.Changed with the pools.
+func SetWindow(ctx context.Context, tx pgx.Tx, show commerce.ShowID, w Window) ([]commerce.PoolID, error) {
+	// Locked in id order, like everywhere.
+	rows, err := tx.Query(ctx, `
+		with own as (select id from pool where show = $1 order by id for no key update)
+		update pool p set opens_at = $2, closes_at = $3, epoch = epoch + 1, epoch_at = '-infinity'
+		from own where p.id = own.id returning p.id`, show, bound(w.Opens), bound(w.Closes))
+	if err != nil {
+		return nil, fmt.Errorf("window of %s: %w", show, err)
+	}
+	pools, err := pgx.CollectRows(rows, pgx.RowTo[commerce.PoolID])
+	if err != nil {
+		return nil, fmt.Errorf("window of %s: %w", show, err)
+	}
+	return pools, nil
+}
+
+func bound(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+const levelSQL = `select id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap from pool`
+
+// LevelOf reads the pool of a variant in a show.
+func LevelOf(ctx context.Context, q schema.Querier, show commerce.ShowID, variant commerce.VariantID) (Level, error) {
+	l, err := scanLevel(q.QueryRow(ctx, levelSQL+` where show = $1 and variant = $2`, show, variant))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Level{}, fmt.Errorf("%w: variant %s in show %s", ErrUnknown, variant, show)
+	}
+	if err != nil {
+		return Level{}, fmt.Errorf("level of %s: %w", variant, err)
+	}
+	return l, nil
+}
+
+// Levels reads all pools of a show.
+func Levels(ctx context.Context, q schema.Querier, show commerce.ShowID) ([]Level, error) {
+	rows, err := q.Query(ctx, levelSQL+` where show = $1 order by id`, show)
+	if err != nil {
+		return nil, fmt.Errorf("levels of %s: %w", show, err)
+	}
+	levels, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Level, error) { return scanLevel(row) })
+	if err != nil {
+		return nil, fmt.Errorf("levels of %s: %w", show, err)
+	}
+	return levels, nil
+}
+
+// Events is what a joining viewer must know: one stock.set per pool. Call it in a schema.Snapshot.
+func Events(ctx context.Context, q schema.Querier, show commerce.ShowID) ([]outbox.EventRow, error) {
+	levels, err := Levels(ctx, q, show)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]outbox.EventRow, len(levels))
+	for i, l := range levels {
+		rows[i] = l.Event()
+	}
+	return rows, nil
+}
+
+func scanLevel(row pgx.Row) (Level, error) {
+	var l Level
+	err := row.Scan(&l.Pool, &l.Show, &l.Variant, &l.OnHand, &l.Left, &l.Offer, &l.Cap)
+	return l, err
+}
+
+// Totals is how many units of a show are promised and sold.
+type Totals struct{ Held, Sold int }
+
+// TotalsOf reads them; held counts what is being paid too.
+func TotalsOf(ctx context.Context, q schema.Querier, show commerce.ShowID) (Totals, error) {
+	var t Totals
+	err := q.QueryRow(ctx, `
+		select coalesce(sum(h.quantity) filter (where h.state in ('held', 'paying')), 0), coalesce(sum(h.quantity) filter (where h.state = 'sold'), 0)
+		from pool p join hold h on h.pool = p.id where p.show = $1`, show).Scan(&t.Held, &t.Sold)
+	if err != nil {
+		return Totals{}, fmt.Errorf("totals of %s: %w", show, err)
+	}
+	return t, nil
+}

@@ -1,0 +1,230 @@
+package stock
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+const (
+	// loadGrace is how long the maker of an epoch has for loading it before another node makes the next one.
+	loadGrace = 250 * time.Millisecond
+	loadPoll  = 10 * time.Millisecond
+)
+
+// renew brings the lane to an epoch that the gate can answer. epoch 0 only reads which one it is. Otherwise
+// the gate has no copy of epoch, or (reason not "") a wrong one, and one node makes the next.
+func (l *lane) renew(ctx context.Context, epoch int64, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	if epoch == 0 {
+		now, err := l.s.readEpoch(ctx, l.id)
+		if err != nil {
+			return err
+		}
+		if now > 0 {
+			l.moveTo(now)
+			return nil
+		}
+	}
+	made, err := l.s.nextEpoch(ctx, l.id, epoch, reason != "")
+	if err != nil {
+		return err
+	}
+	if made == nil {
+		return l.follow(ctx, epoch)
+	}
+	if reason == "" {
+		reason = "missing"
+	}
+	l.s.metrics.rebuilds.WithLabelValues(reason).Inc()
+	if err := l.s.gate.load(ctx, l.id, *made); err != nil {
+		return err
+	}
+	l.moveTo(made.epoch)
+	return nil
+}
+
+// follow takes over the epoch that somebody else has made, or waits a moment while they load it.
+func (l *lane) follow(ctx context.Context, epoch int64) error {
+	now, err := l.s.readEpoch(ctx, l.id)
+	if err != nil {
+		return err
+	}
+	if now == epoch {
+		timer := time.NewTimer(loadPoll)
+		defer timer.Stop()
+		<-timer.C
+	}
+	l.moveTo(now)
+	return nil
+}
+
+func (l *lane) moveTo(epoch int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if epoch <= l.epoch {
+		return
+	}
+	if l.epoch != 0 {
+		l.rebuild = "" // whatever was wrong was wrong with the copy before
+	}
+	l.epoch = epoch
+}
+
+// force makes the next copy of the pool, whatever the present one says.
+func (l *lane) force(reason string) {
+	l.mu.Lock()
+	l.rebuild, l.poked = reason, true
+	l.mu.Unlock()
+	l.wake(fromInside) // Run calls this
+}
+
+func (s *Service) readEpoch(ctx context.Context, pool commerce.PoolID) (epoch int64, err error) {
+	err = s.db.QueryRow(ctx, `select epoch from pool where id = $1`, pool).Scan(&epoch)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("%w: pool %s", ErrUnknown, pool)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read epoch of %s: %w", pool, err)
+	}
+	return epoch, nil
+}
+
+// nextEpoch ends epoch and reads, under the pool's lock, what the copy of the next one is made of: from here on
+// no claim of an older epoch can commit, so nothing is counted twice. It answers nil when the epoch is another
+// one already, or when somebody has just made it and may still be loading.
+func (s *Service) nextEpoch(ctx context.Context, pool commerce.PoolID, epoch int64, wrong bool) (made *copyOf, err error) {
+	err = schema.InTx(ctx, s.db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
+		made = nil
+		var c copyOf
+		err := tx.QueryRow(ctx, `
+			update pool set epoch = epoch + 1, epoch_at = clock_timestamp()
+			where id = $1 and epoch = $2 and ($3 or epoch_at < clock_timestamp() - $4::interval)
+			returning epoch, on_hand - taken, buyer_cap, offer_version, opens_at, closes_at,
+				(select min(lapses_at) from hold where pool = $1 and lapses_at is not null)`,
+			pool, epoch, wrong, loadGrace).
+			Scan(&c.epoch, &c.free, &c.cap, &c.version, &c.opens, &c.closes, &c.due)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if c.buyers, err = liveEntries(ctx, tx, pool); err != nil {
+			return err
+		}
+		made = &c
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("next epoch of %s: %w", pool, err)
+	}
+	return made, nil
+}
+
+// liveEntries lists who has what, as gate.lua keeps it. A statement of its own after the pool's lock: its
+// snapshot has all that was committed before.
+func liveEntries(ctx context.Context, tx pgx.Tx, pool commerce.PoolID) (map[string][]byte, error) {
+	rows, err := tx.Query(ctx, `select id, buyer, quantity from hold where pool = $1 and state = any($2)`, pool, liveStates)
+	if err != nil {
+		return nil, err
+	}
+	buyers := map[string][]byte{}
+	var (
+		id       commerce.HoldID
+		buyer    string
+		quantity int
+	)
+	_, err = pgx.ForEachRow(rows, []any{&id, &buyer, &quantity}, func() error {
+		key := keyOf(buyer)
+		buyers[string(key[:])] = append(append(buyers[string(key[:])], id[:]...), byte(quantity))
+		return nil
+	})
+	return buyers, err
+}
+
+// lapse handles what the gate showed as lapsed: leases whose taps never reached Postgres, and holds past
+// their deadline. The units come back with the next call.
+func (l *lane) lapse(ctx context.Context, epoch int64, leases []lapsedLease) error {
+	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	if len(leases) > 0 {
+		tags, back, err := l.s.bury(ctx, l.id, leases)
+		if err != nil {
+			return err
+		}
+		l.s.metrics.swept.WithLabelValues("lease").Add(float64(len(tags)))
+		l.note(fromInside, epoch, tags, back, due{})
+	}
+	return l.releaseLapsed(ctx)
+}
+
+// releaseLapsed ends the pool's lapsed holds and tells the gate.
+func (l *lane) releaseLapsed(ctx context.Context) error {
+	got, err := l.s.expire(ctx, l.id)
+	if err != nil {
+		return err
+	}
+	l.s.metrics.swept.WithLabelValues("hold").Add(float64(len(got.Entries)))
+	news := due{known: true, exact: true}
+	if got.due != nil {
+		news.at = *got.due
+	}
+	l.note(fromInside, got.Epoch, nil, got.Entries, news)
+	return nil
+}
+
+// bury writes tombstones for leased ids that Postgres has never seen, and answers which ids of the leases
+// stand for no units: those go back to the gate. The database is the judge here, not a clock: a claim that
+// is under way either comes first and its id stays, or comes later and finds the tombstone.
+func (s *Service) bury(ctx context.Context, pool commerce.PoolID, leases []lapsedLease) (tags []tag, back []entry, err error) {
+	var ids []commerce.HoldID
+	var buyers []string
+	all := map[commerce.HoldID]entry{}
+	for _, lease := range leases {
+		tags = append(tags, lease.tag)
+		for _, e := range lease.ids {
+			all[e.id] = e
+		}
+	}
+	for id := range all {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b commerce.HoldID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		key := all[id].buyer
+		buyers = append(buyers, "~"+hex.EncodeToString(key[:]))
+	}
+	err = schema.InTx(ctx, s.db, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		back = nil
+		if _, err := tx.Exec(ctx, `
+			insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, expires_at)
+			select id, $1, buyer, 1, 'void', 0, 'XXX', now() from unnest($2::uuid[], $3::text[]) as t(id, buyer) order by id
+			on conflict (id) do nothing`, pool, ids, buyers); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `select id from hold where id = any($1) and not (pool = $2 and state = any($3))`, ids, pool, liveStates)
+		if err != nil {
+			return err
+		}
+		gone, err := pgx.CollectRows(rows, pgx.RowTo[commerce.HoldID])
+		for _, id := range gone {
+			back = append(back, all[id])
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("bury %d leased ids of %s: %w", len(ids), pool, err)
+	}
+	return tags, back, nil
+}

@@ -1,0 +1,114 @@
+package stock
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/money"
+)
+
+// Limits.
+const (
+	MaxQuantity   = 10        // units in one hold
+	MaxOnHand     = 1_000_000 // units in one pool
+	MaxPerSource  = 30        // holds that one address may have open at once, in all pools
+	MaxPools      = 4096      // pools that are being bought from at once on this node
+	MaxWaiting    = 8192      // taps of one pool that wait for an answer on this node
+	MaxBatch      = 512       // taps in one gate call or one claim
+	maxTries      = 6         // rounds that one tap may take because an epoch moved under it
+	maxBuyerBytes = 64
+)
+
+// Defaults of Config.
+const (
+	DefaultHoldFor = 5 * time.Minute
+	DefaultPayFor  = 10 * time.Minute
+	// AfterDecline is how long a buyer has at least for another card.
+	AfterDecline = 2 * time.Minute
+)
+
+var (
+	// ErrSoldOut: fewer units are left than asked for. The error is a *SoldOutError.
+	ErrSoldOut = errors.New("sold out")
+	// ErrLimit: the buyer, or the address, has as many units as one may have.
+	ErrLimit = errors.New("limit reached")
+	// ErrNotOpen and ErrClosed: outside of the pool's selling window.
+	ErrNotOpen = errors.New("not open yet")
+	ErrClosed  = errors.New("closed")
+	// ErrOfferChanged: the tap's price is not the present one; read the offer again.
+	ErrOfferChanged = errors.New("offer changed")
+	// ErrConflict: the hold id stands for another buyer, pool or quantity.
+	ErrConflict = errors.New("hold id is taken")
+	// ErrGone: the hold lapsed, was released or never came to be. The id is used up; a new try needs a new one.
+	ErrGone = errors.New("hold is gone")
+	// ErrState: the hold is not in a state from which the wanted one can be reached.
+	ErrState = errors.New("hold cannot change so")
+	// ErrUnknown: no such hold or pool.
+	ErrUnknown = errors.New("not known")
+	// ErrQuantity: fewer than one or more than MaxQuantity units, or a pool below what is taken.
+	ErrQuantity = errors.New("quantity does not fit")
+	// ErrUnavailable: Redis or Postgres did not answer, or too many taps wait. Nothing is promised; the same
+	// id may be sent again after RetryAfter.
+	ErrUnavailable = errors.New("stock is unavailable")
+)
+
+// RetryAfter is what a caller is told with ErrUnavailable.
+const RetryAfter = time.Second
+
+// SoldOutError says how many units are left (fewer than were asked for).
+type SoldOutError struct{ Left int }
+
+func (e *SoldOutError) Error() string        { return fmt.Sprintf("%v, %d left", ErrSoldOut, e.Left) }
+func (e *SoldOutError) Is(target error) bool { return target == ErrSoldOut }
+
+// Tap is a buyer's wish for units of one pool at a price they have seen.
+type Tap struct {
+	ID       commerce.HoldID // made by the client; the idempotency key
+	Pool     commerce.PoolID
+	Buyer    string // a subject
+	Quantity int
+	Unit     money.Amount // the price of Offer
+	Offer    int64        // the pool's offer version that Unit belongs to
+	Source   string       // where the tap comes from, opaque ("" is not limited)
+}
+
+func (t Tap) validate() error {
+	switch {
+	case t.ID.IsZero() || t.Pool.IsZero():
+		return fmt.Errorf("%w: a tap needs a hold id and a pool", ErrUnknown)
+	case t.Buyer == "" || len(t.Buyer) > maxBuyerBytes || len(t.Source) > maxBuyerBytes:
+		return fmt.Errorf("%w: a tap needs a buyer", ErrUnknown)
+	case t.Quantity < 1 || t.Quantity > MaxQuantity:
+		return fmt.Errorf("%w: %d units, 1 to %d are possible", ErrQuantity, t.Quantity, MaxQuantity)
+	case t.Unit.Minor < 0:
+		return fmt.Errorf("%w: a negative price", ErrQuantity)
+	}
+	return t.Unit.Valid()
+}
+
+// Hold is units promised to one buyer. Left is the time to Expires by Postgres' clock when it was read.
+type Hold struct {
+	ID       commerce.HoldID
+	Pool     commerce.PoolID
+	Show     commerce.ShowID
+	Variant  commerce.VariantID
+	Buyer    string
+	Quantity int
+	State    State
+	Unit     money.Amount
+	Created  time.Time
+	Expires  time.Time
+	Left     time.Duration
+	// Replayed says that the id was known before this call.
+	Replayed bool
+}
+
+// Total is the price of the hold's units.
+func (h Hold) Total() (money.Amount, error) { return h.Unit.Times(h.Quantity) }
+
+// matches says whether a repeated tap means this hold.
+func (h Hold) matches(t Tap) bool {
+	return h.Pool == t.Pool && h.Buyer == t.Buyer && h.Quantity == t.Quantity
+}

@@ -1,0 +1,186 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/schema"
+	"github.com/rialto-live/rialto/commerce/schema/schematest"
+)
+
+func TestMain(m *testing.M) { os.Exit(embeddedtest.Main(m)) }
+
+const patience = 30 * time.Second // bounds waiting when something is broken; nothing waits for it when all is well
+
+// store is one Redis-like store that a test runs on.
+type store struct {
+	name  string
+	open  func(tb testing.TB) *redis.Client
+	flush func(tb testing.TB)
+}
+
+// onEachStore runs a test on a real Redis and on miniredis, each with a database of its own.
+func onEachStore(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Run("redis", func(t *testing.T) {
+		server := embeddedtest.NewRedisServer(t)
+		test(t, newWorld(t, func() *redis.Client { return open(t, server.URL()) }, func() { server.Flush() }))
+	})
+	t.Run("miniredis", func(t *testing.T) {
+		server := miniredis.RunT(t)
+		test(t, newWorld(t, func() *redis.Client { return open(t, "redis://"+server.Addr()) }, server.FlushAll))
+	})
+}
+
+func open(t *testing.T, url string) *redis.Client {
+	t.Helper()
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// world is the stores of one test and services on them.
+type world struct {
+	t     *testing.T
+	db    *pgxpool.Pool
+	redis func() *redis.Client
+	flush func()
+	show  commerce.ShowID
+}
+
+func newWorld(t *testing.T, client func() *redis.Client, flush func()) *world {
+	return &world{t: t, db: schematest.Pool(t), redis: client, flush: flush, show: commerce.NewID[commerce.ShowID]()}
+}
+
+// service is one node; it is stopped with the test, after all that it has begun.
+func (w *world) service(change ...func(*Config)) *Service {
+	w.t.Helper()
+	c := Config{Pool: w.db, Redis: w.redis(), Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}
+	for _, f := range change {
+		f(&c)
+	}
+	s, err := New(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	})
+	return s
+}
+
+func holdFor(d time.Duration) func(*Config) { return func(c *Config) { c.HoldFor = d } }
+func sweepEvery(d time.Duration) func(*Config) {
+	return func(c *Config) { c.Sweep = d }
+}
+
+// supply makes a pool with units of a new variant.
+func (w *world) supply(units, limit int) Level {
+	w.t.Helper()
+	return w.put(Supply{
+		Pool: commerce.NewID[commerce.PoolID](), Show: w.show, Variant: commerce.NewID[commerce.VariantID](), OnHand: units, Cap: limit,
+	})
+}
+
+func (w *world) put(s Supply) (l Level) {
+	w.t.Helper()
+	w.tx(func(ctx context.Context, tx pgx.Tx) (err error) { l, err = Put(ctx, tx, s); return err })
+	return l
+}
+
+func (w *world) tx(fn func(ctx context.Context, tx pgx.Tx) error) {
+	w.t.Helper()
+	if err := w.try(fn); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) try(fn func(ctx context.Context, tx pgx.Tx) error) error {
+	return schema.InTx(w.t.Context(), w.db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error { return fn(ctx, tx) })
+}
+
+func tapOf(l Level, buyer string) Tap {
+	return Tap{
+		ID: commerce.NewID[commerce.HoldID](), Pool: l.Pool, Buyer: buyer, Quantity: 1,
+		Unit: money.Amount{Minor: 4900, Currency: "EUR"}, Offer: l.Offer,
+	}
+}
+
+func (w *world) hold(s *Service, tap Tap) Hold {
+	w.t.Helper()
+	h, err := s.Hold(w.t.Context(), tap)
+	if err != nil {
+		w.t.Fatalf("hold: %v", err)
+	}
+	return h
+}
+
+func (w *world) refused(s *Service, tap Tap, want error) {
+	w.t.Helper()
+	if h, err := s.Hold(w.t.Context(), tap); !errors.Is(err, want) {
+		w.t.Fatalf("hold: %v, %v; want %v", h.State, err, want)
+	}
+}
+
+func (w *world) level(pool commerce.PoolID) (onHand, taken, live int, epoch int64) {
+	w.t.Helper()
+	err := w.db.QueryRow(context.Background(), `
+		select on_hand, taken, epoch, (select coalesce(sum(quantity), 0) from hold where pool = $1 and state in ('held', 'paying', 'sold'))
+		from pool where id = $1`, pool).Scan(&onHand, &taken, &epoch, &live)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return onHand, taken, live, epoch
+}
+
+// settled waits until the gate and the truth say the same and no lease is open, and fails when they never do.
+func (w *world) settled(s *Service, pool commerce.PoolID) {
+	w.t.Helper()
+	var last string
+	w.eventually(func() bool {
+		onHand, taken, live, epoch := w.level(pool)
+		if taken != live {
+			w.t.Fatalf("taken %d, but %d units stand in holds", taken, live)
+		}
+		c, err := s.ReadCopy(w.t.Context(), pool, epoch)
+		last = fmt.Sprintf("on hand %d, taken %d, gate %+v, %v", onHand, taken, c, err)
+		return err == nil && c.Loaded && c.Leases == 0 && c.Free == onHand-taken
+	}, func() string { return last })
+}
+
+func (w *world) eventually(done func() bool, state func() string) {
+	w.t.Helper()
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("never came to be: %s", state())
+		}
+		<-tick.C
+	}
+}

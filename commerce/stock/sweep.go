@@ -1,0 +1,186 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+)
+
+// maxSwept is how many pools one round releases lapsed holds in; the rest come a round later.
+const maxSwept = 256
+
+// Run sweeps until ctx ends, then waits for the lanes. Sweeping is tidiness: a tap finds lapsed units by
+// itself. But nobody may be tapping, and viewers want to see that a unit is back.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.stop()
+	ticker := time.NewTicker(s.sweep)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if err := s.round(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("stock sweep failed", "error", err)
+		}
+	}
+}
+
+// stop refuses new taps and waits for those under way.
+func (s *Service) stop() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.work.Wait()
+	for _, l := range s.open() {
+		l.endQueue()
+	}
+}
+
+// round is one sweep: lapsed holds, a Redis that was replaced, and copies that differ from the truth.
+func (s *Service) round(ctx context.Context) error {
+	return errors.Join(s.sweepHolds(ctx), s.noticeNewServer(ctx), s.compare(ctx))
+}
+
+func (s *Service) sweepHolds(ctx context.Context) error {
+	rows, err := s.db.Query(ctx, `select distinct pool from hold where lapses_at <= now() limit $1`, maxSwept)
+	if err != nil {
+		return fmt.Errorf("find lapsed holds: %w", err)
+	}
+	pools, err := pgx.CollectRows(rows, pgx.RowTo[commerce.PoolID])
+	if err != nil {
+		return fmt.Errorf("find lapsed holds: %w", err)
+	}
+	var errs []error
+	for _, pool := range pools {
+		l, err := s.lane(pool)
+		if err == nil {
+			err = l.releaseLapsed(ctx)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// noticeNewServer makes all copies anew when Redis is another process than before: it may have lost the last
+// second of what it had acknowledged.
+func (s *Service) noticeNewServer(ctx context.Context) error {
+	id, err := s.gate.runID(ctx)
+	if err != nil {
+		return fmt.Errorf("ask Redis who it is: %w", err)
+	}
+	if s.runID != "" && id != "" && id != s.runID {
+		s.log.Info("Redis was restarted; its copies of the pools are made anew")
+		for _, l := range s.open() {
+			l.force("server")
+		}
+	}
+	if id != "" {
+		s.runID = id
+	}
+	return nil
+}
+
+// comparedLevels is what both sides said about a pool.
+type comparedLevels struct {
+	epoch      int64
+	free, gate int
+}
+
+// compare looks at the pools that this node sells from. While taps are under way the two sides differ
+// rightly, so only a difference counts that stays the same over two rounds, with no lease open and no row
+// changed in between.
+func (s *Service) compare(ctx context.Context) error {
+	lanes := s.open()
+	seen := make(map[commerce.PoolID]comparedLevels, len(lanes))
+	var errs []error
+	for _, l := range lanes {
+		now, quiet, err := l.look(ctx)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if !quiet || now.free == now.gate {
+			continue
+		}
+		if s.seen[l.id] == now {
+			s.log.Warn("the gate's count differed; it is made anew", "pool", l.id, "truth", now.free, "gate", now.gate)
+			l.force("drift")
+			continue
+		}
+		seen[l.id] = now
+	}
+	s.seen = seen
+	return errors.Join(errs...)
+}
+
+// look reads both sides. It also brings the lane to a newer epoch that it has not heard of, and sends notes
+// that had to wait.
+func (l *lane) look(ctx context.Context) (c comparedLevels, quiet bool, err error) {
+	before, err := l.s.truth(ctx, l.id)
+	if err != nil {
+		return c, false, err
+	}
+	l.mu.Lock()
+	if l.epoch != 0 && before.epoch > l.epoch {
+		l.epoch = before.epoch
+	}
+	idle := l.waiting == 0 && !l.notes.any()
+	l.notes.urgent = l.notes.any()
+	l.poked = l.rebuild != ""
+	l.mu.Unlock()
+	l.wake(fromInside)
+	if before.epoch == 0 || !idle {
+		return c, false, nil
+	}
+	got, err := l.s.gate.call(ctx, l.id, gateCall{epoch: before.epoch, tag: newTag()})
+	if errors.Is(err, errNotLoaded) {
+		return c, false, nil // the next tap makes it
+	}
+	if err != nil {
+		return c, false, err
+	}
+	if len(got.lapsed) > 0 {
+		return c, false, l.lapse(ctx, before.epoch, got.lapsed)
+	}
+	after, err := l.s.truth(ctx, l.id)
+	if err != nil {
+		return c, false, err
+	}
+	return comparedLevels{epoch: after.epoch, free: after.free, gate: got.free}, got.leases == 0 && before == after, nil
+}
+
+// truth is a pool's row; free and epoch alone do not show that it changed and changed back, which two rounds
+// make as good as impossible.
+func (s *Service) truth(ctx context.Context, pool commerce.PoolID) (c comparedLevels, err error) {
+	err = s.db.QueryRow(ctx, `select epoch, on_hand - taken from pool where id = $1`, pool).Scan(&c.epoch, &c.free)
+	if err != nil {
+		return c, fmt.Errorf("read pool %s: %w", pool, err)
+	}
+	return c, nil
+}
+
+// Copy is what the gate believes of a pool, for `rialto verify`.
+type Copy struct {
+	Loaded bool
+	Free   int
+	Leases int
+}
+
+// ReadCopy asks the gate without changing anything but the show-again time of lapsed leases.
+func (s *Service) ReadCopy(ctx context.Context, pool commerce.PoolID, epoch int64) (Copy, error) {
+	got, err := s.gate.call(ctx, pool, gateCall{epoch: epoch, tag: newTag()})
+	if errors.Is(err, errNotLoaded) {
+		return Copy{}, nil
+	}
+	if err != nil {
+		return Copy{}, err
+	}
+	return Copy{Loaded: true, Free: got.free, Leases: got.leases}, nil
+}
