@@ -90,18 +90,21 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request, e *entry) error 
 	if err != nil {
 		return err
 	}
-	match := r.Header.Values("If-Match")
-	if len(match) == 0 {
-		return newProblem(http.StatusPreconditionRequired, "precondition_required",
-			"Send If-Match with the ETag of the session, or * to restart ICE.")
-	}
 	ufrag := iceUfrag(fragment)
 	if ufrag == "" {
 		return &media.SDPError{Reason: "the fragment has no a=ice-ufrag line"}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !matches(match, e.etag) {
+	match := r.Header.Values("If-Match")
+	if len(match) == 0 {
+		// Viewers in the field forget it when they trickle. The ufrag tells
+		// which ICE session they mean, so for them nothing is lost by that.
+		if e.action == Publish || ufrag != e.ufrag {
+			return newProblem(http.StatusPreconditionRequired, "precondition_required",
+				"Send If-Match with the ETag of the session, or * to restart ICE.")
+		}
+	} else if !matches(match, e.etag) {
 		return newProblem(http.StatusPreconditionFailed, "precondition_failed",
 			"ICE was restarted since. These candidates belong to the time before.")
 	}

@@ -2,6 +2,7 @@ package whiptest
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http/httptest"
 	"net/netip"
@@ -58,7 +59,7 @@ func Start(t testing.TB, changes ...func(*media.Config, *whip.Config)) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.Peer, err = peer.New(peer.Config{Relay: n.Relay, Conn: conn, PublicIPs: []netip.Addr{Loopback.Addr}})
+	n.Peer, err = peer.New(peer.Config{Relay: n.Relay, Conn: conn, PublicIPs: []netip.Addr{Loopback.Addr}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
