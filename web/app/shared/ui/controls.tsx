@@ -40,7 +40,7 @@ export function Button({ tone = "plain", busy = false, wide = false, class: extr
   );
 }
 
-type LinkProps = Omit<PartialAnchorHTMLAttributes<HTMLAnchorElement>, "class"> & { href: string; tone?: Tone; wide?: boolean; class?: string };
+type LinkProps = Omit<PartialAnchorHTMLAttributes<HTMLAnchorElement>, "class" | "role"> & { href: string; tone?: Tone; wide?: boolean; class?: string };
 
 export function LinkButton({ tone = "plain", wide = false, class: extra = "", children, ...rest }: LinkProps) {
   return (

@@ -1,0 +1,26 @@
+// Package web serves the pages: what a viewer, a buyer and a creator see.
+//
+// # Overview
+//
+// The pages are TypeScript under app/, built by Vite into static/app, which is
+// not committed. `go build ./...` works without them: static/index.html is, and
+// says how to build the rest. Two documents exist. The viewer's answers home,
+// shows, orders and the account pages; the studio's alone may ask for camera
+// and microphone. Both are the same bytes for everybody: who somebody is, the
+// page asks the API.
+//
+// # Concurrency and lifecycle
+//
+// Handler reads every file once and is immutable afterwards. Nothing runs.
+//
+// # Invariants
+//
+//   - No page needs an inline script or style, and the policy forbids them.
+//   - A file under /assets/ carries a hash of its content in its name, so it may
+//     be kept for ever; a page may not, so that a release is seen at once.
+//   - A page talks to its own origin and to the nodes of this house, nobody else.
+//
+// # Dependencies
+//
+// The standard library. The areas are reached over HTTP and WebSocket only.
+package web

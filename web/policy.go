@@ -1,0 +1,82 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// maxNodeOrigins bounds the policy header: some proxies refuse headers of more
+// than 8 kB.
+const maxNodeOrigins = 64
+
+// policy says what a page may do. The studio alone may use camera, microphone
+// and screen; nobody may frame us, run inline scripts or talk to strangers.
+type policy struct {
+	nodes func() []string // may be nil
+}
+
+const (
+	permissionsWatch  = "camera=(), microphone=(), display-capture=(), geolocation=(), payment=(), usb=(), autoplay=(self), fullscreen=(self)"
+	permissionsStudio = "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=(), autoplay=(self), fullscreen=(self), screen-wake-lock=(self)"
+)
+
+func (p policy) page(h http.Header, studio bool) {
+	p.file(h)
+	h.Set("Content-Security-Policy", p.content())
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("X-Frame-Options", "DENY")
+	if studio {
+		h.Set("Permissions-Policy", permissionsStudio)
+	} else {
+		h.Set("Permissions-Policy", permissionsWatch)
+	}
+}
+
+// file is what every answer carries. An SVG opened by itself is a document, so
+// files get a policy too.
+func (p policy) file(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("X-Content-Type-Options", "nosniff")
+	// Order links carry a signature in their address: no other site may read it.
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+func (p policy) content() string {
+	connect := []string{"'self'"}
+	if p.nodes != nil {
+		connect = append(connect, sources(p.nodes())...)
+	}
+	return strings.Join([]string{
+		"default-src 'none'",
+		"script-src 'self'",
+		"style-src 'self'",
+		"img-src 'self' blob:",
+		"media-src 'self' blob:",
+		"connect-src " + strings.Join(connect, " "),
+		"form-action 'self'",
+		"base-uri 'none'",
+		"frame-ancestors 'none'",
+		"require-trusted-types-for 'script'",
+	}, "; ")
+}
+
+// sources turns origins into sources for requests and sockets. What is not an
+// origin is left out: a header must not be written by what nodes say of themselves.
+func sources(origins []string) []string {
+	var out []string
+	for _, origin := range origins[:min(len(origins), maxNodeOrigins)] {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || strings.ContainsAny(u.Host, " ;,'\"*\r\n") {
+			continue
+		}
+		switch u.Scheme {
+		case "http":
+			out = append(out, "http://"+u.Host, "ws://"+u.Host)
+		case "https":
+			out = append(out, "https://"+u.Host, "wss://"+u.Host)
+		}
+	}
+	return out
+}
