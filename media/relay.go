@@ -163,6 +163,9 @@ func (r *Relay) expire() {
 	for id, s := range r.streams {
 		if s.onAir && s.graceOver(now) {
 			r.setOnAir(s, false)
+			if s.current != nil {
+				s.current.live.Store(false) // connected but silent: its next packet puts it on air anew
+			}
 		}
 		for _, p := range []*Publisher{s.current, s.next} {
 			if p != nil && expired(p.grant) {

@@ -90,20 +90,26 @@ func (r *Relay) forget(s *stream) {
 	}
 }
 
-// goLive makes a publisher the current one, when its first media came.
+// goLive makes a publisher the current one when its first media came, or the first after a silence beyond the grace time.
 func (r *Relay) goLive(p *Publisher, now time.Duration) {
 	s := p.stream
 	r.mu.Lock()
-	if p.gone.Load() || s.next != p {
+	if p.gone.Load() || p.live.Load() {
 		r.mu.Unlock()
-		return
+		return // ended, or the other layer's goroutine came first
 	}
 	old := s.current
+	if old == p {
+		old = nil
+	}
 	if old != nil {
 		r.dropPublisher(old)
 		r.metrics.takeovers.Inc()
 	}
-	s.current, s.next = p, nil
+	s.current = p
+	if s.next == p {
+		s.next = nil
+	}
 	s.lastMedia.Store(int64(now))
 	for kind, layers := range p.layers {
 		if len(layers) > 0 {
