@@ -54,10 +54,9 @@ type Supply struct {
 	Cap     int
 }
 
-// Put makes the pool of a show's variant, or changes its number of units and its cap, and begins a new offer
-// version (the caller may have changed the price in the same transaction). It writes stock.set itself. After
-// the commit the caller calls Service.Changed with the level's pool. Fewer units than are taken are refused
-// with ErrQuantity.
+// Put makes the pool of a show's variant, or changes its number of units and its cap. The caller writes the
+// level's Event when it has written what else the show says (a stream's row is the last lock), and calls
+// Service.Changed after the commit. Fewer units than are taken are refused with ErrQuantity.
 func Put(ctx context.Context, tx pgx.Tx, s Supply) (Level, error) {
 	if s.OnHand < 0 || s.OnHand > MaxOnHand || s.Cap < 0 {
 		return Level{}, fmt.Errorf("%w: %d units, 0 to %d are possible", ErrQuantity, s.OnHand, MaxOnHand)
@@ -65,7 +64,7 @@ func Put(ctx context.Context, tx pgx.Tx, s Supply) (Level, error) {
 	row := tx.QueryRow(ctx, `
 		insert into pool as p (id, show, variant, on_hand, buyer_cap) values ($1, $2, $3, $4, $5)
 		on conflict (show, variant) do update set on_hand = excluded.on_hand, buyer_cap = excluded.buyer_cap,
-			offer_version = p.offer_version + 1, epoch = p.epoch + 1, epoch_at = '-infinity'
+			epoch = p.epoch + 1, epoch_at = '-infinity'
 		returning id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap`,
 		s.Pool, s.Show, s.Variant, s.OnHand, s.Cap)
 	l, err := scanLevel(row)
@@ -75,7 +74,13 @@ func Put(ctx context.Context, tx pgx.Tx, s Supply) (Level, error) {
 	if err != nil {
 		return Level{}, fmt.Errorf("put pool of %s: %w", s.Variant, err)
 	}
-	return l, l.announce(ctx, tx)
+	return l, nil
+}
+
+// Reprice begins a new offer version in every pool of a variant, for the transaction that changes its price: a
+// tap at the old price then commits nothing. After the commit the caller calls Service.Changed with the pools.
+func Reprice(ctx context.Context, tx pgx.Tx, variant commerce.VariantID) ([]commerce.PoolID, error) {
+	return change(ctx, tx, "reprice", `variant = $1`, `offer_version = offer_version + 1`, variant)
 }
 
 // Window is when a pool sells. A zero time is no bound.
@@ -84,17 +89,21 @@ type Window struct{ Opens, Closes time.Time }
 // SetWindow changes when all pools of a show sell. An ended show is closed with Window{Closes: now}. After the
 // commit the caller calls Service.Changed with the pools.
 func SetWindow(ctx context.Context, tx pgx.Tx, show commerce.ShowID, w Window) ([]commerce.PoolID, error) {
-	// Locked in id order, like everywhere.
+	return change(ctx, tx, "window", `show = $1`, `opens_at = $2, closes_at = $3`, show, bound(w.Opens), bound(w.Closes))
+}
+
+// change writes pools, locked in id order, and ends their epoch: the gate's copies hold what was before.
+func change(ctx context.Context, tx pgx.Tx, what, which, set string, args ...any) ([]commerce.PoolID, error) {
 	rows, err := tx.Query(ctx, `
-		with own as (select id from pool where show = $1 order by id for no key update)
-		update pool p set opens_at = $2, closes_at = $3, epoch = epoch + 1, epoch_at = '-infinity'
-		from own where p.id = own.id returning p.id`, show, bound(w.Opens), bound(w.Closes))
+		with own as (select id from pool where `+which+` order by id for no key update)
+		update pool p set `+set+`, epoch = epoch + 1, epoch_at = '-infinity'
+		from own where p.id = own.id returning p.id`, args...)
 	if err != nil {
-		return nil, fmt.Errorf("window of %s: %w", show, err)
+		return nil, fmt.Errorf("%s of pools: %w", what, err)
 	}
 	pools, err := pgx.CollectRows(rows, pgx.RowTo[commerce.PoolID])
 	if err != nil {
-		return nil, fmt.Errorf("window of %s: %w", show, err)
+		return nil, fmt.Errorf("%s of pools: %w", what, err)
 	}
 	return pools, nil
 }

@@ -1,0 +1,20 @@
+// Package order keeps what buyers have bought: orders, their lines and their receipts.
+//
+// # Overview
+//
+// The pay tap makes an order pending; the payment's end confirms or cancels it; capture follows. Only
+// confirmed orders have a receipt number.
+//
+// # Invariants
+//
+// A state changes only by the table in states.go, each step one conditional UPDATE. A hold has at most one
+// order that is not cancelled (a unique index). The total is what the lines sum to.
+//
+// # Concurrency
+//
+// Nothing runs here.
+//
+// # Imports
+//
+// commerce (ids), money, schema.
+package order

@@ -1,0 +1,181 @@
+package payment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+const (
+	// CallTimeout bounds one call to a provider.
+	CallTimeout = 10 * time.Second
+	// DriveFor is how long one caller has a payment to itself: longer than all of its calls.
+	DriveFor = 30 * time.Second
+	// FirstRedrive is how long a fresh intent is left to the request that made it.
+	FirstRedrive = 5 * time.Second
+	maxBackoff   = time.Minute
+	maxDecline   = 64
+)
+
+var (
+	// ErrState: the payment cannot make this step.
+	ErrState = errors.New("payment cannot change so")
+	// ErrBusy: somebody else is driving it just now.
+	ErrBusy = errors.New("payment is being driven")
+	// ErrUnknownPayment: no such record.
+	ErrUnknownPayment = errors.New("no such payment")
+)
+
+// Payment is our record of one try.
+type Payment struct {
+	ID       commerce.PaymentID
+	Order    commerce.OrderID
+	Hold     commerce.HoldID
+	Provider string
+	State    State
+	Amount   money.Amount
+	Token    string
+	Charge   string // the provider's id, once known
+	Decline  string
+	Attempts int
+	Deadline time.Time
+	// Late says that the deadline is over by Postgres' clock.
+	Late bool
+}
+
+// Reference is what the provider knows the payment by, and the idempotency key of its authorisation.
+func (p Payment) Reference() string { return p.ID.String() }
+
+// CaptureKey is the idempotency key of the capture.
+func (p Payment) CaptureKey() string { return "cap:" + p.Order.String() }
+
+// Create commits the intent with tx. payFor is how long the buyer's units wait for the outcome.
+func Create(ctx context.Context, tx pgx.Tx, p Payment, payFor time.Duration) error {
+	_, err := tx.Exec(ctx, `
+		insert into payment (id, order_id, hold, provider, state, amount_minor, currency, token, next_at, deadline)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::interval, now() + $10::interval)`,
+		p.ID, p.Order, p.Hold, p.Provider, Intent, p.Amount.Minor, string(p.Amount.Currency), p.Token, FirstRedrive, payFor)
+	if err != nil {
+		return fmt.Errorf("create payment %s: %w", p.ID, err)
+	}
+	return nil
+}
+
+const columns = `id, order_id, hold, provider, state, amount_minor, currency, coalesce(token, ''), coalesce(charge, ''), coalesce(decline, ''),
+	attempts, deadline, deadline <= now()`
+
+func scan(row pgx.Row) (Payment, error) {
+	var p Payment
+	var currency string
+	err := row.Scan(&p.ID, &p.Order, &p.Hold, &p.Provider, &p.State, &p.Amount.Minor, &currency, &p.Token, &p.Charge, &p.Decline,
+		&p.Attempts, &p.Deadline, &p.Late)
+	p.Amount.Currency = money.Currency(currency)
+	return p, err
+}
+
+// OfOrder reads an order's payment.
+func OfOrder(ctx context.Context, q schema.Querier, id commerce.OrderID) (Payment, error) {
+	return find(q.QueryRow(ctx, `select `+columns+` from payment where order_id = $1`, id))
+}
+
+// Get reads a payment.
+func Get(ctx context.Context, q schema.Querier, id commerce.PaymentID) (Payment, error) {
+	return find(q.QueryRow(ctx, `select `+columns+` from payment where id = $1`, id))
+}
+
+func find(row pgx.Row) (Payment, error) {
+	p, err := scan(row)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Payment{}, ErrUnknownPayment
+	}
+	if err != nil {
+		return Payment{}, fmt.Errorf("read payment: %w", err)
+	}
+	return p, nil
+}
+
+// Drive claims a payment for one caller, who is about to call the provider: an open one becomes sent, and
+// one that is to be ended voiding (so does an open one after its deadline). ErrBusy while another caller has
+// it, ErrState when its outcome is known. before is the state it was found in.
+func Drive(ctx context.Context, tx pgx.Tx, id commerce.PaymentID) (p Payment, before State, err error) {
+	p, err = find(tx.QueryRow(ctx, `select `+columns+` from payment where id = $1 for no key update`, id))
+	if err != nil {
+		return Payment{}, "", err
+	}
+	before, to := p.State, Sent
+	switch {
+	case p.State == Voiding, p.State.Open() && p.Late:
+		to = Voiding
+	case !p.State.Open():
+		return p, before, fmt.Errorf("%w: %s is %s", ErrState, id, p.State)
+	}
+	p, err = scan(tx.QueryRow(ctx, `
+		update payment set state = $2, attempts = attempts + 1, driven_until = now() + $3::interval, changed_at = now(),
+			next_at = now() + least($3::interval * 2, interval '1 second' * power(2, least(attempts, 10)) + $3::interval)
+		where id = $1 and (driven_until is null or driven_until <= now()) returning `+columns, id, to, DriveFor))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Payment{}, before, ErrBusy
+	}
+	if err != nil {
+		return Payment{}, before, fmt.Errorf("drive payment %s: %w", id, err)
+	}
+	return p, before, nil
+}
+
+// News is what Move writes besides the state.
+type News struct {
+	Charge   string
+	Decline  string
+	Captured int64
+}
+
+// Move makes one step of the machine and ends the drive, or fails with ErrState.
+func Move(ctx context.Context, tx pgx.Tx, id commerce.PaymentID, to State, n News) error {
+	tag, err := tx.Exec(ctx, `
+		update payment set state = $2, charge = coalesce(nullif($4, ''), charge), decline = coalesce(nullif($5, ''), decline),
+			captured_minor = captured_minor + $6, driven_until = null, changed_at = now(),
+			token = case when $2 in ('intent', 'sent', 'unknown') then token end,
+			next_at = case when $2 = 'unknown' then now() + least($7::interval, interval '1 second' * power(2, least(attempts, 10))) else now() end
+		where id = $1 and state = any($3)`,
+		id, to, sources(to), n.Charge, n.Decline[:min(len(n.Decline), maxDecline)], n.Captured, maxBackoff)
+	if err != nil {
+		return fmt.Errorf("payment %s to %s: %w", id, to, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("%w: %s to %s", ErrState, id, to)
+	}
+	return nil
+}
+
+// Rest ends a drive that achieved nothing; the payment is due again after a pause that grows.
+func Rest(ctx context.Context, q schema.Querier, id commerce.PaymentID) error {
+	_, err := q.Exec(ctx, `
+		update payment set driven_until = null, next_at = now() + least($2::interval, interval '1 second' * power(2, least(attempts, 10)))
+		where id = $1 and state in ('intent', 'sent', 'unknown', 'voiding')`, id, maxBackoff)
+	if err != nil {
+		return fmt.Errorf("rest payment %s: %w", id, err)
+	}
+	return nil
+}
+
+// Due lists payments whose outcome somebody must see to, the oldest first.
+func Due(ctx context.Context, q schema.Querier, most int) ([]commerce.PaymentID, error) {
+	rows, err := q.Query(ctx, `
+		select id from payment where state in ('intent', 'sent', 'unknown', 'voiding') and next_at <= now()
+			and (driven_until is null or driven_until <= now()) order by next_at limit $1`, most)
+	if err != nil {
+		return nil, fmt.Errorf("due payments: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[commerce.PaymentID])
+	if err != nil {
+		return nil, fmt.Errorf("due payments: %w", err)
+	}
+	return ids, nil
+}

@@ -1,0 +1,152 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/payment"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+// Name is the sandbox's name in payments and in the ledger.
+const Name = "sandbox"
+
+// Client is a payment.Provider and a payment.Vault.
+type Client struct {
+	base    string
+	secret  string
+	timeout time.Duration
+	web     *http.Client
+}
+
+var (
+	_ payment.Provider = (*Client)(nil)
+	_ payment.Vault    = (*Client)(nil)
+)
+
+// NewClient reaches the sandbox at base (http://host:port). timeout bounds each call; 0: payment.CallTimeout.
+func NewClient(base, secret string, timeout time.Duration) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, errors.New("sandbox: the address is like http://127.0.0.1:9100")
+	}
+	if timeout == 0 {
+		timeout = payment.CallTimeout
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil // play money needs no detour, and a card would pass through it
+	return &Client{
+		base: strings.TrimSuffix(base, "/"), secret: secret, timeout: timeout,
+		web: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}, nil
+}
+
+// Tokenise hands a card over and forgets it.
+func (c *Client) Tokenise(ctx context.Context, typed payment.Card) (string, error) {
+	var t token
+	err := c.do(ctx, http.MethodPost, "/tokens", card(typed), &t)
+	return t.Token, err
+}
+
+func (c *Client) Authorise(ctx context.Context, a payment.Authorisation) (payment.Charge, error) {
+	return c.charge(ctx, http.MethodPost, "/charges", authorisation{
+		Reference: a.Reference, Amount: a.Amount.Minor, Currency: string(a.Amount.Currency), Token: a.Token,
+	})
+}
+
+func (c *Client) Capture(ctx context.Context, id string, amount money.Amount, key string) (payment.Charge, error) {
+	return c.charge(ctx, http.MethodPost, "/charges/"+url.PathEscape(id)+"/capture", movement{Amount: amount.Minor, Key: key})
+}
+
+func (c *Client) Refund(ctx context.Context, id string, amount money.Amount, key string) (payment.Charge, error) {
+	return c.charge(ctx, http.MethodPost, "/charges/"+url.PathEscape(id)+"/refunds", movement{Amount: amount.Minor, Key: key})
+}
+
+func (c *Client) Void(ctx context.Context, reference string) (payment.Charge, error) {
+	return c.charge(ctx, http.MethodPost, "/voids", voidance{Reference: reference})
+}
+
+func (c *Client) Get(ctx context.Context, id string) (payment.Charge, error) {
+	return c.charge(ctx, http.MethodGet, "/charges/"+url.PathEscape(id), nil)
+}
+
+func (c *Client) FindByReference(ctx context.Context, reference string) (payment.Charge, error) {
+	return c.charge(ctx, http.MethodGet, "/charges?reference="+url.QueryEscape(reference), nil)
+}
+
+func (c *Client) charge(ctx context.Context, method, path string, in any) (payment.Charge, error) {
+	var out charge
+	if err := c.do(ctx, method, path, in, &out); err != nil {
+		return payment.Charge{}, err
+	}
+	return payment.Charge{
+		ID: out.ID, Reference: out.Reference, Status: payment.Status(out.Status),
+		Amount:   money.Amount{Minor: out.Amount, Currency: money.Currency(out.Currency)},
+		Captured: out.Captured, Refunded: out.Refunded, Decline: out.Decline,
+	}, nil
+}
+
+// do makes one call. Everything that is not a clear answer is payment.ErrOutcomeUnknown. No error repeats the
+// request: it may have held a card.
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	if err := schema.Outside(ctx); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return errors.New("sandbox: the request cannot be written")
+		}
+		body = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.secret)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.web.Do(req)
+	if err != nil {
+		return fmt.Errorf("%w: sandbox: %w", payment.ErrOutcomeUnknown, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return fmt.Errorf("%w: sandbox: %w", payment.ErrOutcomeUnknown, err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(text, out); err != nil {
+			return fmt.Errorf("%w: sandbox: the answer cannot be read", payment.ErrOutcomeUnknown)
+		}
+		return nil
+	}
+	var r refusal
+	_ = json.Unmarshal(text, &r) // without a readable body the status decides
+	return verdict(resp.StatusCode, r.Code)
+}
+
+func verdict(status int, code string) error {
+	switch {
+	case code == "card_invalid":
+		return payment.ErrCardInvalid
+	case code == "not_found":
+		return payment.ErrNotFound
+	case code == "in_flight" || status >= 500 || status == http.StatusTooManyRequests:
+		return fmt.Errorf("%w: sandbox: %d %s", payment.ErrOutcomeUnknown, status, code)
+	case status >= 400:
+		return fmt.Errorf("%w: sandbox: %d %s", payment.ErrRejected, status, code)
+	}
+	return fmt.Errorf("%w: sandbox: %d", payment.ErrOutcomeUnknown, status)
+}
