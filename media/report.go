@@ -20,25 +20,25 @@ func ntpSpan(d time.Duration) uint64 {
 	return sec<<32 | frac
 }
 
-// report carries the publisher's report over into the viewer's time, extrapolated to now. It is false while
+// report carries the publisher's report over into the viewer's time, extrapolated to now. It is nil while
 // there is nothing true to say: no report yet, or timestamps squeezed by catching up.
-func (t *track) report(now time.Duration) (rtcp.SenderReport, bool) {
+func (t *track) report(now time.Duration) *rtcp.SenderReport {
 	c := t.cuts.current()
 	if c == nil || c.divisor != 1 || t.packets == 0 {
-		return rtcp.SenderReport{}, false
+		return nil
 	}
 	sr := c.layer.report.Load()
 	if sr == nil || now < sr.at {
-		return rtcp.SenderReport{}, false
+		return nil
 	}
 	since := now - sr.at
-	return rtcp.SenderReport{
+	return &rtcp.SenderReport{
 		SSRC:        t.ssrc,
 		NTPTime:     sr.ntp + ntpSpan(since),
 		RTPTime:     c.timestamp(sr.ts + uint32(c.layer.codec.ticks(since))),
 		PacketCount: t.packets,
 		OctetCount:  t.octets,
-	}, true
+	}
 }
 
 // sendReports sends what is due for both tracks as one compound packet.
@@ -48,8 +48,8 @@ func (s *Subscriber) sendReports(now time.Duration) {
 	}
 	var compound []rtcp.Packet
 	for k := range s.tracks {
-		if sr, ok := s.tracks[k].report(now); ok {
-			compound = append(compound, &sr, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
+		if sr := s.tracks[k].report(now); sr != nil {
+			compound = append(compound, sr, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
 				Source: sr.SSRC,
 				Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: s.cname}},
 			}}})

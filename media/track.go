@@ -31,6 +31,7 @@ type track struct {
 	cuts     cuts
 	lateSeen uint64
 	refused  *Layer // cannot play it; counted once
+	reason   string // why it is skipping
 
 	// catching up: the packet that arrived at began is due at started
 	began, started time.Duration
@@ -62,8 +63,10 @@ func (t *track) pump(v *Subscriber, b *batch, now time.Duration) time.Duration {
 	if t.layer == nil {
 		return 0
 	}
-	t.sendLate(v, b)
-	t.judgeLag(v, now)
+	if t.phase != skipping {
+		t.sendLate(v, b)
+		t.judgeLag(v, now)
+	}
 	if t.phase == skipping {
 		return 0
 	}
@@ -95,7 +98,10 @@ func (t *track) follow(v *Subscriber, now time.Duration) {
 		l.wantKey.Store(true)
 		return
 	}
-	t.join(l, seq, at, now)
+	before, skipped := t.pos, t.phase == skipping && l == t.layer
+	if t.join(l, seq, at, now) && skipped {
+		v.stream.relay.metrics.drop(t.reason, t.pos-before)
+	}
 }
 
 // join begins at a keyframe. One that lies behind is sent at once, and what followed it faster than real time with
@@ -163,9 +169,8 @@ func (t *track) judgeLag(v *Subscriber, now time.Duration) {
 	}
 	// Nothing newer to go to. While the viewer's way is free, late pictures are better than none.
 	if overrun || t.busy {
-		t.phase = skipping
+		t.phase, t.reason = skipping, reason // counted when the skip ends
 		t.layer.wantKey.Store(true)
-		v.stream.relay.metrics.drop(reason, r.head.Load()-t.pos)
 	}
 }
 
