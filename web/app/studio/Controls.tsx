@@ -14,23 +14,17 @@ export function Controls({ stage }: { stage: Stage }): JSX.Element {
   const live = stage.wanted.value;
   return (
     <div class="st-controls" role="group" aria-label="Picture and sound">
-      <Toggle pressed={!muted} label={muted ? "Turn microphone on" : "Turn microphone off"} text={muted ? "Mic off" : "Mic on"} hotkey="M" onClick={() => capture.setMuted(!muted)} disabled={!capture.audio.value}>
+      <Toggle text="Mic" on={!muted} does={muted ? "Turn the microphone on" : "Turn the microphone off"} hotkey="M" disabled={!capture.audio.value} onClick={() => capture.setMuted(!muted)}>
         <MicIcon off={muted} />
       </Toggle>
-      <Toggle
-        pressed={source === "camera"}
-        label={source === "camera" ? "Turn camera off: viewers see a title card" : "Turn camera on"}
-        text={source === "camera" ? "Camera on" : "Camera off"}
-        hotkey="C"
-        onClick={() => (source === "camera" ? capture.useSlate() : void capture.useCamera(capture.cameraId.value))}
-      >
+      <Toggle text="Camera" on={source === "camera"} does={source === "camera" ? "Turn the camera off: viewers see a title card" : "Turn the camera on"} hotkey="C" onClick={() => capture.toggleCamera()}>
         <CameraIcon off={source !== "camera"} />
       </Toggle>
       {capture.canShareScreen && (
         <Toggle
-          pressed={source === "screen"}
-          label={source === "screen" ? "Stop sharing the screen, back to the camera" : "Share a screen instead of the camera"}
-          text={source === "screen" ? "Stop sharing" : "Share screen"}
+          text="Screen"
+          on={source === "screen"}
+          does={source === "screen" ? "Stop sharing, back to the camera" : "Share a screen instead of the camera"}
           onClick={() => (source === "screen" ? void capture.useCamera(capture.cameraId.value) : void capture.shareScreen())}
         >
           <ScreenIcon />
@@ -42,14 +36,14 @@ export function Controls({ stage }: { stage: Stage }): JSX.Element {
   );
 }
 
-function Toggle(props: { pressed: boolean; label: string; text: string; hotkey?: string; disabled?: boolean; onClick: () => void; children: JSX.Element }): JSX.Element {
+/** One name that stays and a pressed state that changes; what a press would do is the description. */
+function Toggle(props: { text: string; on: boolean; does: string; hotkey?: string; disabled?: boolean; onClick: () => void; children: JSX.Element }): JSX.Element {
   return (
     <button
       type="button"
       class="st-toggle"
-      aria-pressed={props.pressed}
-      aria-label={props.label}
-      title={props.hotkey ? `${props.label} (${props.hotkey})` : props.label}
+      aria-pressed={props.on}
+      title={props.hotkey ? `${props.does} (${props.hotkey})` : props.does}
       aria-keyshortcuts={props.hotkey}
       disabled={props.disabled}
       onClick={props.onClick}

@@ -41,7 +41,8 @@ export function ListPage(): JSX.Element {
         <Banner tone="warn">This device is offline. What you see may be old.</Banner>
       )}
       {value.name === "loading" && (
-        <div aria-busy="true" aria-label="Loading your shows">
+        <div aria-busy="true">
+          <span class="sr-only">Loading your shows</span>
           <Skeleton class="st-skeleton--row" />
           <Skeleton class="st-skeleton--row" />
           <Skeleton class="st-skeleton--row" />

@@ -59,7 +59,7 @@ export function SheetPanel({ sheet, ended }: { sheet: RunSheet; ended: boolean }
       )}
       {!ended && products.value.length > 0 && (
         <p class="st-keys">
-          <kbd>↑</kbd> <kbd>↓</kbd> choose <span /> <kbd>P</kbd> pin or take off <span /> <kbd>N</kbd> next product
+          <kbd>↑</kbd> <kbd>↓</kbd> choose <span /> <kbd>P</kbd> pin <span /> <kbd>N</kbd> next
         </p>
       )}
       {editing.value && <ProductForm sheet={sheet} product={editing.value === "new" ? null : editing.value} onClose={() => (editing.value = null)} />}
@@ -79,9 +79,11 @@ function Row(props: { sheet: RunSheet; product: Product; number: number; ended: 
   }, [selected]);
   return (
     <li ref={row} class={`st-row${selected ? " st-row--on" : ""}${pinned ? " st-row--pinned" : ""}`}>
-      <button type="button" class="st-row__pick" aria-pressed={selected} aria-label={`${product.title}, choose`} onClick={() => (sheet.selected.value = product.id)}>
-        <span class="st-row__n num">{props.number}</span>
-        {product.image ? <img src={product.image} alt="" width="44" height="44" loading="lazy" /> : <span class="st-row__noimg" />}
+      <button type="button" class="st-row__pick" aria-pressed={selected} onClick={() => (sheet.selected.value = product.id)}>
+        <span class="st-row__img">
+          {product.image ? <img src={product.image} alt="" width="48" height="48" loading="lazy" /> : <span class="st-row__noimg" />}
+          <span class="st-row__n num">{props.number}</span>
+        </span>
         <span class="st-row__text">
           <span class="st-row__title">{product.title}</span>
           <span class="st-row__meta num">
@@ -98,7 +100,6 @@ function Row(props: { sheet: RunSheet; product: Product; number: number; ended: 
             type="button"
             class="st-pin"
             aria-pressed={pinned}
-            aria-label={pinned ? `Take ${product.title} off the screen` : `Pin ${product.title} on the screen`}
             aria-busy={sheet.pinning.value === product.id}
             disabled={sheet.pinning.value !== null}
             onClick={() => {
@@ -108,6 +109,7 @@ function Row(props: { sheet: RunSheet; product: Product; number: number; ended: 
           >
             <PinIcon />
             <span>{pinned ? "Pinned" : "Pin"}</span>
+            <span class="sr-only"> {product.title}</span>
           </button>
         </span>
       )}
@@ -117,7 +119,8 @@ function Row(props: { sheet: RunSheet; product: Product; number: number; ended: 
 
 function RowsLoading(): JSX.Element {
   return (
-    <div class="st-rows" aria-busy="true" aria-label="Loading the products">
+    <div class="st-rows" aria-busy="true">
+      <span class="sr-only">Loading the products</span>
       {[0, 1, 2].map((i) => (
         <Skeleton key={i} class="st-skeleton--row" />
       ))}

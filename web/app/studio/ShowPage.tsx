@@ -214,10 +214,7 @@ function useStageKeys(stage: Stage): void {
       if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || busyElsewhere(event.target)) return;
       const { capture } = stage;
       if (event.key === "m" || event.key === "M") capture.setMuted(!capture.muted.value);
-      else if (event.key === "c" || event.key === "C") {
-        if (capture.source.value === "camera") capture.useSlate();
-        else void capture.useCamera(capture.cameraId.value);
-      }
+      else if (event.key === "c" || event.key === "C") capture.toggleCamera();
     };
     window.addEventListener("keydown", press);
     return () => window.removeEventListener("keydown", press);

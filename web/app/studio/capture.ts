@@ -144,6 +144,11 @@ export class Capture {
     this.slate = slate;
   }
 
+  toggleCamera(): void {
+    if (this.source.value === "camera") this.useSlate();
+    else void this.useCamera(this.cameraId.value);
+  }
+
   setMuted(muted: boolean): void {
     this.muted.value = muted;
     if (this.audio.value) this.audio.value.enabled = !muted;

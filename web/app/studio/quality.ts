@@ -34,6 +34,8 @@ export const MEASURING: LineReport = { line: "measuring", kbps: 0, fps: 0, width
 
 /** A word changes only when this many readings in a row agree: a label that flickers is worse than one that is 2 s late. */
 const AGREE = 2;
+/** The bandwidth estimate climbs from a low start; before this it says nothing about the line. */
+export const WARM_UP_MS = 6_000;
 
 export const LINE_WORDS: Record<Line, string> = {
   measuring: "measuring the line",
@@ -48,16 +50,19 @@ export class LineJudge {
   private shown: LineReport = MEASURING;
   private candidate: Line = "measuring";
   private agreed = 0;
+  private startedAt: number | null = null;
 
   /** targetBps: the bitrate asked of the encoder; still: the picture rarely changes (screen, slate), so few bits are no fault. */
   next(now: Counters, targetBps: number, still: boolean): LineReport {
     const before = this.last;
     this.last = now;
+    this.startedAt ??= now.atMs;
+    const warm = now.atMs - this.startedAt >= WARM_UP_MS;
     if (!before || now.atMs <= before.atMs || now.bytes < before.bytes) return this.shown;
     const seconds = (now.atMs - before.atMs) / 1000;
     const kbps = Math.round(((now.bytes - before.bytes) * 8) / seconds / 1000);
     const fps = Math.round((now.framesSent - before.framesSent) / seconds);
-    const line = classify(now, kbps, fps, targetBps, still);
+    const line = classify(now, kbps, fps, targetBps, still || !warm);
     this.agreed = line === this.candidate ? this.agreed + 1 : 1;
     this.candidate = line;
     const settled = this.agreed >= AGREE || this.shown.line === "measuring" ? line : this.shown.line;
@@ -75,12 +80,12 @@ export class LineJudge {
   }
 }
 
-function classify(now: Counters, kbps: number, fps: number, targetBps: number, still: boolean): Line {
+function classify(now: Counters, kbps: number, fps: number, targetBps: number, fewBitsAreFine: boolean): Line {
   if (kbps < 1 && fps === 0) return "silent";
   const loss = now.loss ?? 0;
   const rtt = now.rttMs ?? 0;
   const share = (kbps * 1000) / targetBps;
-  const starved = now.limitedBy === "bandwidth" && !still;
+  const starved = now.limitedBy === "bandwidth" && !fewBitsAreFine;
   if (loss > 0.08 || rtt > 800 || (starved && share < 0.3)) return "weak";
   if (loss > 0.02 || rtt > 300 || (starved && share < 0.7)) return "fair";
   return "good";
