@@ -17,8 +17,14 @@ import (
 // every process that it started must end, and the next start must find what
 // was committed.
 func TestKilledProgramLeavesNoOrphan(t *testing.T) {
-	dir := t.TempDir()
-	program, pids := startProgram(t, dir)
+	for _, role := range []string{"program", "program without namespace"} {
+		t.Run(role, func(t *testing.T) { killAndStartAgain(t, role, openFolder(t)) })
+	}
+}
+
+func killAndStartAgain(t *testing.T, role, dir string) {
+	program, out := startProgram(t, role, dir)
+	pids := awaitReady(t, out)
 
 	busy := connect(t, testDSN(dir))
 	exec1(t, busy, "CREATE TABLE kept AS SELECT 42 AS n")
@@ -49,7 +55,7 @@ func TestKilledProgramLeavesNoOrphan(t *testing.T) {
 	}
 	<-asleep
 	// The next start does not wait for the end of the last one by itself.
-	next := startBoth(t, dir)
+	next := startBoth(t, dir, role)
 	for _, pid := range all {
 		eventually(t, fmt.Sprintf("end of process %d", pid), func() bool { return !alive(pid) })
 	}
@@ -61,9 +67,9 @@ type both struct {
 	rd *Redis
 }
 
-func startBoth(t *testing.T, dir string) both {
+func startBoth(t *testing.T, dir, role string) both {
 	t.Helper()
-	pg, err := StartPostgres(t.Context(), PostgresOptions{Dir: filepath.Join(dir, "pg")})
+	pg, err := StartPostgres(t.Context(), PostgresOptions{Dir: filepath.Join(dir, "pg"), withoutNamespace: role != "program"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +97,24 @@ func (b both) checkKept(t *testing.T) {
 	if got, err := rd.Get(t.Context(), "kept").Result(); err != nil || got != "42" {
 		t.Errorf("Redis kept %q, %v", got, err)
 	}
+}
+
+// TestKilledWhileMakingTheData kills the program in the middle of its first
+// start.
+func TestKilledWhileMakingTheData(t *testing.T) {
+	dir := t.TempDir()
+	program, _ := startProgram(t, "program", dir)
+	catalog := filepath.Join(dir, "pg", makingName, "base", "1")
+	eventually(t, "a half-made data folder", func() bool { _, err := os.Stat(catalog); return err == nil })
+	if err := program.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	pg, err := StartPostgres(t.Context(), PostgresOptions{Dir: filepath.Join(dir, "pg"), Fast: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec1(t, connect(t, pg.DSN()), "CREATE TABLE made (n int)")
+	stopped(t, pg.Stop())
 }
 
 // TestSecondProgramIsRefused has another process, and this one again, ask for a

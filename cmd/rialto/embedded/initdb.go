@@ -78,7 +78,7 @@ func dataVersion(data string) (int, error) {
 // initialize makes the data folder once. It is made under another name and
 // renamed when complete, so that a start that was interrupted leaves nothing
 // that looks like data.
-func (h home) initialize(ctx context.Context, o PostgresOptions) error {
+func (h home) initialize(ctx context.Context, o PostgresOptions, lock *os.File) error {
 	major, err := dataVersion(h.data)
 	if err != nil || major != 0 {
 		return err
@@ -102,7 +102,9 @@ func (h home) initialize(ctx context.Context, o PostgresOptions) error {
 	err = runChild(ctx, ChildOptions{
 		Name: "initdb", Path: filepath.Join(filepath.Dir(h.program.path), "initdb"), Args: args, Env: h.program.env, Dir: h.parent,
 		Log: o.Log, Line: func(line string) { o.Log.Log(ctx, slog.LevelDebug, line, "child", "initdb") },
-		as: h.as,
+		// What initdb starts may outlive it for a moment, and writes here.
+		Files: []*os.File{lock},
+		as:    h.as,
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -36,7 +37,9 @@ func TestMain(m *testing.M) {
 		fmt.Println("waiting")
 		<-signals
 	case "program":
-		playProgram(arg)
+		playProgram(PostgresOptions{Dir: filepath.Join(arg, "pg")}, filepath.Join(arg, "redis"))
+	case "program without namespace":
+		playProgram(PostgresOptions{Dir: filepath.Join(arg, "pg"), withoutNamespace: true}, filepath.Join(arg, "redis"))
 	case "one more program":
 		_, err := StartPostgres(context.Background(), PostgresOptions{Dir: arg})
 		fmt.Println(errors.Is(err, ErrInUse), err)
@@ -50,16 +53,16 @@ func playStubborn() {
 	select {}
 }
 
-// playProgram is `rialto dev` in little: it starts every kind of child in dir
-// and says their numbers, then waits to be killed.
-func playProgram(dir string) {
+// playProgram is `rialto dev` in little: it starts every kind of child and says
+// their numbers, then waits to be killed.
+func playProgram(o PostgresOptions, redisDir string) {
 	ctx := context.Background()
-	pg, err := StartPostgres(ctx, PostgresOptions{Dir: filepath.Join(dir, "pg")})
+	pg, err := StartPostgres(ctx, o)
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
-	rd, err := StartRedis(ctx, RedisOptions{Dir: filepath.Join(dir, "redis"), Required: true})
+	rd, err := StartRedis(ctx, RedisOptions{Dir: redisDir, Required: true})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
@@ -78,12 +81,12 @@ func role(name string) ChildOptions {
 	return ChildOptions{Name: name, Path: os.Args[0], Env: append(plainEnv(), roleVariable+"="+name), Line: func(string) {}}
 }
 
-// program starts playProgram outside of this package's own machinery, so that
+// startProgram runs playProgram outside of this package's own machinery, so that
 // nothing but its death ends its children.
-func startProgram(t *testing.T, dir string) (program *exec.Cmd, pids []int) {
+func startProgram(t *testing.T, role, dir string) (*exec.Cmd, io.Reader) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVariable+"=program="+dir)
+	cmd.Env = append(os.Environ(), roleVariable+"="+role+"="+dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -93,23 +96,26 @@ func startProgram(t *testing.T, dir string) (program *exec.Cmd, pids []int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return cmd, out
+}
+
+// awaitReady reads the numbers of the program's children.
+func awaitReady(t *testing.T, out io.Reader) (pids []int) {
+	t.Helper()
 	scan := bufio.NewScanner(out)
-	for scan.Scan() {
-		words := strings.Fields(scan.Text())
-		if words[0] != "ready" {
-			t.Fatal(scan.Text())
-		}
-		for _, word := range words[1:] {
-			pid, err := strconv.Atoi(word)
-			if err != nil {
-				t.Fatal(err)
-			}
-			pids = append(pids, pid)
-		}
-		return cmd, pids
+	scan.Scan()
+	words := strings.Fields(scan.Text())
+	if len(words) == 0 || words[0] != "ready" {
+		t.Fatalf("the program is not ready: %s, %v", scan.Text(), scan.Err())
 	}
-	t.Fatal("the program ended before it was ready")
-	return nil, nil
+	for _, word := range words[1:] {
+		pid, err := strconv.Atoi(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
 }
 
 // family is the processes and all that they have started.

@@ -120,7 +120,7 @@ func (p *Postgres) start(ctx context.Context, o PostgresOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := home.initialize(ctx, o); err != nil {
+	if err := home.initialize(ctx, o, p.lock); err != nil {
 		return err
 	}
 	folder, temporary, err := socketFolder(home.parent, postgresSocket, home.as)

@@ -16,6 +16,10 @@ import (
 // small machine.
 const startWithin = 2 * time.Minute
 
+// search is where servers are looked for; zero is this machine's usual places.
+// Only this package's own tests change it.
+var search embedded.Search
+
 // shared is the test binary's one Postgres.
 var shared struct {
 	once sync.Once
@@ -70,7 +74,7 @@ func startShared() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	shared.server, shared.err = embedded.StartPostgres(ctx, embedded.PostgresOptions{Dir: filepath.Join(shared.dir, "pg"), Fast: true})
+	shared.server, shared.err = embedded.StartPostgres(ctx, embedded.PostgresOptions{Dir: filepath.Join(shared.dir, "pg"), Fast: true, Search: search})
 }
 
 // PostgresServer is one test's own server.
@@ -84,7 +88,7 @@ type PostgresServer struct {
 // as a real one, so that Kill loses nothing that was committed.
 func NewPostgresServer(tb testing.TB) *PostgresServer {
 	tb.Helper()
-	s := &PostgresServer{tb: tb, o: embedded.PostgresOptions{Dir: filepath.Join(tb.TempDir(), "pg")}}
+	s := &PostgresServer{tb: tb, o: embedded.PostgresOptions{Dir: filepath.Join(tb.TempDir(), "pg"), Search: search}}
 	s.Start()
 	tb.Cleanup(func() {
 		if err := s.server.Stop(); err != nil {

@@ -44,7 +44,7 @@ func (s *RedisServer) Start() {
 	s.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	server, err := embedded.StartRedis(ctx, embedded.RedisOptions{Dir: s.dir, Required: true})
+	server, err := embedded.StartRedis(ctx, embedded.RedisOptions{Dir: s.dir, Required: true, Search: search})
 	s.check(err)
 	s.server = server
 }
