@@ -205,7 +205,10 @@ func depacketizeH264(payload []byte) (starts, keyframe bool, data []byte) {
 	startCode := []byte{0, 0, 0, 1}
 	switch kind := payload[0] & 0x1f; {
 	case kind == naluSTAP:
-		for rest := payload[1:]; len(rest) >= 3; {
+		for rest := payload[1:]; len(rest) > 0; {
+			if len(rest) < 3 {
+				return false, false, nil
+			}
 			size := int(rest[0])<<8 | int(rest[1])
 			if size == 0 || size > len(rest)-2 {
 				return false, false, nil

@@ -88,6 +88,11 @@ func (c *conn) WriteTo(data []byte, addr net.Addr) (int, error) {
 // ReadFrom waits for the next packet that arrives.
 func (c *conn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 	select {
+	case <-c.closed: // said before a deadline that has passed, as the machine's sockets do
+		return 0, nil, net.ErrClosed
+	default:
+	}
+	select {
 	case p := <-c.arrived:
 		return copy(buffer, p.data), p.addr, nil
 	case <-c.readBy.Done():
