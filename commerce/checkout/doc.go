@@ -1,0 +1,33 @@
+// Package checkout is the way from a tap to a paid order, in one readable file: checkout.go.
+//
+// # Overview
+//
+//	Hold     units for a buyer, durable before "yours"                 (stock)
+//	Pay      order pending + payment intent + hold paying              one transaction
+//	         authorise at the provider                                 outside of any
+//	         confirm: payment, order, hold sold, ledger, capture effect   one transaction
+//	         or decline: payment failed, order cancelled, hold held again one transaction
+//	capture  an outbox effect, repeated until it is done
+//	redrive  finds payments whose driver died or got no answer, and goes on with the same key
+//	void     at the pay deadline: the provider ends the payment first, then the units go back
+//
+// Each arrow is a commit, and each step can be repeated: whoever dies between two, the redriver of any node
+// goes on from what the rows say.
+//
+// # Invariants
+//
+//   - No provider is called before the intent is committed, and none inside a transaction.
+//   - Money is captured only for a confirmed order, once, and exactly its total.
+//   - The units of a hold that is being paid move only after the provider said what became of the money.
+//   - A card is handed to the vault and forgotten; rows and the outbox have a one-time token at most.
+//
+// # Concurrency
+//
+//	Service.Run   started and awaited by the program: the redriver
+//
+// Everything else works in its caller's goroutine. A payment is driven by one caller at a time (payment.Drive).
+//
+// # Imports
+//
+// commerce (ids), money, schema, outbox; catalog, show, ledger; stock, payment, order, community.
+package checkout

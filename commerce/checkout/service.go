@@ -1,0 +1,121 @@
+package checkout
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rialto-live/rialto/commerce/community"
+	"github.com/rialto-live/rialto/commerce/payment"
+	"github.com/rialto-live/rialto/commerce/stock"
+)
+
+var (
+	// ErrUnknown: no such show, product, hold or order, or not yours.
+	ErrUnknown = errors.New("not known")
+	// ErrClosed: the show has ended.
+	ErrClosed = errors.New("this show sells nothing any more")
+	// ErrBanned: the buyer may not buy in this show.
+	ErrBanned = community.ErrBanned
+	// ErrDeclined: the card was refused. The error is a *DeclinedError; the hold lives on.
+	ErrDeclined = errors.New("the card was declined")
+	// ErrOrderConflict: the order id stands for something else, or the hold has another order.
+	ErrOrderConflict = errors.New("this order is about something else")
+	// ErrGone: the hold's time is over. A new one is needed.
+	ErrGone = errors.New("the hold has ended")
+	// ErrPending: the outcome is not known yet. Ask again with the same order id.
+	ErrPending = errors.New("the payment is still being made")
+	// ErrNotConfigured: no payment company is set up.
+	ErrNotConfigured = payment.ErrNotConfigured
+)
+
+// RetryAfter is what a caller is told with ErrPending.
+const RetryAfter = 2 * time.Second
+
+// DeclinedError says why, and how long the hold can still be paid otherwise.
+type DeclinedError struct {
+	Reason  string // the provider's stable word
+	Expires time.Time
+	Left    time.Duration
+}
+
+func (e *DeclinedError) Error() string        { return ErrDeclined.Error() + ": " + e.Reason }
+func (e *DeclinedError) Is(target error) bool { return target == ErrDeclined }
+
+// Config is what a Service needs. All but the durations must be set.
+type Config struct {
+	Pool       *pgxpool.Pool
+	Stock      *stock.Service
+	Provider   payment.Provider // payment.NotConfigured{} when there is none
+	Vault      payment.Vault
+	Name       string // of the provider, in payments and ledger accounts
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+	Kick       func() // outbox.Dispatcher.Kick, after each commit that wrote to the outbox
+
+	PayFor  time.Duration // how long units wait for a payment; 0: stock.DefaultPayFor
+	Redrive time.Duration // how often Run looks for payments to go on with; 0: one second
+}
+
+// Validate says all that is missing.
+func (c Config) Validate() error {
+	var errs []error
+	for what, missing := range map[string]bool{
+		"a Postgres pool": c.Pool == nil, "the stock service": c.Stock == nil, "a provider": c.Provider == nil, "a vault": c.Vault == nil,
+		"the provider's name": c.Name == "", "a logger": c.Log == nil, "a metrics registerer": c.Registerer == nil, "the outbox's kick": c.Kick == nil,
+	} {
+		if missing {
+			errs = append(errs, fmt.Errorf("checkout: %s is needed", what))
+		}
+	}
+	if c.PayFor < 0 || c.Redrive < 0 {
+		errs = append(errs, errors.New("checkout: no time is negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// Service takes buyers from the tap to the receipt.
+type Service struct {
+	Config // static after New
+	offers offers
+	steps  *prometheus.CounterVec
+}
+
+// New makes a Service. It starts nothing; see Run.
+func New(c Config) (*Service, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.PayFor == 0 {
+		c.PayFor = stock.DefaultPayFor
+	}
+	if c.Redrive == 0 {
+		c.Redrive = time.Second
+	}
+	s := &Service{Config: c, steps: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rialto_commerce_checkout_steps_total", Help: "Steps of the way from a tap to a captured order.",
+	}, []string{"step", "result"})}
+	s.offers.db = c.Pool
+	if err := c.Registerer.Register(s.steps); err != nil {
+		return nil, fmt.Errorf("checkout metrics: %w", err)
+	}
+	return s, nil
+}
+
+// Payments says whether anything can be paid.
+func (s *Service) Payments() bool {
+	_, none := s.Provider.(payment.NotConfigured)
+	return !none
+}
+
+func (s *Service) count(step string, err error) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	s.steps.WithLabelValues(step, result).Inc()
+}
