@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,8 +33,9 @@ func killAndStartAgain(t *testing.T, role, dir string) {
 	asleep := make(chan struct{})
 	go func() {
 		defer close(asleep)
-		busy.Exec(context.Background(), "SELECT pg_sleep(1000)") // ends with its server
+		busy.Exec(t.Context(), "SELECT pg_sleep(1000)") // ends with its server
 	}()
+	t.Cleanup(func() { <-asleep })
 	watch := connect(t, testDSN(dir))
 	eventually(t, "a busy backend", func() bool {
 		var n int
@@ -53,7 +55,6 @@ func killAndStartAgain(t *testing.T, role, dir string) {
 	if err := program.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-asleep
 	// The next start does not wait for the end of the last one by itself.
 	next := startBoth(t, dir, role)
 	for _, pid := range all {
@@ -97,6 +98,33 @@ func (b both) checkKept(t *testing.T) {
 	if got, err := rd.Get(t.Context(), "kept").Result(); err != nil || got != "42" {
 		t.Errorf("Redis kept %q, %v", got, err)
 	}
+}
+
+// TestStoresHoldTheLock has every process of the stores keep the folder, so that
+// the next start can wait for them.
+func TestStoresHoldTheLock(t *testing.T) {
+	dir := t.TempDir()
+	b := startBoth(t, dir, "program")
+	for store, pids := range map[string][]int{"pg": family(t, b.pg.PID()), "redis": {b.rd.PID()}} {
+		lock := filepath.Join(dir, store, lockName)
+		for _, pid := range pids {
+			if !holds(t, pid, lock) {
+				t.Errorf("%s: process %d does not hold %s", store, pid, lock)
+			}
+		}
+	}
+}
+
+func holds(t *testing.T, pid int, file string) bool {
+	t.Helper()
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(fds, func(fd string) bool {
+		at, err := os.Readlink(fd)
+		return err == nil && at == file
+	})
 }
 
 // TestKilledWhileMakingTheData kills the program in the middle of its first
