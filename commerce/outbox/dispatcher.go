@@ -3,20 +3,33 @@ package outbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 )
 
-// Config is what a Dispatcher needs. Pool, Log, Registerer and Handlers must be set.
+const (
+	// MinConns is the smallest pool that a Dispatcher works with: each event worker and the control worker
+	// hold a connection while they hand over, and effects need one now and then.
+	MinConns = eventWorkers + 2
+	// DefaultPoll keeps a revocation that another node wrote well under its promised second.
+	DefaultPoll = 100 * time.Millisecond
+
+	eventWorkers = 2
+)
+
+// Config is what a Dispatcher needs. Poll alone may be left out.
 type Config struct {
-	Pool       *pgxpool.Pool // MaxConns at least 4: each event worker and the control worker hold one while they hand over
+	Pool       *pgxpool.Pool
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	// Handlers by kind. KindEvent and KindControl serve those lanes; every other name is an effect's kind.
-	// Effects of a kind without a handler stay where they are: another version of the program may know it.
+	// Rows of a kind without a handler stay where they are: another version of the program may know it.
 	Handlers map[string]Handler
 	// Poll is how often the tables are looked at without a Kick (rows of other nodes, rows that waited).
 	Poll time.Duration // 0: DefaultPoll
@@ -27,8 +40,8 @@ func (c Config) Validate() error {
 	var errs []error
 	if c.Pool == nil {
 		errs = append(errs, errors.New("outbox: a pool is needed"))
-	} else if c.Pool.Config().MaxConns < minConns {
-		errs = append(errs, errors.New("outbox: the pool needs at least 4 connections"))
+	} else if most := c.Pool.Config().MaxConns; most < MinConns {
+		errs = append(errs, fmt.Errorf("outbox: the pool has %d connections, at least %d are needed", most, MinConns))
 	}
 	if c.Log == nil {
 		errs = append(errs, errors.New("outbox: a logger is needed"))
@@ -38,35 +51,136 @@ func (c Config) Validate() error {
 	}
 	for kind, handler := range c.Handlers {
 		if handler == nil {
-			errs = append(errs, errors.New("outbox: nil handler for "+kind))
+			errs = append(errs, fmt.Errorf("outbox: the handler of %q is nil", kind))
 		}
+	}
+	if c.Poll < 0 {
+		errs = append(errs, errors.New("outbox: a negative poll time"))
 	}
 	return errors.Join(errs...)
 }
-
-const (
-	minConns = 4
-	// DefaultPoll keeps a revocation that another node wrote well under its promised second.
-	DefaultPoll = 100 * time.Millisecond
-)
 
 // Dispatcher delivers the rows of the outbox. Several may run on one database.
 type Dispatcher struct {
 	// static after New
 	config  Config
 	metrics *metrics
-	kicks   []chan struct{} // one per worker, capacity 1
+	workers []worker
+	// effectsKick, capacity 1, wakes the claimer of effects.
+	effectsKick chan struct{}
 }
 
-// Run delivers until ctx ends, then waits for handlers that are at work and returns nil.
-func (d *Dispatcher) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// worker is one loop: round does what there is and says whether there may be more at once.
+type worker struct {
+	lane  string
+	round func(ctx context.Context) (more bool, err error)
+	kick  chan struct{} // capacity 1
+}
+
+// New makes a Dispatcher; nothing runs until Run.
+func New(config Config) (*Dispatcher, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if config.Poll == 0 {
+		config.Poll = DefaultPoll
+	}
+	m, err := newMetrics(config.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("outbox: metrics: %w", err)
+	}
+	d := &Dispatcher{config: config, metrics: m, effectsKick: make(chan struct{}, 1)}
+	add := func(lane string, round func(context.Context) (bool, error)) {
+		d.workers = append(d.workers, worker{lane: lane, round: round, kick: make(chan struct{}, 1)})
+	}
+	if config.Handlers[KindEvent] != nil {
+		for range eventWorkers {
+			add(laneEvent.name, d.eventRound)
+		}
+	}
+	if config.Handlers[KindControl] != nil {
+		add(laneControl.name, d.controlRound)
+	}
+	return d, nil
+}
+
+// Run delivers until ctx ends, then waits for the handlers at work and returns nil. What they could not finish
+// stays in the table, and is claimed again by whoever comes next. A Dispatcher runs once.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	var group errgroup.Group
+	for _, w := range d.workers {
+		group.Go(func() error { d.loop(ctx, w); return nil })
+	}
+	group.Go(func() error { d.effects(ctx); return nil })
+	group.Go(func() error { d.trim(ctx); return nil })
+	return group.Wait()
+}
 
 // Kick tells the workers that rows have just been committed. It never blocks.
 func (d *Dispatcher) Kick() {
-	for _, kick := range d.kicks {
+	for _, w := range d.workers {
+		tell(w.kick)
+	}
+	tell(d.effectsKick)
+}
+
+func tell(kick chan struct{}) {
+	select {
+	case kick <- struct{}{}:
+	default: // told already
+	}
+}
+
+// loop runs rounds while there is something to do, and otherwise waits for a kick or the next poll.
+func (d *Dispatcher) loop(ctx context.Context, w worker) {
+	poll := time.NewTicker(d.config.Poll)
+	defer poll.Stop()
+	failing := false
+	for ctx.Err() == nil {
+		more, err := w.round(ctx)
+		d.note(w.lane, &failing, err)
+		if more && err == nil {
+			continue
+		}
 		select {
-		case kick <- struct{}{}:
-		default: // already told
+		case <-ctx.Done():
+		case <-poll.C:
+		case <-w.kick:
+			if err != nil { // a kick must not turn a database that is away into a busy loop
+				select {
+				case <-ctx.Done():
+				case <-poll.C:
+				}
+			}
 		}
 	}
+}
+
+// note counts a round that failed because of the database, and logs when that begins and when it ends.
+func (d *Dispatcher) note(lane string, failing *bool, err error) {
+	if err != nil {
+		d.metrics.claims.WithLabelValues(lane).Inc()
+	}
+	if (err != nil) == *failing {
+		return
+	}
+	*failing = err != nil
+	if *failing {
+		d.config.Log.Error("outbox stands still", "lane", lane, "error", err)
+	} else {
+		d.config.Log.Info("outbox moves again", "lane", lane)
+	}
+}
+
+// call runs a handler within its time limit; a panic is a failure like any other.
+func (d *Dispatcher) call(ctx context.Context, limit time.Duration, m Message) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("handler of %s panicked: %v", m.Kind, cause)
+			d.config.Log.Error("outbox handler panicked", "kind", m.Kind, "id", m.ID, "cause", cause, "stack", string(debug.Stack()))
+		}
+	}()
+	return d.config.Handlers[m.Kind](ctx, m)
 }

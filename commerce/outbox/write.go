@@ -124,7 +124,7 @@ func Events(ctx context.Context, tx pgx.Tx, byShow map[commerce.ShowID][]EventRo
 			on conflict (key) do update set seq = s.seq + excluded.seq
 			returning s.key, s.seq)
 		insert into outbox (lane, kind, key, seq, ref, payload)
-		select 'event', 'event', w.key, v.seq, w.key || ':' || v.seq, convert_from(w.payload, 'UTF8')::jsonb
+		select 'event', 'event', w.key, v.seq, w.key || ':' || v.seq, convert_from(w.payload, 'UTF8')::json
 		from unnest($3::text[], $4::bigint[], $5::bytea[]) as w(key, place, payload)
 		join said on said.key = w.key
 		join numbered on numbered.key = w.key
@@ -187,7 +187,7 @@ func Control(ctx context.Context, tx pgx.Tx, messages ...ControlMessage) error {
 	}
 	_, err := tx.Exec(ctx, `
 		insert into outbox (lane, kind, ref, payload)
-		select 'control', 'control', ref, convert_from(payload, 'UTF8')::jsonb
+		select 'control', 'control', ref, convert_from(payload, 'UTF8')::json
 		from unnest($1::text[], $2::bytea[]) as w(ref, payload)`, refs, payloads)
 	if err != nil {
 		return fmt.Errorf("write %d controls: %w", len(refs), err)
@@ -234,7 +234,7 @@ func Effects(ctx context.Context, tx pgx.Tx, rows ...EffectRow) error {
 	// Sorted, so that two transactions with the same effects wait for each other in one order.
 	_, err := tx.Exec(ctx, `
 		insert into outbox (lane, kind, ref, payload, not_before)
-		select 'effect', kind, ref, convert_from(payload, 'UTF8')::jsonb, coalesce(at, now())
+		select 'effect', kind, ref, convert_from(payload, 'UTF8')::json, coalesce(at, now())
 		from unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[]) as w(kind, ref, payload, at)
 		order by kind, ref
 		on conflict (kind, ref) where lane = 'effect' do nothing`, kinds, refs, payloads, times)

@@ -19,12 +19,12 @@ create table outbox (
     key         text,
     seq         bigint,
     ref         text        not null check (length(ref) between 1 and 200),
-    payload     jsonb       not null,
+    payload     json        not null, -- json: passed on byte for byte, never searched
     created_at  timestamptz not null default now(),
     not_before  timestamptz not null default now(),
-    attempts    int         not null default 0 check (attempts >= 0),
+    attempts    int         not null default 0 check (attempts >= 0), -- tries begun
+    failures    int         not null default 0 check (failures >= 0), -- tries that count towards parking
     last_error  text,
-    leased_to   timestamptz,
     done_at     timestamptz,
     parked_at   timestamptz,
     check ((lane = 'event') = (key is not null and seq is not null))

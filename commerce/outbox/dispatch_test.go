@@ -1,0 +1,319 @@
+package outbox_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+	"pgregory.net/rapid"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/outbox"
+	"github.com/rialto-live/rialto/commerce/schema"
+	"github.com/rialto-live/rialto/commerce/schema/schematest"
+)
+
+func TestDeliversWhatWasWritten(t *testing.T) {
+	pool := schematest.Pool(t)
+	show := newShow()
+	seen := &recorder{}
+	d, registry, _ := start(t, pool, map[string]outbox.Handler{outbox.KindEvent: seen.handle, outbox.KindControl: seen.handle})
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error {
+		row := outbox.EventRow{Type: "stock.set", Key: "v", Class: outbox.Latest, Urgent: true, Data: map[string]int{"left": 0}}
+		return outbox.Event(ctx, tx, show, row)
+	})
+	d.Kick()
+	eventually(t, "one message", func() bool { return len(seen.all()) == 1 })
+	m := seen.all()[0]
+	if m.ID != show.String()+":1" || m.Show != show.String() || m.Seq != 1 || m.Type != "stock.set" || m.Key != "v" ||
+		m.Class != outbox.Latest || !m.Urgent || string(m.Data) != `{"left":0}` || m.Attempt != 1 || m.Kind != outbox.KindEvent {
+		t.Errorf("message %+v", m)
+	}
+	order := outbox.ControlMessage{Op: outbox.OpRevoke, Show: show.String(), KeyGenerationBelow: 2}
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error { return outbox.Control(ctx, tx, order) })
+	d.Kick()
+	eventually(t, "the control", func() bool { return len(seen.all()) == 2 })
+	var got outbox.ControlMessage
+	if err := json.Unmarshal(seen.all()[1].Data, &got); err != nil || got != order {
+		t.Errorf("control %s, %v", seen.all()[1].Data, err)
+	}
+	eventually(t, "delivered rows are gone", func() bool { return count(t, pool, "true") == 0 })
+	if n := metric(t, registry, "rialto_commerce_outbox_delivered_rows_total"); n != 2 {
+		t.Errorf("%v rows counted, want 2", n)
+	}
+}
+
+// Writers in parallel, transactions that are undone, two dispatchers: each show's events arrive in the order
+// of their numbers, without gap, each once.
+func TestOrderPerShowUnderConcurrency(t *testing.T) {
+	pool := schematest.Pool(t)
+	rapid.Check(t, func(t *rapid.T) {
+		shows := make([]commerce.ShowID, rapid.IntRange(1, 4).Draw(t, "shows"))
+		for i := range shows {
+			shows[i] = newShow()
+		}
+		type step struct {
+			show, n int
+			undo    bool
+		}
+		writers := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
+			return step{rapid.IntRange(0, len(shows)-1).Draw(t, "show"), rapid.IntRange(1, 5).Draw(t, "n"), rapid.IntRange(0, 4).Draw(t, "undo") == 0}
+		}), 1, 8), 1, 6).Draw(t, "writers")
+
+		var mu sync.Mutex
+		last := map[string]int64{}
+		handle := func(_ context.Context, m outbox.Message) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if m.Seq != last[m.Show]+1 {
+				t.Errorf("%s: %d after %d", m.Show, m.Seq, last[m.Show])
+			}
+			last[m.Show] = m.Seq
+			return nil
+		}
+		handlers := map[string]outbox.Handler{outbox.KindEvent: handle}
+		ctx, cancel := context.WithCancel(context.Background())
+		var running errgroup.Group
+		for range 2 {
+			d := newDispatcher(t, pool, handlers)
+			running.Go(func() error { return d.Run(ctx) })
+		}
+		var writing errgroup.Group
+		want := make([]int64, len(shows))
+		for _, steps := range writers {
+			for _, s := range steps {
+				if !s.undo {
+					want[s.show] += int64(s.n)
+				}
+			}
+			writing.Go(func() error {
+				for _, s := range steps {
+					undone := errors.New("undone")
+					err := schema.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
+						rows := make([]outbox.EventRow, s.n)
+						for i := range rows {
+							rows[i] = event(i)
+						}
+						if err := outbox.Event(ctx, tx, shows[s.show], rows...); err != nil || !s.undo {
+							return err
+						}
+						return undone
+					})
+					if err != nil && !errors.Is(err, undone) {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err := writing.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		deadline := time.Now().Add(patience)
+		for arrived := false; !arrived && time.Now().Before(deadline); {
+			mu.Lock()
+			arrived = true
+			for i, show := range shows {
+				arrived = arrived && last[show.String()] == want[i]
+			}
+			mu.Unlock()
+			<-time.After(time.Millisecond)
+		}
+		cancel()
+		if err := running.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		for i, show := range shows {
+			if last[show.String()] != want[i] {
+				t.Errorf("%s: %d arrived, %d written", show, last[show.String()], want[i])
+			}
+		}
+	})
+}
+
+// A node is killed while it hands over: its connections break, nothing is deleted, and the other node
+// delivers the same message at once, with the same id.
+func TestKilledWhileHandingOver(t *testing.T) {
+	dsn := schematest.Database(t)
+	doomed, pool := schematest.Open(t, dsn), schematest.Open(t, dsn)
+	show, other := newShow(), newShow()
+	seen := &recorder{}
+	held, release := make(chan string, 1), make(chan struct{})
+	start(t, doomed, map[string]outbox.Handler{outbox.KindEvent: func(ctx context.Context, m outbox.Message) error {
+		if m.Show != show.String() {
+			return seen.handle(ctx, m)
+		}
+		select {
+		case held <- m.ID:
+		default:
+		}
+		<-release
+		return nil
+	}})
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error { return outbox.Event(ctx, tx, show, event(1), event(2)) })
+	first := <-held
+	t.Cleanup(func() { close(release) }) // before the dispatcher is stopped, which waits for its handler
+
+	start(t, pool, map[string]outbox.Handler{outbox.KindEvent: seen.handle})
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error { return outbox.Event(ctx, tx, other, event(1)) })
+	eventually(t, "the other show is not held up", func() bool { return len(seen.all()) == 1 })
+	if seen.all()[0].Show != other.String() {
+		t.Fatalf("a second node spoke for a show that is claimed: %+v", seen.all()[0])
+	}
+	// Close takes effect at once and then waits for the connection that is in use.
+	var closing sync.WaitGroup
+	closing.Go(doomed.Close)
+	eventually(t, "the doomed node opens nothing any more", func() bool { return doomed.Ping(t.Context()) != nil })
+	_, err := pool.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity
+		where datname = current_database() and state = 'idle in transaction'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both events by the other node", func() bool { return len(seen.all()) == 3 })
+	if ids := []string{seen.all()[1].ID, seen.all()[2].ID}; ids[0] != first || ids[1] != show.String()+":2" {
+		t.Errorf("ids %v, want %s first", ids, first)
+	}
+}
+
+func TestAPoisonedEventIsParkedAndTheRestGoesOn(t *testing.T) {
+	pool := schematest.Pool(t)
+	show := newShow()
+	seen := &recorder{}
+	d, registry, _ := start(t, pool, map[string]outbox.Handler{outbox.KindEvent: func(ctx context.Context, m outbox.Message) error {
+		switch m.Seq {
+		case 2:
+			return outbox.Permanent(errors.New("no such form \x00\xff"))
+		case 3:
+			panic("broken handler")
+		}
+		return seen.handle(ctx, m)
+	}})
+	_, err := pool.Exec(t.Context(), `create function hasten() returns trigger language plpgsql as $$ begin
+		new.not_before := least(new.not_before, now()); return new; end $$;
+		create trigger hasten before update on outbox for each row execute function hasten()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error {
+		return outbox.Event(ctx, tx, show, event(1), event(2), event(3), event(4))
+	})
+	d.Kick()
+	eventually(t, "the last event", func() bool { n := seen.all(); return len(n) == 2 && n[1].Seq == 4 })
+	parked, err := outbox.ListParked(t.Context(), pool)
+	if err != nil || len(parked) != 2 || parked[0].Attempts != 1 || parked[1].Attempts != 10 {
+		t.Fatalf("parked %+v, %v", parked, err)
+	}
+	if n := metric(t, registry, "rialto_commerce_outbox_parked_rows_total"); n != 2 {
+		t.Errorf("%v counted as parked, want 2", n)
+	}
+	// A person looked at it, and it goes out after all.
+	if _, err := pool.Exec(t.Context(), `update outbox set seq = 1000 where id = $1`, parked[0].Row); err != nil {
+		t.Fatal(err)
+	}
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error { return outbox.Unpark(ctx, tx, parked[0].Row) })
+	eventually(t, "the unparked event", func() bool { return len(seen.all()) == 3 })
+}
+
+// A receiver that is away is waited for; nothing is parked and nothing overtakes.
+func TestUnavailableIsNeverParked(t *testing.T) {
+	pool := schematest.Pool(t)
+	show := newShow()
+	var mu sync.Mutex
+	tries, away := 0, true
+	seen := &recorder{}
+	d, _, _ := start(t, pool, map[string]outbox.Handler{outbox.KindEvent: func(ctx context.Context, m outbox.Message) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if tries++; away {
+			return outbox.Unavailable(errors.New("connection refused"))
+		}
+		return seen.handle(ctx, m)
+	}})
+	_, err := pool.Exec(t.Context(), `create function hasten() returns trigger language plpgsql as $$ begin
+		new.not_before := least(new.not_before, now()); return new; end $$;
+		create trigger hasten before update on outbox for each row execute function hasten()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error { return outbox.Event(ctx, tx, show, event(1), event(2)) })
+	d.Kick()
+	eventually(t, "more tries than would park", func() bool { mu.Lock(); defer mu.Unlock(); return tries > 15 })
+	mu.Lock()
+	away = false
+	mu.Unlock()
+	eventually(t, "both, in order", func() bool { return len(seen.all()) == 2 })
+	if got := seen.all(); got[0].Seq != 1 || got[1].Seq != 2 {
+		t.Errorf("order %v", got)
+	}
+	if n := count(t, pool, "parked_at is not null"); n != 0 {
+		t.Errorf("%d parked", n)
+	}
+}
+
+func TestSlowEffectsBlockNeitherEventsNorControls(t *testing.T) {
+	pool := schematest.Pool(t)
+	release := make(chan struct{})
+	started := make(chan struct{}, outbox.MaxEffects)
+	seen := &recorder{}
+	d, _, stop := start(t, pool, map[string]outbox.Handler{
+		"payment.capture": func(context.Context, outbox.Message) error { started <- struct{}{}; <-release; return nil },
+		outbox.KindEvent:  seen.handle, outbox.KindControl: seen.handle,
+	})
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error {
+		for i := range outbox.MaxEffects + 5 {
+			if err := outbox.Effect(ctx, tx, "payment.capture", fmt.Sprintf("cap:%d", i), nil, time.Time{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	d.Kick()
+	for range outbox.MaxEffects {
+		<-started
+	}
+	show := newShow()
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error {
+		if err := outbox.Control(ctx, tx, outbox.ControlMessage{Op: outbox.OpClose, Show: show.String()}); err != nil {
+			return err
+		}
+		return outbox.Event(ctx, tx, show, event(1))
+	})
+	d.Kick()
+	eventually(t, "event and control", func() bool { return len(seen.all()) == 2 })
+	if n := count(t, pool, "lane = 'effect' and attempts > 0"); n != outbox.MaxEffects {
+		t.Errorf("%d effects claimed, at most %d may be", n, outbox.MaxEffects)
+	}
+	close(release)
+	eventually(t, "all captures done", func() bool { return count(t, pool, "done_at is not null") == outbox.MaxEffects+5 })
+	stop()
+}
+
+func TestEffectsWaitForTheirTime(t *testing.T) {
+	pool := schematest.Pool(t)
+	seen := &recorder{}
+	d, _, _ := start(t, pool, map[string]outbox.Handler{"drop.open": seen.handle})
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error {
+		return outbox.Effects(ctx, tx,
+			outbox.EffectRow{Kind: "drop.open", ID: "later", NotBefore: time.Now().Add(time.Hour)},
+			outbox.EffectRow{Kind: "drop.open", ID: "now"},
+			outbox.EffectRow{Kind: "of another version", ID: "unknown kind"})
+	})
+	d.Kick()
+	eventually(t, "the one that is due", func() bool { return count(t, pool, "done_at is not null") == 1 })
+	if got := seen.all(); len(got) != 1 || got[0].ID != "now" {
+		t.Errorf("called for %v", got)
+	}
+	if _, err := pool.Exec(t.Context(), `update outbox set not_before = now() where ref = 'later'`); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other one, once due", func() bool { return count(t, pool, "done_at is not null") == 2 })
+	if n := count(t, pool, "ref = 'unknown kind' and attempts = 0"); n != 1 {
+		t.Error("an effect of an unknown kind was touched")
+	}
+}
