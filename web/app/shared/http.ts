@@ -34,7 +34,7 @@ export interface CallOptions {
 const TIMEOUT_MS = 10_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 
-export function isCode(error: unknown, ...codes: string[]): error is ApiError {
+export function isCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof ApiError && codes.includes(error.code);
 }
 

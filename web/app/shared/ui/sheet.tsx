@@ -2,7 +2,7 @@
 // keeps focus inside, closes on Escape and gives focus back; the video behind it goes on.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
 import { IconButton } from "./controls";
 import { CloseIcon } from "./icons";
 import "./sheet.css";
@@ -23,7 +23,7 @@ export function Sheet({ title, onClose, footer, place = "side", children }: Shee
   const close = useRef(onClose);
   close.current = onClose;
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current;
     if (!element) return;
     const opener = document.activeElement;
@@ -34,6 +34,15 @@ export function Sheet({ title, onClose, footer, place = "side", children }: Shee
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus({ preventScroll: true });
     };
   }, []);
+
+  // Another title is another step, and what had the focus may be gone with the last one: focus goes to the title, which a
+  // screen reader then reads. Not at first: then it belongs to the first thing one can use.
+  const drawn = useRef(title);
+  useEffect(() => {
+    if (drawn.current === title) return;
+    drawn.current = title;
+    dialog.current?.querySelector("h2")?.focus({ preventScroll: true });
+  }, [title]);
 
   return (
     <dialog

@@ -1,0 +1,49 @@
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { me } from "../shared/session";
+
+type FrameProps = { title: string; narrow?: boolean; children: ComponentChildren };
+
+/** Header and main part of a page that is not the show itself. */
+export function Frame({ title, narrow = false, children }: FrameProps) {
+  useTitle(title);
+  const account = me.value?.account;
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
+      <header class="top">
+        <a class="top-home" href="/">
+          <img src="/img/logo.svg" alt="" width="32" height="32" />
+          Rialto
+        </a>
+        <nav aria-label="You">
+          {account?.roles.includes("creator") && (
+            <a class="top-link" href="/studio">
+              Studio
+            </a>
+          )}
+          {account ? (
+            <a class="top-link" href="/account">
+              <span>{account.name}</span>
+            </a>
+          ) : (
+            <a class="top-link" href="/signin">
+              Sign in
+            </a>
+          )}
+        </nav>
+      </header>
+      <main id="main" class={narrow ? "main main-narrow" : "main"} tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  );
+}
+
+export function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = title ? `${title} · Rialto` : "Rialto: live shopping";
+  }, [title]);
+}

@@ -1,0 +1,113 @@
+import { useEffect, useState } from "preact/hooks";
+import { changePassword, renameMe, signOut, type Account } from "../../shared/api";
+import { ApiError } from "../../shared/http";
+import { askAgain, me, whoAmI } from "../../shared/session";
+import { Button, Field, LinkButton } from "../../shared/ui/controls";
+import { Banner, ErrorState, Spinner } from "../../shared/ui/states";
+import { Frame } from "../Frame";
+import { go } from "../route";
+
+export default function AccountPage() {
+  const [failed, setFailed] = useState<unknown>(null);
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    setFailed(null);
+    whoAmI().then(({ account }) => {
+      if (!account) go("/signin?next=/account", true);
+    }, setFailed);
+  }, [round]);
+
+  const account = me.value?.account;
+  return (
+    <Frame title="Your account" narrow>
+      {account ? (
+        <AccountView account={account} />
+      ) : failed ? (
+        <ErrorState error={failed} onRetry={() => setRound((n) => n + 1)} />
+      ) : (
+        <div class="page-wait">
+          <Spinner label="Loading your account" />
+        </div>
+      )}
+    </Frame>
+  );
+}
+
+function AccountView({ account }: { account: Account }) {
+  const [name, setName] = useState(account.name);
+  const [old, setOld] = useState("");
+  const [fresh, setFresh] = useState("");
+  const rename = useTask(async () => {
+    await renameMe(name.trim());
+    await askAgain();
+    return "Your name is changed.";
+  });
+  const password = useTask(async () => {
+    await changePassword(old, fresh);
+    setOld("");
+    setFresh("");
+    return "Your password is changed. Other devices were signed out.";
+  });
+  const leave = useTask(async () => {
+    await signOut();
+    await askAgain();
+    go("/");
+    return "";
+  });
+  return (
+    <div class="stack">
+      <div>
+        <h1>Your account</h1>
+        <p class="lead">{account.email}</p>
+      </div>
+      {account.roles.includes("creator") && (
+        <LinkButton tone="primary" href="/studio">
+          Open the studio
+        </LinkButton>
+      )}
+      <form class="panel" onSubmit={rename.submit} aria-labelledby="name-title">
+        <h2 id="name-title">Name</h2>
+        {rename.told}
+        <Field label="Your name" name="name" autocomplete="name" required maxLength={80} value={name} onInput={setName} />
+        <Button type="submit" busy={rename.busy}>
+          Change the name
+        </Button>
+      </form>
+      <form class="panel" onSubmit={password.submit} aria-labelledby="password-title">
+        <h2 id="password-title">Password</h2>
+        {password.told}
+        <input class="sr-only" type="text" name="username" autocomplete="username" value={account.email} readOnly tabIndex={-1} aria-hidden="true" />
+        <Field label="Password now" type="password" name="old" autocomplete="current-password" required maxLength={256} value={old} onInput={setOld} />
+        <Field label="New password" type="password" name="new" autocomplete="new-password" required minLength={10} maxLength={256} value={fresh} onInput={setFresh} hint="At least 10 characters." />
+        <Button type="submit" busy={password.busy}>
+          Change the password
+        </Button>
+      </form>
+      {leave.told}
+      <form onSubmit={leave.submit}>
+        <Button type="submit" busy={leave.busy}>
+          Sign out
+        </Button>
+      </form>
+    </div>
+  );
+}
+
+/** One form's work: busy meanwhile, and what came of it in words. */
+function useTask(run: () => Promise<string>) {
+  const [busy, setBusy] = useState(false);
+  const [said, say] = useState<{ tone: "success" | "error"; text: string } | null>(null);
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    say(null);
+    run()
+      .then(
+        (text) => text && say({ tone: "success", text }),
+        (error: unknown) => say({ tone: "error", text: error instanceof ApiError ? error.message : "That did not work. Please try again." }),
+      )
+      .finally(() => setBusy(false));
+  };
+  return { busy, submit, told: said && <Banner tone={said.tone}>{said.text}</Banner> };
+}

@@ -1,0 +1,62 @@
+import type { Product } from "../../shared/api";
+import { Button } from "../../shared/ui/controls";
+import type { Purchase } from "./purchase";
+
+type OutcomeProps = { purchase: Purchase; words: Words; onClose: () => void; onBack: (() => void) | undefined };
+
+export interface Words {
+  title: string;
+  text: string;
+  /** Trying again can change the answer. */
+  again?: string;
+}
+
+/** When no unit could be taken, or it went back: what happened and what to do. */
+export function Outcome({ purchase, words, onClose, onBack }: OutcomeProps) {
+  return (
+    <div class="buy-end">
+      <p>{words.text}</p>
+      {words.again && (
+        <Button tone="primary" wide onClick={() => void purchase.take()}>
+          {words.again}
+        </Button>
+      )}
+      {onBack && (
+        <Button wide onClick={onBack}>
+          Choose another
+        </Button>
+      )}
+      <Button wide tone={words.again ? "quiet" : "plain"} onClick={onClose}>
+        Back to the show
+      </Button>
+      {purchase.problem.value && <p class="blank-code">{purchase.problem.value.code}</p>}
+    </div>
+  );
+}
+
+export function wordsFor(purchase: Purchase, product: Product): Words {
+  const problem = purchase.problem.value;
+  if (purchase.step.value === "expired")
+    return {
+      title: "Your hold has ended",
+      text: `${product.title} went back to the others, and nothing was paid. If there is still one, you can take it again.`,
+      again: "Hold one again",
+    };
+  switch (problem?.code) {
+    case "sold_out":
+      return { title: "Sold out", text: `The last ${product.title} is taken. If somebody lets theirs go, Buy comes back by itself.`, again: "Try once more" };
+    case "limit_reached":
+      return { title: "That is the limit", text: "You already have as many of these as one person can buy in this show." };
+    case "not_open":
+      return { title: "Not on sale yet", text: "The creator has not opened the sale of this one. Stay: it opens here.", again: "Try again" };
+    case "closed":
+      return { title: "The sale is over", text: "The show has ended, and its sale with it." };
+    case "payments_not_configured":
+      return { title: "Payment is not set up", text: "This shop cannot take payments yet, so nothing was held. The shop's operator has to connect a payment provider first." };
+    case "banned":
+      return { title: "You cannot buy in this show", text: "The creator or an operator closed it for you." };
+    case "stock_unavailable":
+      return { title: "One moment", text: "The stock cannot be read right now. Nothing was taken; please try again.", again: "Try again" };
+  }
+  return { title: "That did not work", text: problem?.message ?? "Nothing was taken. Please try again.", again: "Try again" };
+}

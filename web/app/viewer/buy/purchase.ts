@@ -1,0 +1,212 @@
+// One purchase, from the tap to the receipt. Its ids are made here once and repeated until they are answered, so that
+// a double tap, a lost answer or a reloaded page never buys twice and never holds two.
+
+import { computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { getHold, getOrder, putHold, putOrder, releaseHold, type Card, type Hold, type Order } from "../../shared/api";
+import { serverNow } from "../../shared/clock";
+import { ApiError, isCode, isTransient, untilAnswered } from "../../shared/http";
+import { newId } from "../../shared/ids";
+import { whoAmI } from "../../shared/session";
+import * as slip from "./slip";
+
+export type Step =
+  | "holding"
+  | "held"
+  | "paying"
+  /** Asked, not answered: we go on asking with the same id. */
+  | "unsure"
+  | "paid"
+  | "expired"
+  /** Refused for now or for good; `problem` says why. */
+  | "refused";
+
+const HOLD_TRIES = 4;
+const PAY_TRIES = 5;
+/** A bank may think longer than our usual deadline. */
+const PAY_TIMEOUT_MS = 30_000;
+
+export interface Payer {
+  email: string;
+  name: string;
+  card: Card;
+}
+
+export class Purchase {
+  readonly step: Signal<Step> = signal("holding");
+  readonly hold: Signal<Hold | null> = signal(null);
+  readonly order: Signal<Order | null> = signal(null);
+  /** The last refusal: of the hold (step "refused") or of a card (step "held"). */
+  readonly problem: Signal<ApiError | null> = signal(null);
+  /** Milliseconds on the server's clock. */
+  readonly expiresAt: Signal<number> = signal(0);
+  /** How long the hold was when it was made: what a full bar means. */
+  readonly length: Signal<number> = signal(1);
+  readonly isHeld: ReadonlySignal<boolean> = computed(() => this.step.value === "held" || this.step.value === "paying" || this.step.value === "unsure");
+
+  private busy = false;
+  private payer: Payer | null = null;
+
+  constructor(
+    readonly show: string,
+    readonly variant: string,
+  ) {}
+
+  /** Takes one unit, or finds the one this browser already holds. Called again, it tries again. */
+  async take(): Promise<void> {
+    if (this.busy || this.isHeld.peek()) return;
+    this.busy = true;
+    this.step.value = "holding";
+    this.problem.value = null;
+    try {
+      const me = await whoAmI();
+      const kept = slip.read(this.variant, me.subject);
+      if (kept?.order && (await this.findOrder(kept.order))) return;
+      await this.takeOrFind(kept?.hold ?? null, me.subject);
+    } catch (error) {
+      this.refuse(error);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** Pays with this card. While an earlier try is unanswered, only that one is asked for again. */
+  async pay(payer: Payer): Promise<void> {
+    const hold = this.hold.peek();
+    if (this.busy || !hold || this.step.peek() !== "held") return;
+    // The id is written down before it is sent: a page that dies now finds its order again.
+    const id = newId("ord");
+    slip.write(this.variant, { subject: slip.subjectOf(this.variant), hold: hold.id, order: id });
+    this.payer = payer;
+    await this.send(id, hold);
+  }
+
+  /** After "unsure": asks once more with the same id, which can only repeat the answer. */
+  async askAgain(): Promise<void> {
+    const hold = this.hold.peek();
+    const id = slip.read(this.variant, slip.subjectOf(this.variant))?.order;
+    if (this.busy || !hold || !id || this.step.peek() !== "unsure") return;
+    await this.send(id, hold);
+  }
+
+  /** Gives the unit back to the others at once. */
+  async release(): Promise<void> {
+    const hold = this.hold.peek();
+    if (this.busy || !hold || this.step.peek() !== "held") return;
+    this.step.value = "expired";
+    slip.remove(this.variant);
+    // Unheard, the hold ends by its own time.
+    await untilAnswered(() => releaseHold(hold.id), HOLD_TRIES).catch(() => undefined);
+  }
+
+  /** The clock reached the end. The server is the judge: a payment under way keeps its unit. */
+  lapse(): void {
+    if (this.step.peek() !== "held" || this.busy) return;
+    slip.remove(this.variant);
+    this.step.value = "expired";
+  }
+
+  private async takeOrFind(known: string | null, subject: string): Promise<void> {
+    const id = known ?? newId("hld");
+    slip.write(this.variant, { subject, hold: id });
+    try {
+      const hold = await untilAnswered(() => putHold(id, { show: this.show, variant: this.variant, quantity: 1 }), HOLD_TRIES);
+      if (hold.state === "expired" || hold.state === "released") throw new ApiError(410, "hold_expired", "That hold has ended.");
+      this.accept(hold);
+    } catch (error) {
+      // Not transient: the server has judged this id, so it must not be asked again.
+      if (!isTransient(error)) slip.remove(this.variant);
+      // An old id from before: its time is over, but a new tap deserves a new hold.
+      if (known && isCode(error, "hold_expired", "hold_conflict")) return this.takeOrFind(null, subject);
+      throw error;
+    }
+  }
+
+  private accept(hold: Hold): void {
+    this.hold.value = hold;
+    this.extend(serverNow() + hold.left_ms, hold.expires_at);
+    this.step.value = "held";
+  }
+
+  private extend(fallback: number, at: unknown): void {
+    const parsed = typeof at === "string" ? Date.parse(at) : NaN;
+    const ends = Number.isFinite(parsed) ? parsed : fallback;
+    this.expiresAt.value = ends;
+    this.length.value = Math.max(this.length.peek(), ends - serverNow(), 1);
+  }
+
+  private async send(id: string, hold: Hold): Promise<void> {
+    const payer = this.payer;
+    this.busy = true;
+    this.step.value = "paying";
+    this.problem.value = null;
+    try {
+      const order = payer
+        ? await untilAnswered(() => putOrder(id, { hold: hold.id, ...payer }, { timeoutMs: PAY_TIMEOUT_MS }), PAY_TRIES)
+        : await untilAnswered(() => getOrder(id), PAY_TRIES);
+      this.settle(order);
+    } catch (error) {
+      await this.unpaid(error, hold);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private settle(order: Order): void {
+    if (order.state === "pending" || order.state === "authorised") {
+      this.order.value = order;
+      this.step.value = "unsure";
+      return;
+    }
+    if (order.state === "cancelled") {
+      this.problem.value = new ApiError(409, "order_cancelled", "The payment did not go through and nothing was taken. You can try again.");
+      this.step.value = "held";
+      return;
+    }
+    this.order.value = order;
+    this.step.value = "paid";
+    slip.remove(this.variant);
+  }
+
+  private async unpaid(error: unknown, hold: Hold): Promise<void> {
+    if (isTransient(error) && !isCode(error, "payments_not_configured")) {
+      this.problem.value = error as ApiError;
+      this.step.value = "unsure";
+      return;
+    }
+    slip.write(this.variant, { subject: slip.subjectOf(this.variant), hold: hold.id });
+    this.problem.value = asApiError(error);
+    if (isCode(error, "hold_expired")) {
+      slip.remove(this.variant);
+      this.step.value = "expired";
+      return;
+    }
+    // Declined: the unit is still ours, perhaps with a later end than before.
+    if (isCode(error, "card_declined", "card_invalid")) {
+      const fresh = await getHold(hold.id).catch(() => null);
+      this.extend(fresh ? Date.parse(fresh.expires_at) : this.expiresAt.peek(), (error as ApiError).problem.expires_at ?? fresh?.expires_at);
+    }
+    this.step.value = "held";
+  }
+
+  /** An order of an earlier life of this page. */
+  private async findOrder(id: string): Promise<boolean> {
+    const order = await untilAnswered(() => getOrder(id), HOLD_TRIES).catch((error: unknown) => {
+      if (error instanceof ApiError && error.status === 404) return null; // It never arrived.
+      throw error;
+    });
+    if (!order || order.state === "cancelled") return false;
+    this.hold.value = await getHold(order.hold).catch(() => null);
+    this.payer = null;
+    this.settle(order);
+    return true;
+  }
+
+  private refuse(error: unknown): void {
+    this.problem.value = asApiError(error);
+    this.step.value = isCode(error, "hold_expired") ? "expired" : "refused";
+  }
+}
+
+function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError(0, "page_error", "Something on this page went wrong. Nothing was taken; please try again.");
+}

@@ -1,0 +1,167 @@
+// One show as its page knows it: what HTTP said, overtaken by what the room says. Components draw it; they decide nothing.
+
+import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { getProducts, getShow, type Catalog, type Money, type Product, type Show } from "../../shared/api";
+import { ApiError, isTransient, jitter, sleep } from "../../shared/http";
+import { whoAmI } from "../../shared/session";
+import { Room } from "../../shared/realtime";
+import { Watcher } from "../../shared/whep";
+
+/** What the stage shows. */
+export type Scene =
+  | "loading"
+  /** Loading failed; `failure` says why. */
+  | "failed"
+  | "unknown"
+  | "upcoming"
+  | "connecting"
+  | "live"
+  /** Live, but the creator's line is down: the last picture stays under a slate. */
+  | "dropped"
+  /** Live, but our own line is down. */
+  | "reconnecting"
+  | "ended"
+  /** The server will not let this person watch; `refused` says why. */
+  | "refused";
+
+/** Pages of one show that hear of a change ask again within this time, not all in the same instant. */
+const REFETCH_SPREAD_MS = 1_500;
+
+export class WatchModel {
+  readonly show: Signal<Show | null> = signal(null);
+  readonly catalog: Signal<Catalog | null> = signal(null);
+  readonly failure: Signal<unknown> = signal(null);
+  readonly room: Room;
+  readonly watcher: Watcher;
+  readonly scene: ReadonlySignal<Scene>;
+  readonly pinned: ReadonlySignal<Product | null>;
+  /** The page lost the room: numbers on it may be old. */
+  readonly stale: ReadonlySignal<boolean>;
+
+  private readonly leave = new AbortController();
+  private readonly release: (() => void)[] = [];
+  private refetch: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly id: string) {
+    this.room = new Room(id);
+    this.watcher = new Watcher(`/whep/${encodeURIComponent(id)}`);
+    this.scene = computed(() => this.judgeScene());
+    this.pinned = computed(() => {
+      const pin = this.room.state("pin.set", "pin").value;
+      const id = pin ? pin.product : this.catalog.value?.pinned;
+      return this.catalog.value?.products.find((product) => product.id === id) ?? null;
+    });
+    this.stale = computed(() => this.show.value !== null && this.room.phase.value === "waiting");
+  }
+
+  start(): void {
+    this.release.push(
+      this.room.on("catalog.set", () => this.refetchSoon()),
+      // A pin of something we have not read yet: the list we hold is old.
+      this.room.on("pin.set", ({ product }) => {
+        if (product && !this.catalog.peek()?.products.some((p) => p.id === product)) this.refetchSoon();
+      }),
+      this.room.on("show.state", (state) => this.follow(state.state, state.on_air)),
+      this.room.phase.subscribe((phase) => {
+        // Coming back after a loss may mean that the server restarted: video without packets is then dead, too.
+        if (phase === "joined") this.watcher.suspect();
+      }),
+    );
+    void this.load();
+  }
+
+  stop(): void {
+    this.leave.abort();
+    clearTimeout(this.refetch);
+    for (const off of this.release) off();
+    this.room.close();
+    this.watcher.stop();
+  }
+
+  /** The newest price of a variant. */
+  price(variant: string, fallback: Money): Money {
+    const event = this.room.state("price.set", variant).value;
+    if (!event || this.isOlder(this.room.version("price.set", variant))) return fallback;
+    return { amount: event.amount, currency: event.currency };
+  }
+
+  /** Units left, by the newer of list and room. */
+  left(variant: string, fallback: number): number {
+    const event = this.room.state("stock.set", variant).value;
+    if (!event || this.isOlder(this.room.version("stock.set", variant))) return fallback;
+    return event.left;
+  }
+
+  retry = (): void => {
+    this.failure.value = null;
+    void this.load();
+  };
+
+  private isOlder(version: number): boolean {
+    return version < (this.catalog.value?.version ?? 0);
+  }
+
+  private async load(): Promise<void> {
+    const options = { signal: this.leave.signal };
+    try {
+      // The guest's cookie comes first, so that room and video know this person from the start.
+      await whoAmI();
+      const [show, catalog] = await Promise.all([getShow(this.id, options), getProducts(this.id, options)]);
+      batch(() => {
+        this.show.value = show;
+        this.catalog.value = catalog;
+      });
+      if (show.state === "ended") return;
+      this.room.open();
+      this.follow(show.state, show.on_air);
+    } catch (error) {
+      if (!this.leave.signal.aborted) this.failure.value = error;
+    }
+  }
+
+  private follow(state: Show["state"], onAir: boolean): void {
+    const known = this.show.peek();
+    if (known && (known.state !== state || known.on_air !== onAir)) this.show.value = { ...known, state, on_air: onAir };
+    if (state === "ended") this.watcher.stop();
+    else if (onAir || state === "live") {
+      this.watcher.start();
+      if (onAir) this.watcher.kick();
+    }
+  }
+
+  private refetchSoon(): void {
+    if (this.refetch !== undefined) return;
+    this.refetch = setTimeout(() => {
+      this.refetch = undefined;
+      void this.readCatalog();
+    }, Math.random() * REFETCH_SPREAD_MS);
+  }
+
+  private async readCatalog(): Promise<void> {
+    for (let attempt = 0; !this.leave.signal.aborted; attempt++) {
+      try {
+        this.catalog.value = await getProducts(this.id, { signal: this.leave.signal });
+        return;
+      } catch (error) {
+        if (!isTransient(error)) return;
+        await sleep(jitter(attempt), this.leave.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  private judgeScene(): Scene {
+    const failure = this.failure.value;
+    if (failure instanceof ApiError && (failure.status === 404 || failure.status === 422)) return "unknown";
+    if (failure) return "failed";
+    const show = this.show.value;
+    if (!show) return "loading";
+    const video = this.watcher.phase.value;
+    const closed = this.room.closeReason.value;
+    if (show.state === "ended" || video === "ended" || closed === "room_closed") return "ended";
+    if (video === "refused" || closed === "forbidden") return "refused";
+    if (show.state === "scheduled" && !show.on_air) return "upcoming";
+    if (!show.on_air) return "dropped";
+    if (video === "playing") return "live";
+    return video === "reconnecting" ? "reconnecting" : "connecting";
+  }
+}
