@@ -1,0 +1,180 @@
+package realtime
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Socket is the server's end of a viewer's line, after the upgrade.
+type Socket interface {
+	// TryWrite takes what fits at once and never waits. Less than len(p)
+	// without an error means that the socket is full, or cannot tell.
+	TryWrite(p []byte) (int, error)
+	// Write waits until all is taken or the write deadline has passed.
+	Write(p []byte) (int, error)
+	SetWriteDeadline(time.Time) error
+	SetReadDeadline(time.Time) error
+	Close() error
+}
+
+// Identity is who a viewer is; empty fields are unknown.
+type Identity struct{ Subject, Session string }
+
+// Join is a viewer's first message.
+type Join struct {
+	Room RoomID
+	Have Position // what it kept from before, when it resumes
+}
+
+const (
+	maxQueued    = 16 // frames for one viewer alone
+	maxJumps     = 3  // snapshots for being slow, per jumpWindow
+	jumpWindow   = time.Minute
+	closeGrace   = 500 * time.Millisecond // for the viewer to answer a close
+	unblockChunk = 16 << 10               // bytes a stalled viewer must take per Config.WriteStall
+)
+
+type phase uint8
+
+const (
+	waiting phase = iota // for the join
+	open
+	closing // the close frame is on its way
+	gone
+)
+
+// Conn is one viewer's WebSocket.
+type Conn struct {
+	// static
+	hub  *Hub
+	sock Socket
+	id   uint64
+	addr netip.Addr
+
+	seen  atomic.Int64 // Unix nanoseconds of the last sign of life
+	place int          // in its shard; guarded by shard.mu
+
+	mu       sync.Mutex // guards what follows, and the order of bytes on the socket
+	phase    phase
+	parked   bool // unblock writes, nobody else may
+	identity Identity
+	room     *room
+	tail     []byte   // the rest of a frame whose beginning is out
+	queue    [][]byte // ready frames for this viewer alone; they go before those of the room
+	cursor   uint64   // the next frame of the room's ring
+	cuts     uint64   // ring.cuts when cursor was set
+	jumps    int
+	jumpsEnd time.Time
+}
+
+// Saw notes a sign of life from the viewer.
+func (c *Conn) Saw() { c.seen.Store(c.hub.cfg.Now().UnixNano()) }
+
+// Join lets the viewer into its room. authenticate says who it is; an error of
+// it that is a *CloseError becomes the close code. Join is called by the
+// goroutine that reads the socket, once.
+func (c *Conn) Join(ctx context.Context, join Join, authenticate func(context.Context) (Identity, error)) error {
+	mark := c.hub.revoked.mark()
+	who, err := authenticate(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := c.hub.enter(ctx, join.Room)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	if c.phase != waiting {
+		c.mu.Unlock()
+		c.hub.leave(r)
+		return nil
+	}
+	c.identity, c.room = who, r
+	// From here on Revoke finds this viewer; what was revoked while its
+	// authentication was under way is in the list.
+	if refused := c.hub.revoked.since(mark, r.id, who); refused != nil {
+		c.mu.Unlock()
+		return refused
+	}
+	first, cursor, cuts, resumed := r.admit(join.Have, c.hub.cfg.Now())
+	c.queue = append(c.queue, first)
+	c.cursor, c.cuts, c.phase = cursor, cuts, open
+	_ = c.sock.SetReadDeadline(time.Time{}) // under mu: a close sets one
+	c.mu.Unlock()
+	c.hub.metrics.joins.WithLabelValues(map[bool]string{true: "resumed", false: "snapshot"}[resumed]).Inc()
+	r.shards[c.id%uint64(len(r.shards))].add(c)
+	c.pump() // the joined frame, and what came before the shard knew of c
+	return nil
+}
+
+// Pong answers the page's clock question c, read at r.
+func (c *Conn) Pong(question int64, read time.Time) {
+	c.Send(pongFrame(question, read.UnixMilli(), c.hub.cfg.Now().UnixMilli()))
+}
+
+// Send queues a ready frame for this viewer alone. When the viewer takes
+// nothing it is left out and counted.
+func (c *Conn) Send(frame []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase >= closing {
+		return
+	}
+	if len(c.queue) >= maxQueued {
+		c.hub.metrics.drops.WithLabelValues(dropQueueFull).Inc()
+		return
+	}
+	c.queue = append(c.queue, frame)
+	c.flush()
+}
+
+// Close tells the viewer why and ends the connection; the reader finds the end
+// within closeGrace, also when the viewer does not answer. Only the first call
+// counts: it returns true.
+func (c *Conn) Close(code Code, reason string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.close(code, reason)
+}
+
+func (c *Conn) close(code Code, reason string) bool {
+	if c.phase >= closing {
+		return false
+	}
+	c.phase = closing
+	c.hub.metrics.closes.WithLabelValues(code.String()).Inc()
+	c.queue = append(c.queue[:0:0], closeFrame(code, reason))
+	_ = c.sock.SetReadDeadline(time.Now().Add(closeGrace))
+	c.flush()
+	return true
+}
+
+// kill ends the connection without a word.
+func (c *Conn) kill(why string) {
+	c.mu.Lock()
+	if c.phase < closing {
+		c.phase = closing
+		c.hub.metrics.closes.WithLabelValues(why).Inc()
+	}
+	c.mu.Unlock()
+	_ = c.sock.Close()
+}
+
+// Detach takes the viewer out of everything. The goroutine that reads the
+// socket calls it last.
+func (c *Conn) Detach() {
+	c.mu.Lock()
+	c.phase = gone
+	r := c.room
+	c.queue, c.tail = nil, nil
+	c.mu.Unlock()
+	_ = c.sock.Close()
+	if r != nil {
+		r.shards[c.id%uint64(len(r.shards))].remove(c)
+		c.hub.leave(r)
+	}
+	c.hub.detach(c)
+}

@@ -1,0 +1,241 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// maxSnapshots is how many rooms may read their snapshot at once: after the
+// bus comes back all of them want to.
+const maxSnapshots = 8
+
+var (
+	// ErrFull says that this node holds as many viewers, or as many from one
+	// address, as it may.
+	ErrFull = errors.New("realtime: full")
+	// ErrStopped says that the hub does not run, or is being drained.
+	ErrStopped = errors.New("realtime: not running")
+)
+
+// Hub is the realtime side of one node: its rooms and their viewers.
+type Hub struct {
+	// static after NewHub
+	cfg       Config
+	metrics   *metrics
+	writers   []*writer
+	conns     *registry
+	revoked   revocations
+	snapshots chan struct{}
+	// beforeTake lets a test hold a room still.
+	beforeTake func(RoomID)
+
+	mu    sync.Mutex // guards rooms and their membership
+	rooms map[RoomID]*room
+
+	life     sync.Mutex // a leaf: guards what follows
+	ctx      context.Context
+	running  bool
+	draining bool
+	tasks    sync.WaitGroup // Add only under life while running
+}
+
+// NewHub makes a hub; Run starts it.
+func NewHub(cfg Config) (*Hub, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	h := &Hub{
+		cfg: cfg, metrics: newMetrics(cfg.Metrics), conns: newRegistry(), rooms: map[RoomID]*room{},
+		snapshots: make(chan struct{}, maxSnapshots), beforeTake: func(RoomID) {},
+	}
+	for range cfg.Writers {
+		h.writers = append(h.writers, newWriter())
+	}
+	return h, nil
+}
+
+// Run serves until ctx ends; then it closes the viewers that are left, asking
+// each to come again at its own moment, and waits for everything it started.
+func (h *Hub) Run(ctx context.Context) error {
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	h.life.Lock()
+	if h.ctx != nil {
+		h.life.Unlock()
+		return errors.New("realtime: Run was called before")
+	}
+	h.ctx, h.running = inner, true
+	h.life.Unlock()
+	for _, w := range h.writers {
+		h.Go(func() { w.run(inner) })
+	}
+	h.Go(func() { h.sweep(inner) })
+
+	<-ctx.Done()
+	h.closeAll(hurriedSpread)
+	h.life.Lock()
+	h.running = false
+	h.life.Unlock()
+	h.closeAll(hurriedSpread) // who attached before running was false
+	stop()
+	h.tasks.Wait()
+	return nil
+}
+
+// Go runs f as a part of the hub, which waits for it in Run. It returns false,
+// without running f, when the hub does not run.
+func (h *Hub) Go(f func()) bool {
+	h.life.Lock()
+	defer h.life.Unlock()
+	if !h.running {
+		return false
+	}
+	h.tasks.Add(1)
+	go func() {
+		defer h.tasks.Done()
+		f()
+	}()
+	return true
+}
+
+// Reserve counts a viewer in before its upgrade, so that the refusal can be an
+// HTTP answer. Give the ticket to Attach, or Release it.
+func (h *Hub) Reserve(addr netip.Addr) (*Ticket, error) {
+	h.life.Lock()
+	closed := !h.running || h.draining
+	h.life.Unlock()
+	if closed {
+		return nil, ErrStopped
+	}
+	id, ok := h.conns.reserve(addr, h.cfg.MaxConns, h.cfg.MaxPerAddress)
+	if !ok {
+		return nil, ErrFull
+	}
+	return &Ticket{h, id, addr}, nil
+}
+
+// Ticket is a reserved place.
+type Ticket struct {
+	hub  *Hub
+	id   uint64
+	addr netip.Addr
+}
+
+// Release gives the place back unused.
+func (t *Ticket) Release() { t.hub.conns.release(t.addr) }
+
+// Attach makes a viewer of a socket. Its reader must end with Conn.Detach.
+func (t *Ticket) Attach(sock Socket) *Conn {
+	c := &Conn{hub: t.hub, sock: sock, id: t.id, addr: t.addr}
+	c.Saw()
+	t.hub.conns.add(c)
+	t.hub.metrics.conns.Inc()
+	return c
+}
+
+func (h *Hub) detach(c *Conn) {
+	if h.conns.remove(c) {
+		h.conns.release(c.addr)
+		h.metrics.conns.Dec()
+	}
+}
+
+// enter counts a viewer into a room, which is opened if need be, and waits
+// until the room is ready.
+func (h *Hub) enter(ctx context.Context, id RoomID) (*room, error) {
+	r, err := h.member(id)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-r.ready:
+		err = r.openErr
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		h.leave(r)
+		return nil, err
+	}
+	return r, nil
+}
+
+func (h *Hub) member(id RoomID) (*room, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[id]
+	if r == nil {
+		if len(h.rooms) >= h.cfg.MaxRooms {
+			return nil, &CloseError{CodeFull, "too many rooms are open here"}
+		}
+		h.life.Lock()
+		life := h.ctx
+		h.life.Unlock()
+		ctx, cancel := context.WithCancel(life)
+		r = newRoom(h, id, cancel)
+		if !h.Go(func() { r.run(ctx) }) {
+			cancel()
+			return nil, ErrStopped
+		}
+		h.rooms[id] = r
+		h.metrics.rooms.Inc()
+	}
+	r.members++
+	return r, nil
+}
+
+func (h *Hub) leave(r *room) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r.members--; r.members == 0 {
+		r.emptySince = h.cfg.Now()
+	}
+}
+
+// forget takes a room that could not open out of the way; the next viewer
+// tries again.
+func (h *Hub) forget(r *room) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.remove(r)
+}
+
+func (h *Hub) remove(r *room) {
+	if h.rooms[r.id] == r {
+		delete(h.rooms, r.id)
+		h.metrics.rooms.Dec()
+	}
+	r.cancel()
+}
+
+func (h *Hub) closeEmptyRooms(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.rooms {
+		if r.members == 0 && now.Sub(r.emptySince) >= h.cfg.Linger {
+			h.remove(r)
+		}
+	}
+}
+
+// snapshot asks the port, a few rooms at a time.
+func (h *Hub) snapshot(ctx context.Context, id RoomID) ([]Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
+	defer cancel()
+	select {
+	case h.snapshots <- struct{}{}:
+		defer func() { <-h.snapshots }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for its turn: %w", ctx.Err())
+	}
+	events, err := h.cfg.Snapshot(ctx, id)
+	if err != nil {
+		h.metrics.snapshotErrors.Inc()
+	}
+	return events, err
+}

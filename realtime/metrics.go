@@ -1,0 +1,50 @@
+package realtime
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	rooms, conns, parked  prometheus.Gauge
+	frames, bytes         prometheus.Counter
+	joins, closes, drops  *prometheus.CounterVec
+	jumps, resets, doubts prometheus.Counter
+	snapshotErrors        prometheus.Counter
+}
+
+// Reasons of dropped things, as the label says them.
+const (
+	dropQueueFull = "queue_full" // an answer to a viewer who takes nothing
+	dropStateFull = "state_full" // an event that found no place in the room's state
+	dropOlder     = "older"      // an event that a newer one of its key overtook
+	dropInSnap    = "in_snapshot"
+	dropMerged    = "merged" // a latest value that its successor replaced before the tick
+)
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "rialto_realtime_" + name, Help: help})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "rialto_realtime_" + name, Help: help})
+	}
+	vector := func(name, label, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rialto_realtime_" + name, Help: help}, []string{label})
+	}
+	m := &metrics{
+		rooms:          gauge("rooms", "Rooms open on this node."),
+		conns:          gauge("conns", "Viewers' sockets on this node."),
+		parked:         gauge("conns_parked", "Sockets that are full and wait for their viewer."),
+		frames:         counter("frames_total", "Frames handed to sockets."),
+		bytes:          counter("bytes_total", "Bytes handed to sockets."),
+		joins:          vector("joins_total", "kind", "Joins by kind: snapshot or resumed."),
+		closes:         vector("closes_total", "code", "Sockets closed by us, by the name of the close code."),
+		drops:          vector("drops_total", "reason", "What was left out, by reason."),
+		jumps:          counter("jumps_total", "Slow viewers brought forward with a snapshot."),
+		resets:         counter("resets_total", "Rooms that started a new epoch."),
+		doubts:         counter("doubts_total", "Rooms compared with a snapshot after the bus was away."),
+		snapshotErrors: counter("snapshot_errors_total", "Snapshots that could not be read."),
+	}
+	if reg != nil {
+		reg.MustRegister(m.rooms, m.conns, m.parked, m.frames, m.bytes, m.joins, m.closes, m.drops, m.jumps, m.resets, m.doubts, m.snapshotErrors)
+	}
+	return m
+}

@@ -1,0 +1,210 @@
+package realtime
+
+import (
+	"sync"
+	"time"
+)
+
+// How bytes get from the ring to a socket.
+
+const (
+	maxFramesPerWrite = 32
+	coalesceBytes     = 32 << 10
+)
+
+// scratch is room to work in for one pass over viewers.
+type scratch struct {
+	conns  [sharePerLock]*Conn
+	frames [maxFramesPerWrite][]byte
+	buf    [coalesceBytes]byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func (c *Conn) pump() {
+	s := scratches.Get().(*scratch)
+	c.pumpWith(s)
+	scratches.Put(s)
+}
+
+func (c *Conn) pumpWith(s *scratch) {
+	c.mu.Lock()
+	c.flushWith(s)
+	c.mu.Unlock()
+}
+
+// flush is pump for callers who hold mu.
+func (c *Conn) flush() {
+	s := scratches.Get().(*scratch)
+	c.flushWith(s)
+	scratches.Put(s)
+}
+
+// flushWith offers the socket everything that waits for this viewer. It never
+// waits: if the socket is full, the viewer is parked.
+func (c *Conn) flushWith(s *scratch) {
+	for !c.parked && c.phase != gone {
+		frames := c.gather(s.frames[:0])
+		if len(frames) == 0 {
+			return
+		}
+		chunk, frames := coalesce(s, frames)
+		n, err := c.sock.TryWrite(chunk)
+		c.consume(frames, n)
+		clear(s.frames[:])
+		if err != nil {
+			c.phase = max(c.phase, closing)
+			_ = c.sock.Close() // the reader finds out
+			return
+		}
+		if n < len(chunk) {
+			c.park()
+		}
+	}
+}
+
+// gather lists the frames that go next: the begun one, the viewer's own, the
+// room's. A viewer whose cursor was overtaken gets a snapshot in their place.
+func (c *Conn) gather(frames [][]byte) [][]byte {
+	if c.tail != nil {
+		frames = append(frames, c.tail)
+	}
+	frames = append(frames, c.queue...)
+	if c.phase != open {
+		return frames
+	}
+	r := c.room
+	r.mu.RLock()
+	frames, ok := r.ring.from(c.cursor, frames)
+	r.mu.RUnlock()
+	if ok {
+		return frames
+	}
+	before := len(c.queue)
+	c.jump()
+	return append(frames, c.queue[before:]...)
+}
+
+// jump brings the viewer forward with a snapshot, or says good-bye when that
+// has been needed too often.
+func (c *Conn) jump() {
+	r, now := c.room, c.hub.cfg.Now()
+	first, cursor, cuts, _ := r.admit(Position{}, now)
+	slow := cuts == c.cuts // else everybody in the room is given a snapshot
+	c.cursor, c.cuts = cursor, cuts
+	if slow {
+		c.hub.metrics.jumps.Inc()
+		if now.After(c.jumpsEnd) {
+			c.jumps, c.jumpsEnd = 0, now.Add(jumpWindow)
+		}
+		if c.jumps++; c.jumps > maxJumps {
+			c.endSlow()
+			return
+		}
+	}
+	c.queue = append(c.queue, first)
+}
+
+// endSlow is close for the writing side, which is about to look at the queue
+// anyway.
+func (c *Conn) endSlow() {
+	c.phase = closing
+	c.hub.metrics.closes.WithLabelValues(CodeSlow.String()).Inc()
+	c.queue = append(c.queue, closeFrame(CodeSlow, "this connection is too slow for the show"))
+	_ = c.sock.SetReadDeadline(time.Now().Add(closeGrace))
+}
+
+// coalesce makes one chunk of several frames, so that they cost one system
+// call, and returns the frames that are in it. A single frame is not copied.
+func coalesce(s *scratch, frames [][]byte) (chunk []byte, in [][]byte) {
+	if len(frames) == 1 || len(frames[0]) > len(s.buf) {
+		return frames[0], frames[:1]
+	}
+	n := 0
+	for i, f := range frames {
+		if n+len(f) > len(s.buf) {
+			return s.buf[:n], frames[:i]
+		}
+		n += copy(s.buf[n:], f)
+	}
+	return s.buf[:n], frames
+}
+
+// consume notes that n bytes of frames, which gather listed, are out.
+func (c *Conn) consume(frames [][]byte, n int) {
+	m := c.hub.metrics
+	m.bytes.Add(float64(n))
+	for _, f := range frames {
+		if n == 0 {
+			return
+		}
+		switch {
+		case c.tail != nil:
+			c.tail = nil
+		case len(c.queue) > 0:
+			c.queue[0] = nil
+			if c.queue = c.queue[1:]; len(c.queue) == 0 {
+				c.queue = nil
+			}
+		default:
+			c.cursor++
+		}
+		if n < len(f) {
+			c.tail = f[n:]
+			return
+		}
+		n -= len(f)
+		m.frames.Inc()
+	}
+}
+
+// park hands a viewer whose socket is full to a goroutine of its own.
+func (c *Conn) park() {
+	c.parked = true
+	c.hub.metrics.parked.Inc()
+	if !c.hub.Go(c.unblock) {
+		c.hub.metrics.parked.Dec()
+		_ = c.sock.Close()
+	}
+}
+
+// unblock writes to a stalled viewer until it has caught up.
+func (c *Conn) unblock() {
+	defer c.hub.metrics.parked.Dec()
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	for {
+		c.mu.Lock()
+		frames := c.gather(s.frames[:0])
+		if len(frames) == 0 || c.phase == gone {
+			_ = c.sock.SetWriteDeadline(time.Time{})
+			c.parked = false
+			c.mu.Unlock()
+			return
+		}
+		chunk, frames := coalesce(s, frames)
+		// Noted as out before it is: while unlocked, others may change the
+		// queue, and if the write fails nothing follows it.
+		c.consume(frames, len(chunk))
+		c.mu.Unlock()
+		clear(s.frames[:])
+		if !c.writeStalled(chunk) {
+			c.kill("stalled")
+			return
+		}
+	}
+}
+
+// writeStalled writes chunk in portions, each of which the viewer must take in
+// time: a slow line is given the time it needs, a dead one is not.
+func (c *Conn) writeStalled(chunk []byte) bool {
+	for len(chunk) > 0 {
+		n := min(len(chunk), unblockChunk)
+		_ = c.sock.SetWriteDeadline(time.Now().Add(c.hub.cfg.WriteStall))
+		if _, err := c.sock.Write(chunk[:n]); err != nil {
+			return false
+		}
+		chunk = chunk[n:]
+	}
+	return true
+}

@@ -1,0 +1,255 @@
+package realtime
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	openTimeout     = 5 * time.Second
+	snapshotTimeout = 5 * time.Second
+	retryFirst      = 100 * time.Millisecond
+	retryMost       = 2 * time.Second
+)
+
+// room is a show's audience on one node.
+type room struct {
+	// static
+	id     RoomID
+	hub    *Hub
+	shards []shard // one per writer
+	cancel context.CancelFunc
+	ready  chan struct{} // closed once openErr is set
+
+	openErr error // written before ready is closed
+
+	// guarded by Hub.mu
+	members    int
+	emptySince time.Time
+
+	// owned by run
+	feed Feed
+	tick *time.Timer
+	due  bool // tick is running
+
+	mu    sync.RWMutex // guards what follows
+	at    Position     // every event up to here is in state
+	state state
+	ring  ring
+}
+
+func newRoom(h *Hub, id RoomID, cancel context.CancelFunc) *room {
+	r := &room{
+		id: id, hub: h, cancel: cancel, ready: make(chan struct{}),
+		shards: make([]shard, len(h.writers)),
+		state:  newState(),
+		ring:   newRing(h.cfg.RingFrames, h.cfg.RingBytes),
+	}
+	for i := range r.shards {
+		r.shards[i].writer = h.writers[i]
+	}
+	return r
+}
+
+// run feeds the room until ctx ends. It is the only one who writes state and
+// ring.
+func (r *room) run(ctx context.Context) {
+	r.openErr = r.open(ctx)
+	if r.openErr != nil {
+		r.hub.forget(r)
+	}
+	close(r.ready)
+	if r.openErr != nil {
+		return
+	}
+	defer r.feed.Close()
+	r.tick = time.NewTimer(time.Hour)
+	r.tick.Stop()
+	defer r.tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.feed.Ready():
+			r.take(ctx)
+		case <-r.tick.C:
+			r.due = false
+			r.endTick()
+		}
+	}
+}
+
+// open subscribes before it reads: what happens in between comes through the
+// feed and is recognised by its version.
+func (r *room) open(ctx context.Context) error {
+	subscribe, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	at, feed, err := r.hub.cfg.Bus.Subscribe(subscribe, r.id)
+	if err != nil {
+		return fmt.Errorf("room %s: %w", r.id, err)
+	}
+	if err := r.load(ctx, at, true); err != nil {
+		feed.Close()
+		return err
+	}
+	r.feed = feed
+	return nil
+}
+
+// load reads a snapshot and goes on from at. Without force the viewers are
+// left alone when the snapshot says what they know already.
+func (r *room) load(ctx context.Context, at Position, force bool) error {
+	snapshot, err := r.hub.snapshot(ctx, r.id)
+	if err != nil {
+		return fmt.Errorf("room %s: snapshot: %w", r.id, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	news, err := r.state.replace(snapshot)
+	if err != nil {
+		return fmt.Errorf("room %s: %w", r.id, err)
+	}
+	if force || news {
+		r.at = at
+		clear(r.state.pending)
+		// The snapshot may know of events that will never come through this
+		// feed, so that nobody can resume from before it.
+		r.ring.cut(at.Offset + 1)
+	}
+	return nil
+}
+
+// take applies what waits in the feed and tells the writers once.
+func (r *room) take(ctx context.Context) {
+	r.hub.beforeTake(r.id)
+	for _, d := range r.feed.Take() {
+		switch d.News {
+		case NewsReset:
+			r.hub.metrics.resets.Inc()
+			r.reload(ctx, &Position{d.Epoch, d.Offset})
+		case NewsDoubt:
+			r.hub.metrics.doubts.Inc()
+			r.reload(ctx, nil)
+		default:
+			r.apply(d)
+		}
+	}
+	if len(r.state.pending)+len(r.state.urged) > 0 && !r.due {
+		r.due = true
+		r.tick.Reset(r.hub.cfg.Tick)
+	}
+	r.wake()
+}
+
+// reload tries until it has a snapshot. The room stands still meanwhile: its
+// viewers keep what they have, and the feed keeps what comes.
+func (r *room) reload(ctx context.Context, reset *Position) {
+	at, force := r.at, false
+	if reset != nil {
+		at, force = *reset, true
+	}
+	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		err := r.load(ctx, at, force)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		r.hub.cfg.Log.Error("realtime: a room waits for its snapshot", "room", r.id, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// apply puts one event into the state and, unless it can wait for the tick or
+// is old news, into the ring.
+func (r *room) apply(d Delivery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := d.Event.stateKey()
+	switch r.state.apply(d.Event) {
+	case older:
+		r.at.Offset = d.Offset
+		r.drop(dropOlder)
+		return
+	case inSnap:
+		// Viewers of this room have it from the snapshot, but somebody who
+		// comes from another node with a smaller offset has not.
+		r.at.Offset = d.Offset
+		r.ring.floor = max(r.ring.floor, d.Offset)
+		r.drop(dropInSnap)
+		return
+	case full:
+		r.drop(dropStateFull)
+	case taken:
+		if r.canWait(d.Event) {
+			r.at.Offset = d.Offset
+			if _, merged := r.state.pending[key]; merged {
+				r.drop(dropMerged)
+			}
+			r.state.pending[key] = struct{}{}
+			return
+		}
+	}
+	delete(r.state.pending, key)
+	// What waits goes first, so that a frame's offset speaks for everything
+	// before it. This is why a value can come before its tick is over.
+	r.flush()
+	r.at.Offset = d.Offset
+	r.ring.append(eventFrame(d.Event, d.Offset), d.Offset)
+}
+
+// canWait is true for a latest value, unless it is urgent for the first time
+// in this tick: a value that flaps around "sold out" must not become a flood.
+func (r *room) canWait(e Event) bool {
+	if e.Class != Latest {
+		return false
+	}
+	if !e.Urgent {
+		return true
+	}
+	_, again := r.state.urged[e.stateKey()]
+	r.state.urged[e.stateKey()] = struct{}{}
+	return again
+}
+
+// flush writes the merged values as one frame.
+func (r *room) flush() {
+	if entries := r.state.takePending(); entries != nil {
+		r.ring.append(tickFrame(entries, r.at.Offset), r.at.Offset)
+	}
+}
+
+func (r *room) endTick() {
+	r.mu.Lock()
+	r.flush()
+	clear(r.state.urged)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *room) drop(reason string) { r.hub.metrics.drops.WithLabelValues(reason).Inc() }
+
+func (r *room) wake() {
+	for i := range r.shards {
+		r.shards[i].wake()
+	}
+}
+
+// admit gives a viewer its first frame and its cursor. have is what it says it
+// has from before, or zero.
+func (r *room) admit(have Position, now time.Time) (first []byte, cursor, cuts uint64, resumed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// Somebody who is ahead of this node comes from another that was faster;
+	// the snapshot is older, and versions keep the viewer from going back.
+	if have.Epoch == r.at.Epoch && have.Offset <= r.at.Offset {
+		if cursor, ok := r.ring.resume(have.Offset); ok {
+			return joinedFrame(have, now.UnixMilli(), true, []byte("[]")), cursor, r.ring.cuts, true
+		}
+	}
+	return joinedFrame(r.at, now.UnixMilli(), false, r.state.snapshot()), r.ring.next, r.ring.cuts, false
+}

@@ -1,0 +1,159 @@
+package realtime
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Limits of a room's state. A show with more variants than this needs another
+// design; a surprise needs a bound.
+const (
+	MaxStateKeys  = 4096
+	MaxStateBytes = 1 << 20
+)
+
+var errStateFull = errors.New("the state of the room is full")
+
+// state is the newest event of each (type, key), and which of them the viewers
+// have not been told yet.
+type state struct {
+	entries map[stateKey]held
+	bytes   int
+	// floor is the version the last snapshot was read at: what is not above it
+	// is in the snapshot already.
+	floor   int64
+	pending map[stateKey]struct{}
+	urged   map[stateKey]struct{} // keys that were urgent since the last tick
+	list    []byte                // the snapshot as JSON, until something changes
+}
+
+type held struct {
+	version int64
+	json    []byte
+}
+
+func newState() state {
+	return state{entries: map[stateKey]held{}, pending: map[stateKey]struct{}{}, urged: map[stateKey]struct{}{}}
+}
+
+// verdict is what became of an event that was put into the state.
+type verdict uint8
+
+const (
+	taken  verdict = iota
+	older          // an event of the same key with this version or a later one was there
+	inSnap         // the snapshot was read after it was written
+	full           // no room for another key
+)
+
+func (s *state) apply(e Event) verdict {
+	if e.Version <= s.floor {
+		return inSnap
+	}
+	key := e.stateKey()
+	old, known := s.entries[key]
+	if known && e.Version <= old.version {
+		return older
+	}
+	json := entry(e)
+	grown := s.bytes + len(json) - len(old.json)
+	if grown > MaxStateBytes || !known && len(s.entries) == MaxStateKeys {
+		return full
+	}
+	s.entries[key] = held{e.Version, json}
+	s.bytes, s.list = grown, nil
+	return taken
+}
+
+// replace takes a snapshot for the state and reports whether anything in it
+// was news. A key with a version above the whole snapshot is kept: its event
+// was written after the snapshot was read.
+func (s *state) replace(snapshot []Event) (news bool, err error) {
+	fresh := newState()
+	for _, e := range snapshot {
+		if err := e.Validate(); err != nil {
+			return false, fmt.Errorf("snapshot: %w", err)
+		}
+		if fresh.apply(e) == full {
+			return false, fmt.Errorf("snapshot of %d events: %w", len(snapshot), errStateFull)
+		}
+	}
+	for _, e := range snapshot {
+		fresh.floor = max(fresh.floor, e.Version)
+	}
+	for key, old := range s.entries {
+		if old.version > fresh.floor {
+			fresh.bytes += len(old.json) - len(fresh.entries[key].json)
+			fresh.entries[key] = old
+		}
+	}
+	news = s.differs(fresh)
+	fresh.pending, fresh.urged = s.pending, s.urged // the viewers still wait for these
+	*s = fresh
+	return news, nil
+}
+
+// differs compares data, not versions: every event of a snapshot carries the
+// version of the whole, whether or not it changed.
+func (s *state) differs(fresh state) bool {
+	if len(s.entries) != len(fresh.entries) {
+		return true
+	}
+	for key, now := range fresh.entries {
+		if old, known := s.entries[key]; !known || string(dataOf(old.json)) != string(dataOf(now.json)) {
+			return true
+		}
+	}
+	return false
+}
+
+// dataOf cuts a ready entry behind its version. Type, key and version hold no
+// quote or brace that could be mistaken for the mark.
+func dataOf(entry []byte) []byte {
+	const mark = `,"d":`
+	for i := 0; i+len(mark) <= len(entry); i++ {
+		if string(entry[i:i+len(mark)]) == mark {
+			return entry[i:]
+		}
+	}
+	return entry
+}
+
+// snapshot is the state as a JSON list, in a fixed order, built anew only
+// after a change.
+func (s *state) snapshot() []byte {
+	if s.list != nil {
+		return s.list
+	}
+	all := make([]stateKey, 0, len(s.entries))
+	for key := range s.entries {
+		all = append(all, key)
+	}
+	s.list = appendList(make([]byte, 0, s.bytes+len(all)+2), s.sorted(all))
+	return s.list
+}
+
+// takePending empties the set of keys that wait for the tick and returns their
+// entries.
+func (s *state) takePending() [][]byte {
+	if len(s.pending) == 0 {
+		return nil
+	}
+	keys := make([]stateKey, 0, len(s.pending))
+	for key := range s.pending {
+		keys = append(keys, key)
+	}
+	clear(s.pending)
+	return s.sorted(keys)
+}
+
+func (s *state) sorted(keys []stateKey) [][]byte {
+	slices.SortFunc(keys, func(a, b stateKey) int { return cmp.Or(cmp.Compare(a.typ, b.typ), cmp.Compare(a.key, b.key)) })
+	out := make([][]byte, len(keys))
+	for i, key := range keys {
+		out[i] = s.entries[key].json
+	}
+	return out
+}

@@ -1,0 +1,133 @@
+package realtime
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"strconv"
+)
+
+// The frames a server sends are built here, once for all viewers. RFC 6455
+// leaves frames from a server unmasked, so the same bytes serve everybody.
+
+const (
+	opText  = 0x1
+	opClose = 0x8
+	opPing  = 0x9
+	opPong  = 0xA
+	finBit  = 0x80
+
+	maxFrameHeader = 10
+)
+
+// frame puts a header before payload. It is for small or rare messages; the
+// hot ones are built in place.
+func frame(opcode byte, payload []byte) []byte {
+	b := appendFrameHeader(make([]byte, 0, maxFrameHeader+len(payload)), opcode, len(payload))
+	return append(b, payload...)
+}
+
+func appendFrameHeader(b []byte, opcode byte, n int) []byte {
+	b = append(b, finBit|opcode)
+	switch {
+	case n < 126:
+		return append(b, byte(n))
+	case n < 1<<16:
+		return binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
+	default:
+		return binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
+	}
+}
+
+// PongFrame answers a WebSocket ping.
+func PongFrame(payload []byte) []byte { return frame(opPong, payload) }
+
+func closeFrame(code Code, reason string) []byte {
+	if len(reason) > maxCloseReason {
+		reason = reason[:maxCloseReason]
+	}
+	return frame(opClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
+}
+
+// appendEvent writes the members of e without its braces. Names need no
+// escaping (see isName) and Data was checked when it was published.
+func appendEvent(b []byte, e Event) []byte {
+	b = append(b, `"t":"`...)
+	b = append(b, e.Type...)
+	b = append(b, '"')
+	if e.Key != "" {
+		b = append(b, `,"k":"`...)
+		b = append(b, e.Key...)
+		b = append(b, '"')
+	}
+	b = append(b, `,"v":`...)
+	return strconv.AppendInt(b, e.Version, 10)
+}
+
+func appendData(b []byte, d json.RawMessage) []byte {
+	b = append(b, `,"d":`...)
+	return append(b, d...)
+}
+
+// eventFrame is {"t","k","v","o","d"}.
+func eventFrame(e Event, offset int64) []byte {
+	b := append(make([]byte, 0, len(e.Type)+len(e.Key)+len(e.Data)+64), '{')
+	b = appendEvent(b, e)
+	b = append(b, `,"o":`...)
+	b = strconv.AppendInt(b, offset, 10)
+	b = append(appendData(b, e.Data), '}')
+	return frame(opText, b)
+}
+
+// tickFrame is {"t":"tick","o","d":[event,…]}; entries are ready events.
+func tickFrame(entries [][]byte, offset int64) []byte {
+	b := append([]byte(nil), `{"t":"tick","o":`...)
+	b = strconv.AppendInt(b, offset, 10)
+	b = append(b, `,"d":`...)
+	b = append(appendList(b, entries), '}')
+	return frame(opText, b)
+}
+
+func appendList(b []byte, entries [][]byte) []byte {
+	b = append(b, '[')
+	for i, entry := range entries {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, entry...)
+	}
+	return append(b, ']')
+}
+
+// entry is an event as it stands in a tick or a snapshot.
+func entry(e Event) []byte {
+	b := append(make([]byte, 0, len(e.Type)+len(e.Key)+len(e.Data)+48), '{')
+	return append(appendData(appendEvent(b, e), e.Data), '}')
+}
+
+// joinedFrame is {"t":"joined","epoch","o","now","resumed","d"}; list is the
+// ready JSON list of the snapshot.
+func joinedFrame(at Position, now int64, resumed bool, list []byte) []byte {
+	b := append(make([]byte, 0, len(list)+128), `{"t":"joined","epoch":"`...)
+	b = append(b, at.Epoch...)
+	b = append(b, `","o":`...)
+	b = strconv.AppendInt(b, at.Offset, 10)
+	b = append(b, `,"now":`...)
+	b = strconv.AppendInt(b, now, 10)
+	b = append(b, `,"resumed":`...)
+	b = strconv.AppendBool(b, resumed)
+	b = append(b, `,"d":`...)
+	b = append(append(b, list...), '}')
+	return frame(opText, b)
+}
+
+// pongFrame answers the page's clock question: c is given back, r is when the
+// question was read and s when the answer is written, in Unix milliseconds.
+func pongFrame(c, r, s int64) []byte {
+	b := append(make([]byte, 0, 96), `{"t":"pong","c":`...)
+	b = strconv.AppendInt(b, c, 10)
+	b = append(b, `,"r":`...)
+	b = strconv.AppendInt(b, r, 10)
+	b = append(b, `,"s":`...)
+	b = append(strconv.AppendInt(b, s, 10), '}')
+	return frame(opText, b)
+}

@@ -1,0 +1,171 @@
+package ws
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/rialto-live/rialto/realtime"
+)
+
+// Limits of what a page may send. protocol.md repeats them.
+const (
+	MaxMessage      = 4 << 10 // bytes of one message
+	MessagesPerSec  = 5
+	MessageBurst    = 20
+	maxToken        = 2 << 10
+	readBuffer      = 1 << 10
+	upgradeTimeout  = 5 * time.Second
+	retryAfterFull  = "10"
+	retryAfterDrain = "1"
+)
+
+// JoinTimeout is how long a page has for its first message and for being let
+// in. It is a variable of Config for tests.
+const JoinTimeout = 10 * time.Second
+
+// Identity is who a viewer is.
+type Identity = realtime.Identity
+
+// Hello is what there is to know about somebody who asks to come in.
+type Hello struct {
+	Room       realtime.RoomID
+	Token      string      // from the join message; may be empty
+	Header     http.Header // of the upgrade request, with its cookies
+	RemoteAddr netip.Addr
+}
+
+// Errors for Authenticate to return. Any other error closes the socket with
+// "unavailable", which says come again.
+var (
+	ErrUnknownRoom = &realtime.CloseError{Code: realtime.CodeUnknownRoom, Reason: "there is no such show"}
+	ErrForbidden   = &realtime.CloseError{Code: realtime.CodeForbidden, Reason: "you have been removed from this show"}
+	ErrSignedOut   = &realtime.CloseError{Code: realtime.CodeSignedOut, Reason: "you are signed out"}
+	ErrRoomClosed  = &realtime.CloseError{Code: realtime.CodeRoomClosed, Reason: "the show is closed"}
+)
+
+// Config is what a Handler is made of.
+type Config struct {
+	Hub          *realtime.Hub
+	Authenticate func(ctx context.Context, hello Hello) (Identity, error)
+	// AllowOrigin judges the Origin header of browsers. Requests without one
+	// do not come from a page and pass.
+	AllowOrigin func(origin string) bool
+	// RemoteAddr finds the viewer's address; nil takes the socket's, which is
+	// wrong behind a proxy.
+	RemoteAddr  func(*http.Request) netip.Addr
+	Log         *slog.Logger
+	JoinTimeout time.Duration // default JoinTimeout
+	Now         func() time.Time
+}
+
+// Handler is the HTTP end of the hub, for GET /ws.
+type Handler struct {
+	cfg      Config
+	upgrader websocket.Upgrader
+}
+
+// New makes the handler. It serves while the hub runs.
+func New(cfg Config) (*Handler, error) {
+	if cfg.Hub == nil || cfg.Authenticate == nil || cfg.AllowOrigin == nil {
+		return nil, errors.New("ws: Hub, Authenticate and AllowOrigin are needed")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.RemoteAddr == nil {
+		cfg.RemoteAddr = socketAddr
+	}
+	if cfg.JoinTimeout == 0 {
+		cfg.JoinTimeout = JoinTimeout
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Handler{cfg: cfg, upgrader: websocket.Upgrader{
+		HandshakeTimeout: upgradeTimeout,
+		ReadBufferSize:   readBuffer,
+		WriteBufferPool:  &sync.Pool{},
+		CheckOrigin:      func(*http.Request) bool { return true }, // ours comes first, with a better answer
+		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+			problem(w, status, "upgrade_invalid", reason.Error())
+		},
+	}}, nil
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if origin := r.Header.Get("Origin"); origin != "" && !h.cfg.AllowOrigin(origin) {
+		problem(w, http.StatusForbidden, "origin_refused", "Pages of this origin may not connect. Open the show on its own site.")
+		return
+	}
+	addr := h.cfg.RemoteAddr(r)
+	ticket, err := h.cfg.Hub.Reserve(addr)
+	switch {
+	case errors.Is(err, realtime.ErrFull):
+		w.Header().Set("Retry-After", retryAfterFull)
+		problem(w, http.StatusServiceUnavailable, "full", "Too many viewers are connected here. Try again in some seconds.")
+		return
+	case err != nil:
+		w.Header().Set("Retry-After", retryAfterDrain)
+		problem(w, http.StatusServiceUnavailable, "draining", "This server is about to stop. Connect again.")
+		return
+	}
+	steal := &hijacker{ResponseWriter: w}
+	conn, err := h.upgrader.Upgrade(steal, r, nil)
+	if err != nil {
+		ticket.Release() // Upgrade has answered
+		return
+	}
+	v := &viewer{handler: h, conn: conn, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn))}
+	steal.conn.mute()
+	if !h.cfg.Hub.Go(v.read) {
+		v.remote.Detach()
+	}
+}
+
+// hijacker gives gorilla a connection that can be muted once the upgrade is
+// through.
+type hijacker struct {
+	http.ResponseWriter
+	conn *mutable
+}
+
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("hijack: %w", err)
+	}
+	h.conn = &mutable{Conn: conn}
+	return h.conn, rw, nil
+}
+
+func socketAddr(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{} // a Unix socket: uncounted
+	}
+	return ap.Addr().Unmap()
+}
+
+func problem(w http.ResponseWriter, status int, code, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+		Code   string `json:"code"`
+	}{"about:blank", http.StatusText(status), status, detail, code})
+}
