@@ -2,7 +2,9 @@ package peer
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/dtls/v3/pkg/crypto/elliptic"
@@ -15,7 +17,7 @@ import (
 )
 
 // newSettings holds what is the same for every session.
-func newSettings(mux ice.UDPMux, log logging.LoggerFactory, public []netip.Addr) (webrtc.SettingEngine, error) {
+func newSettings(mux *ice.UDPMuxDefault, log logging.LoggerFactory, public []netip.Addr) (webrtc.SettingEngine, error) {
 	var e webrtc.SettingEngine
 	e.LoggerFactory = log
 	e.SetICEUDPMux(mux)
@@ -28,7 +30,7 @@ func newSettings(mux ice.UDPMux, log logging.LoggerFactory, public []netip.Addr)
 	e.SetDTLSEllipticCurves(elliptic.X25519, elliptic.P256, elliptic.P384)
 	// Pion follows our order when it is the DTLS server, and Chromium lists GCM last.
 	e.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
-	// As the DTLS server we answer; a client that chooses is the rule in RFC 9725.
+	// RFC 9725: the server is passive.
 	if err := e.SetAnsweringDTLSRole(webrtc.DTLSRoleServer); err != nil {
 		return e, fmt.Errorf("dtls role: %w", err)
 	}
@@ -41,10 +43,28 @@ func newSettings(mux ice.UDPMux, log logging.LoggerFactory, public []netip.Addr)
 	for _, ip := range public {
 		rule.External = append(rule.External, ip.Unmap().String())
 	}
+	e.SetICEUDPMux(familyMux{mux, public})
 	if err := e.SetICEAddressRewriteRules(rule); err != nil {
 		return e, fmt.Errorf("public addresses: %w", err)
 	}
 	return e, nil
+}
+
+// familyMux offers only addresses of families that have a public address: the machine's own of the other family would
+// be of no use to anybody outside, and says more than it should.
+type familyMux struct {
+	*ice.UDPMuxDefault
+	public []netip.Addr
+}
+
+// GetListenAddresses is what candidates are made from.
+func (m familyMux) GetListenAddresses() []net.Addr {
+	return slices.DeleteFunc(m.UDPMuxDefault.GetListenAddresses(), func(a net.Addr) bool {
+		udp, ok := a.(*net.UDPAddr)
+		return !ok || !slices.ContainsFunc(m.public, func(ip netip.Addr) bool {
+			return ip.Unmap().Is4() == (udp.IP.To4() != nil)
+		})
+	})
 }
 
 var (

@@ -28,7 +28,8 @@ const (
 )
 
 const (
-	// maxNacks is how often one lost packet is asked for, nackInterval the time between.
-	maxNacks     = 10
-	nackInterval = 20 * time.Millisecond
+	// maxNacks is how often one lost packet is asked of a publisher, nackInterval the time between. Pion does not know
+	// the round trip, so a shorter interval would have far publishers send everything several times.
+	maxNacks     = 12
+	nackInterval = 40 * time.Millisecond
 )

@@ -25,10 +25,14 @@ type Session struct {
 
 	readers sync.WaitGroup // of tracks, waited for by shut
 
-	mu         sync.Mutex
-	over       bool
-	release    func() // gives the seat at the relay back
-	offer      *offer // what was last negotiated
+	mu      sync.Mutex
+	over    bool
+	release func() // gives the seat at the relay back
+
+	// guarded by signal, which is held through a negotiation; never taken with mu held, so that a revocation
+	// does not wait for one
+	signal     sync.Mutex
+	offer      *offer // what was last negotiated, nil before
 	candidates int
 	restarts   int
 }
@@ -39,6 +43,15 @@ func (s *Server) newSession(log *slog.Logger) *Session {
 
 // Done is closed when the session has ended for any reason.
 func (s *Session) Done() <-chan struct{} { return s.done }
+
+func (s *Session) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // Close ends the session. It may be called again.
 func (s *Session) Close() error {
@@ -149,13 +162,13 @@ func (s *Session) begin(ctx context.Context, o *offer, api *webrtc.API, prepare 
 	if err := prepare(pc); err != nil {
 		return nil, err
 	}
+	s.signal.Lock()
+	defer s.signal.Unlock()
 	answer, err := s.negotiate(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
 	s.offer, s.candidates = o, o.candidates
-	s.mu.Unlock()
 	return []byte(answer.SDP), nil
 }
 
@@ -178,17 +191,18 @@ func (s *Session) Trickle(fragment []byte) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over || s.offer == nil {
+	s.signal.Lock()
+	defer s.signal.Unlock()
+	if s.ended() || s.offer == nil {
 		return media.ErrClosed
 	}
 	if f.ufrag != "" && f.ufrag != s.offer.ufrag {
 		return &media.SDPError{Line: f.ufragLine, Text: "a=ice-ufrag:" + f.ufrag, Reason: "candidates of another ICE generation"}
 	}
-	if s.candidates += len(f.candidates); s.candidates > maxCandidates {
+	if s.candidates+len(f.candidates) > maxCandidates {
 		return fmt.Errorf("candidates (limit %d): %w", maxCandidates, media.ErrTooMany)
 	}
+	s.candidates += len(f.candidates)
 	for _, c := range f.candidates {
 		init := webrtc.ICECandidateInit{Candidate: c.value, SDPMid: &c.mid}
 		if err := s.pc.AddICECandidate(init); err != nil {
@@ -207,9 +221,9 @@ func (s *Session) Restart(fragment []byte) ([]byte, error) {
 	if f.ufrag == "" || f.pwd == "" {
 		return nil, &media.SDPError{Reason: "an ICE restart needs a=ice-ufrag and a=ice-pwd"}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over || s.offer == nil {
+	s.signal.Lock()
+	defer s.signal.Unlock()
+	if s.ended() || s.offer == nil {
 		return nil, media.ErrClosed
 	}
 	if f.ufrag == s.offer.ufrag && f.pwd == s.offer.pwd {
