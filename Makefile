@@ -9,7 +9,11 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
-MODULES := web/node_modules/.rialto-ready
+# A folder with packages of npm is ready when this file is younger than its lock.
+READY := node_modules/.rialto-ready
+MODULES := web/$(READY)
+# Clients that others wrote, for the tests alone.
+CLIENTS := media/whip/interop/$(READY)
 PAGES := web/static/app/index.html
 PAGE_SOURCES := $(shell find web/app -type f 2>/dev/null) $(wildcard web/*.ts web/*.json)
 # A checkout that git does not trust (another owner) must still build.
@@ -26,7 +30,7 @@ run: build ## a live show on http://localhost:8080 (ARGS="--listen ADDR --data D
 
 test: need ## every test, on real Postgres, Redis and Chromium
 	@.ci/packages
-	@$(MAKE) build
+	@$(MAKE) build $(CLIENTS)
 	go vet ./...
 	go test -race -timeout 20m ./...
 	# What the race detector allocates would be counted too.
@@ -46,7 +50,7 @@ bench: need ## every Go benchmark
 build: need $(PAGES) binary ## the pages, and bin/rialto with them inside
 
 clean: ## what was built; .rialto, where your shows are, stays
-	rm -rf bin web/static/app web/node_modules web/test-results web/playwright-report
+	rm -rf bin web/static/app web/node_modules media/whip/interop/node_modules web/test-results web/playwright-report
 
 need:
 	@.ci/need
@@ -57,8 +61,8 @@ binary:
 
 # Order only: the check of Go and Node comes first, and its being phony does
 # not make these stale.
-$(MODULES): web/package-lock.json web/package.json | need
-	cd web && npm ci --ignore-scripts --no-audit --no-fund
+%/$(READY): %/package-lock.json %/package.json | need
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 $(PAGES): $(MODULES) $(PAGE_SOURCES) | need
