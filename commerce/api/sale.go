@@ -1,9 +1,130 @@
 package api
 
-// Sale is what selling needs of other packages.
-type Sale struct{}
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/checkout"
+	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/order"
+	"github.com/rialto-live/rialto/commerce/payment"
+	"github.com/rialto-live/rialto/commerce/stock"
+)
+
+// Sale is what selling needs of other packages. Without it nothing can be bought.
+type Sale struct {
+	Checkout *checkout.Service
+}
 
 // payments says whether something can be paid.
-func (Sale) payments() bool { return false }
+func (s Sale) payments() bool { return s.Checkout != nil && s.Checkout.Payments() }
 
-func (a *API) registerSale() {}
+// changed makes what was committed about pools count everywhere.
+func (s Sale) changed(ctx context.Context, pools []commerce.PoolID) {
+	if s.Checkout != nil {
+		s.Checkout.Changed(ctx, pools...)
+	}
+}
+
+// closeSale ends the sale of a show with tx. It comes before the show's own events: pools are locked first.
+func (a *API) closeSale(ctx context.Context, tx pgx.Tx, show commerce.ShowID) ([]commerce.PoolID, error) {
+	return checkout.Close(ctx, tx, show)
+}
+
+// amountBody is money as pages see it.
+type amountBody struct {
+	Amount   int64  `json:"amount" doc:"Minor units, for example cents"`
+	Currency string `json:"currency" example:"EUR"`
+}
+
+func amountOf(a money.Amount) amountBody {
+	return amountBody{Amount: a.Minor, Currency: string(a.Currency)}
+}
+
+func (a *API) registerSale() {
+	a.translate(
+		translation{is: stock.ErrSoldOut, make: soldOut},
+		translation{is: stock.ErrLimit, make: limitReached},
+		translation{is: stock.ErrNotOpen, make: says(http.StatusConflict, "not_open", "The sale has not opened yet. Wait for the countdown.")},
+		translation{is: checkout.ErrClosed, make: says(http.StatusConflict, "closed", "This show is over and sells nothing any more.")},
+		translation{is: stock.ErrOfferChanged, make: says(http.StatusConflict, "price_changed", "The price has just changed. Look at it again, then buy.")},
+		translation{is: stock.ErrConflict, make: says(http.StatusConflict, "hold_conflict", "This hold id stands for something else. Tap Buy again.")},
+		translation{is: stock.ErrState, make: says(http.StatusConflict, "hold_busy", "This hold is being paid, or is paid already.")},
+		translation{is: stock.ErrQuantity, make: says(http.StatusUnprocessableEntity, "quantity_invalid", "This number of units is not possible.")},
+		translation{is: stock.ErrUnavailable, make: later("stock_unavailable", "We cannot reach the stock for a moment. Nothing was taken; try again.", stock.RetryAfter)},
+		translation{is: stock.ErrGone, make: says(http.StatusGone, "hold_expired", "The time for this hold is over. Tap Buy again while there are some left.")},
+		translation{is: checkout.ErrGone, make: says(http.StatusGone, "hold_expired", "The time for this hold is over. Tap Buy again while there are some left.")},
+		translation{is: checkout.ErrNotSold, make: says(http.StatusNotFound, "product_unknown", "This show does not sell this.")},
+		translation{is: checkout.ErrUnknown, make: says(http.StatusNotFound, "hold_unknown", "There is no such hold of yours.")},
+		translation{is: checkout.ErrOrderConflict, make: says(http.StatusConflict, "order_conflict", "This hold has an order already, or the order id stands for another one.")},
+		translation{is: checkout.ErrDeclined, make: cardDeclined},
+		translation{is: payment.ErrCardInvalid, make: says(http.StatusPaymentRequired, "card_invalid", "This is not a card that can be charged. Check the number, the date and the code.")},
+		translation{is: checkout.ErrNotConfigured, make: says(http.StatusServiceUnavailable, "payments_not_configured", "Nothing can be bought here yet: no payment company is set up.")},
+		translation{is: checkout.ErrPending, make: later("payment_unavailable", "The payment is still being made. Ask again in a moment; you will not be charged twice.", checkout.RetryAfter)},
+		translation{is: payment.ErrRejected, make: later("payment_unavailable", "The payment company does not answer as it should. Nothing was charged; try again.", checkout.RetryAfter)},
+		translation{is: order.ErrUnknown, make: says(http.StatusNotFound, "order_unknown", "There is no such order of yours.")},
+		translation{is: order.ErrEmail, status: http.StatusUnprocessableEntity, code: "email_invalid"},
+		translation{is: order.ErrName, status: http.StatusUnprocessableEntity, code: "name_invalid"},
+		translation{is: catalog.ErrTitle, status: http.StatusUnprocessableEntity, code: "title_invalid"},
+		translation{is: catalog.ErrDescription, status: http.StatusUnprocessableEntity, code: "description_invalid"},
+		translation{is: catalog.ErrPrice, status: http.StatusUnprocessableEntity, code: "price_invalid"},
+		translation{is: catalog.ErrImage, status: http.StatusUnprocessableEntity, code: "image_invalid"},
+		translation{is: catalog.ErrNotYours, status: http.StatusForbidden, code: "forbidden"},
+		translation{is: catalog.ErrUnknown, status: http.StatusNotFound, code: "product_unknown"},
+		translation{is: catalog.ErrTooMany, status: http.StatusConflict, code: "too_many_variants"},
+	)
+	a.registerProducts()
+	a.registerSales()
+	a.registerOrderReading()
+	if a.config.Sale.Checkout != nil {
+		a.registerHolds()
+		a.registerPaying()
+	}
+}
+
+func says(status int, code, detail string) func(error) *Problem {
+	return func(error) *Problem { return problem(status, code, detail) }
+}
+
+func later(code, detail string, after time.Duration) func(error) *Problem {
+	return func(error) *Problem { return problem(http.StatusServiceUnavailable, code, detail).retry(after) }
+}
+
+func soldOut(err error) *Problem {
+	left := 0
+	var e *stock.SoldOutError
+	if errors.As(err, &e) {
+		left = e.Left
+	}
+	detail := "This is sold out."
+	if left > 0 {
+		detail = "There are not that many left. Take fewer."
+	}
+	return problem(http.StatusConflict, "sold_out", detail).with("left", left)
+}
+
+func limitReached(err error) *Problem {
+	var e *checkout.LimitError
+	if errors.As(err, &e) {
+		return problem(http.StatusConflict, "limit_reached", "You have as many of these as one person may have. Pay for the ones you hold.").with("hold", e.Hold)
+	}
+	return problem(http.StatusConflict, "limit_reached", "You have as many of these as one person may have.")
+}
+
+func cardDeclined(err error) *Problem {
+	p := problem(http.StatusPaymentRequired, "card_declined", "The card was declined. Your units are still held; try another card.")
+	var e *checkout.DeclinedError
+	if errors.As(err, &e) {
+		p.with("reason", e.Reason).with("expires_at", e.Expires.UTC()).with("left_ms", e.Left.Milliseconds())
+		if e.Left <= 0 {
+			p.Detail = "The card was declined, and the time for this hold is over. Tap Buy again."
+		}
+	}
+	return p
+}

@@ -173,14 +173,19 @@ func (a *API) registerShowEdits() {
 		Codes: []string{"signed_out", "forbidden", "show_unknown"},
 	}, func(ctx context.Context, in *showInput) (*showOutput, error) {
 		out := &showOutput{Status: http.StatusOK}
-		err := a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, _ Identity) error {
-			s, err := show.End(ctx, tx, s)
+		var closed []commerce.PoolID
+		err := a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, _ Identity) (err error) {
+			if closed, err = a.closeSale(ctx, tx, s.ID); err != nil {
+				return err
+			}
+			s, err = show.End(ctx, tx, s)
 			out.Body = showBodyOf(s)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
+		a.config.Sale.changed(ctx, closed)
 		return out, nil
 	})
 	register(a, operation{

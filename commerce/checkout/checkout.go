@@ -40,9 +40,13 @@ type Held struct {
 	Total   money.Amount
 }
 
-// Hold takes units at the present price. The errors are stock's, and ErrUnknown, ErrClosed, ErrBanned.
+// Hold takes units at the present price. The errors are stock's, and ErrNotSold, ErrNotConfigured (nobody is
+// made to wait for a thing that cannot be paid), ErrClosed, ErrBanned, *LimitError.
 func (s *Service) Hold(ctx context.Context, r HoldRequest) (_ Held, err error) {
 	defer func() { s.count("hold", err) }()
+	if !s.Payments() {
+		return Held{}, ErrNotConfigured
+	}
 	key := offerKey{r.Show, r.Variant}
 	for try := 1; ; try++ {
 		o, err := s.offers.get(ctx, key)
@@ -58,6 +62,11 @@ func (s *Service) Hold(ctx context.Context, r HoldRequest) (_ Held, err error) {
 			continue
 		case errors.Is(err, stock.ErrClosed):
 			return Held{}, ErrClosed
+		case errors.Is(err, stock.ErrLimit):
+			if own, findErr := stock.OwnLive(ctx, s.Pool, o.pool, r.Buyer); findErr == nil {
+				err = &LimitError{Hold: own.ID}
+			}
+			return Held{}, err
 		case err != nil:
 			return Held{}, err
 		}

@@ -95,8 +95,11 @@ func TestPayIsRefused(t *testing.T) {
 func TestPaymentsNotConfigured(t *testing.T) {
 	w := newWorld(t, 1)
 	s := w.service()
-	s.Provider, s.Vault = payment.NotConfigured{}, payment.NotConfigured{}
 	h := w.hold(s, "gst_a")
+	s.Provider, s.Vault = payment.NotConfigured{}, payment.NotConfigured{}
+	if _, err := s.Hold(t.Context(), w.tap("gst_b")); !errors.Is(err, ErrNotConfigured) {
+		t.Fatal(err)
+	}
 	w.notPaid(s, payFor(h, good), ErrNotConfigured)
 	if found, err := s.RedriveDue(t.Context()); found != 0 || err != nil {
 		t.Fatal(found, err)

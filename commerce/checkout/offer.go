@@ -92,7 +92,7 @@ func readOffer(ctx context.Context, q schema.Querier, key offerKey) (offer, erro
 		where p.show = $1 and p.variant = $2`, key.show, key.variant).
 		Scan(&o.pool, &o.version, &o.unit.Minor, &currency, &variant, &o.product, &product, &o.creator, &o.ended)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return offer{}, fmt.Errorf("%w: nothing of this kind is sold in this show", ErrUnknown)
+		return offer{}, fmt.Errorf("%w: %s", ErrNotSold, key.variant)
 	}
 	if err != nil {
 		return offer{}, fmt.Errorf("read the offer of %s: %w", key.variant, err)

@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -67,8 +66,8 @@ func price(ctx context.Context, tx pgx.Tx, id commerce.VariantID) (*catalog.Vari
 
 // Close ends the sale of a show with tx, which ends the show too; call it before the show's own events are
 // written. Holds that there are can still be paid. After the commit the caller hands the pools to Changed.
-func Close(ctx context.Context, tx pgx.Tx, id commerce.ShowID, now time.Time) ([]commerce.PoolID, error) {
-	return stock.SetWindow(ctx, tx, id, stock.Window{Closes: now})
+func Close(ctx context.Context, tx pgx.Tx, id commerce.ShowID) ([]commerce.PoolID, error) {
+	return stock.Close(ctx, tx, id)
 }
 
 // Changed makes what PutProduct or Close have committed count everywhere at once.

@@ -9,14 +9,19 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
 
 var (
-	// ErrUnknown: no such show, product, hold or order, or not yours.
-	ErrUnknown = errors.New("not known")
+	// ErrUnknown: no such hold, or not yours.
+	ErrUnknown = errors.New("there is no such hold")
+	// ErrNotSold: the show does not sell this.
+	ErrNotSold = errors.New("this show does not sell this")
+	// ErrLimit: the buyer has as many as one may have. The error is a *LimitError when they can pay some of it.
+	ErrLimit = stock.ErrLimit
 	// ErrClosed: the show has ended.
 	ErrClosed = errors.New("this show sells nothing any more")
 	// ErrBanned: the buyer may not buy in this show.
@@ -45,6 +50,12 @@ type DeclinedError struct {
 
 func (e *DeclinedError) Error() string        { return ErrDeclined.Error() + ": " + e.Reason }
 func (e *DeclinedError) Is(target error) bool { return target == ErrDeclined }
+
+// LimitError leads a buyer at their limit to the hold that they still can pay.
+type LimitError struct{ Hold commerce.HoldID }
+
+func (e *LimitError) Error() string        { return ErrLimit.Error() }
+func (e *LimitError) Is(target error) bool { return target == ErrLimit }
 
 // Config is what a Service needs. All but the durations must be set.
 type Config struct {

@@ -86,10 +86,16 @@ func Reprice(ctx context.Context, tx pgx.Tx, variant commerce.VariantID) ([]comm
 // Window is when a pool sells. A zero time is no bound.
 type Window struct{ Opens, Closes time.Time }
 
-// SetWindow changes when all pools of a show sell. An ended show is closed with Window{Closes: now}. After the
+// SetWindow changes when all pools of a show sell. After the
 // commit the caller calls Service.Changed with the pools.
 func SetWindow(ctx context.Context, tx pgx.Tx, show commerce.ShowID, w Window) ([]commerce.PoolID, error) {
 	return change(ctx, tx, "window", `show = $1`, `opens_at = $2, closes_at = $3`, show, bound(w.Opens), bound(w.Closes))
+}
+
+// Close ends the sale in all pools of a show, now. One that was closed before stays as it was. Holds that there
+// are can still be paid. After the commit the caller calls Service.Changed with the pools.
+func Close(ctx context.Context, tx pgx.Tx, show commerce.ShowID) ([]commerce.PoolID, error) {
+	return change(ctx, tx, "close", `show = $1 and (closes_at is null or closes_at > now())`, `closes_at = now()`, show)
 }
 
 // change writes pools, locked in id order, and ends their epoch: the gate's copies hold what was before.

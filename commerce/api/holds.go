@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/checkout"
+	"github.com/rialto-live/rialto/commerce/guard"
+	"github.com/rialto-live/rialto/commerce/stock"
+)
+
+// holdRule is for taps: a crowd behind one address (a dormitory, an office) taps at once when a drop opens.
+var holdRule = guard.Rule{Name: "hold_address", Burst: 100, Every: 100 * time.Millisecond}
+
+type holdBody struct {
+	ID       commerce.HoldID    `json:"id"`
+	Show     commerce.ShowID    `json:"show"`
+	Variant  commerce.VariantID `json:"variant"`
+	Product  commerce.ProductID `json:"product"`
+	Title    string             `json:"title"`
+	Quantity int                `json:"quantity"`
+	State    stock.State        `json:"state" enum:"held,paying,sold,expired,released,void"`
+	Unit     amountBody         `json:"unit"`
+	Total    amountBody         `json:"total"`
+	Expires  time.Time          `json:"expires_at"`
+	LeftMS   int64              `json:"left_ms" doc:"Time to expires_at by the server's clock"`
+}
+
+func holdOf(h checkout.Held) holdBody {
+	return holdBody{
+		ID: h.ID, Show: h.Show, Variant: h.Variant, Product: h.Product, Title: h.Title, Quantity: h.Quantity, State: h.State,
+		Unit: amountOf(h.Unit), Total: amountOf(h.Total), Expires: h.Expires, LeftMS: h.Left.Milliseconds(),
+	}
+}
+
+type holdInput struct {
+	Hold commerce.HoldID `path:"hold" doc:"Made by the client; repeating it repeats the answer"`
+}
+
+type holdOutput struct {
+	Status int
+	Body   holdBody
+}
+
+func (a *API) registerHolds() {
+	register(a, operation{
+		ID: "putHold", Method: http.MethodPut, Path: "/holds/{hold}", Tag: tagSale, Summary: "Buy: take units for a while, to pay for them",
+		Body: 4 << 10, Rule: holdRule,
+		Codes: []string{"sold_out", "limit_reached", "not_open", "closed", "price_changed", "hold_expired", "hold_conflict", "product_unknown",
+			"banned", "quantity_invalid", "stock_unavailable", "payments_not_configured"},
+	}, func(ctx context.Context, in *struct {
+		holdInput
+		Body struct {
+			Show     commerce.ShowID    `json:"show"`
+			Variant  commerce.VariantID `json:"variant"`
+			Quantity int                `json:"quantity"`
+		}
+	}) (*holdOutput, error) {
+		who, err := a.person(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h, err := a.config.Sale.Checkout.Hold(ctx, checkout.HoldRequest{
+			ID: in.Hold, Show: in.Body.Show, Variant: in.Body.Variant, Buyer: who.Subject, Quantity: in.Body.Quantity,
+			Source: addressKey(requestOf(ctx).addr),
+		})
+		if err != nil {
+			return nil, err
+		}
+		out := &holdOutput{Status: http.StatusCreated, Body: holdOf(h)}
+		if h.Replayed {
+			out.Status = http.StatusOK
+		}
+		return out, nil
+	})
+	register(a, operation{
+		ID: "getHold", Method: http.MethodGet, Path: "/holds/{hold}", Tag: tagSale, Summary: "One of my holds", Codes: []string{"hold_unknown"},
+	}, func(ctx context.Context, in *holdInput) (*holdOutput, error) {
+		who, err := a.who(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h, err := a.config.Sale.Checkout.Find(ctx, in.Hold, who.Subject)
+		if err != nil {
+			return nil, err
+		}
+		return &holdOutput{Status: http.StatusOK, Body: holdOf(h)}, nil
+	})
+	register(a, operation{
+		ID: "releaseHold", Method: http.MethodDelete, Path: "/holds/{hold}", Tag: tagSale, Status: http.StatusNoContent,
+		Summary: "Give a hold back; twice is once", Codes: []string{"hold_unknown", "hold_busy"},
+	}, func(ctx context.Context, in *holdInput) (*struct{}, error) {
+		who, err := a.who(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.config.Sale.Checkout.Release(ctx, in.Hold, who.Subject)
+	})
+}

@@ -1,0 +1,153 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/checkout"
+	"github.com/rialto-live/rialto/commerce/guard"
+	"github.com/rialto-live/rialto/commerce/order"
+	"github.com/rialto-live/rialto/commerce/payment"
+)
+
+// orderLinkLife is how long a receipt's link can be opened.
+const orderLinkLife = 2 * 365 * 24 * time.Hour
+
+// payRule keeps somebody from trying out cards.
+var payRule = guard.Rule{Name: "pay_address", Burst: 60, Every: time.Second}
+
+type lineBody struct {
+	Title    string     `json:"title"`
+	Quantity int        `json:"quantity"`
+	Unit     amountBody `json:"unit"`
+}
+
+type receiptBody struct {
+	Number string `json:"number"`
+}
+
+type orderBody struct {
+	ID      commerce.OrderID `json:"id"`
+	Hold    commerce.HoldID  `json:"hold"`
+	Show    commerce.ShowID  `json:"show"`
+	State   order.State      `json:"state"`
+	Total   amountBody       `json:"total"`
+	Email   string           `json:"email"`
+	Lines   []lineBody       `json:"lines"`
+	Created time.Time        `json:"created_at"`
+	Receipt *receiptBody     `json:"receipt" doc:"null until the order is confirmed"`
+	Link    string           `json:"link" doc:"Path of a page that whoever has it may open"`
+}
+
+type orderInput struct {
+	Order commerce.OrderID `path:"order" doc:"Made by the client; repeating it repeats the answer"`
+}
+
+type orderOutput struct {
+	Status int
+	Body   orderBody
+}
+
+type payInput struct {
+	orderInput
+	Body struct {
+		Hold  commerce.HoldID `json:"hold"`
+		Email string          `json:"email"`
+		Name  string          `json:"name"`
+		Card  struct {
+			Number   string `json:"number"`
+			ExpMonth int    `json:"exp_month"`
+			ExpYear  int    `json:"exp_year"`
+			CVC      string `json:"cvc"`
+		} `json:"card"`
+	}
+}
+
+func (a *API) orderOf(o order.Order) (orderBody, error) {
+	token, err := a.config.Signer.Sign(guard.Claims{Kind: guard.Order, Ref: o.ID.String(), Expires: o.Created.Add(orderLinkLife).Unix()})
+	if err != nil {
+		return orderBody{}, err
+	}
+	body := orderBody{
+		ID: o.ID, Hold: o.Hold, Show: o.Show, State: o.State, Total: amountOf(o.Total), Email: o.Email, Lines: linesOf(o), Created: o.Created,
+		Link: "/orders/" + o.ID.String() + "?link=" + url.QueryEscape(token),
+	}
+	if o.Receipt != "" {
+		body.Receipt = &receiptBody{Number: o.Receipt}
+	}
+	return body, nil
+}
+
+func linesOf(o order.Order) []lineBody {
+	lines := make([]lineBody, 0, len(o.Lines))
+	for _, l := range o.Lines {
+		lines = append(lines, lineBody{Title: l.Title, Quantity: l.Quantity, Unit: amountOf(l.Unit)})
+	}
+	return lines
+}
+
+func (a *API) registerPaying() {
+	register(a, operation{
+		ID: "putOrder", Method: http.MethodPut, Path: "/orders/{order}", Tag: tagSale, Summary: "Pay a hold", Body: 8 << 10, Rule: payRule,
+		Codes: []string{"card_declined", "card_invalid", "hold_unknown", "hold_expired", "order_conflict", "banned", "email_invalid", "name_invalid",
+			"payment_unavailable", "payments_not_configured"},
+	}, func(ctx context.Context, in *payInput) (*orderOutput, error) {
+		who, err := a.who(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o, created, err := a.config.Sale.Checkout.Pay(ctx, checkout.PayRequest{
+			Order: in.Order, Hold: in.Body.Hold, Buyer: who.Subject, Email: in.Body.Email, Name: in.Body.Name,
+			Card: payment.Card(in.Body.Card),
+		})
+		if err != nil {
+			return nil, err
+		}
+		out := &orderOutput{Status: http.StatusOK}
+		if created {
+			out.Status = http.StatusCreated
+		}
+		out.Body, err = a.orderOf(o)
+		return out, err
+	})
+}
+
+func (a *API) registerOrderReading() {
+	register(a, operation{
+		ID: "getOrder", Method: http.MethodGet, Path: "/orders/{order}", Tag: tagSale, Summary: "One of my orders, or one that I have the link of",
+		Codes: []string{"order_unknown"},
+	}, func(ctx context.Context, in *struct {
+		orderInput
+		Link string `query:"link" maxLength:"1024"`
+	}) (*orderOutput, error) {
+		o, err := order.Get(ctx, a.config.Pool, in.Order)
+		if err != nil {
+			return nil, err
+		}
+		if ok, err := a.mayRead(ctx, o, in.Link); err != nil || !ok {
+			return nil, orUnknown(err)
+		}
+		body, err := a.orderOf(o)
+		return &orderOutput{Status: http.StatusOK, Body: body}, err
+	})
+}
+
+// mayRead says whether the request is the buyer's or has the order's link. A stranger hears that there is no
+// such order, so that ids cannot be tried out.
+func (a *API) mayRead(ctx context.Context, o order.Order, link string) (bool, error) {
+	if claims, err := a.config.Signer.Verify(guard.Order, link); err == nil && claims.Ref == o.ID.String() {
+		return true, nil
+	}
+	who, err := a.who(ctx)
+	return err == nil && who.Subject != "" && who.Subject == o.Buyer, err
+}
+
+func orUnknown(err error) error {
+	if err != nil {
+		return err
+	}
+	return order.ErrUnknown
+}
