@@ -12,6 +12,8 @@ import (
 const (
 	// holdTime is how long a missing packet is waited for before the picture
 	// is given up until the next keyframe, as a browser's jitter buffer does.
+	// Both the clock and the media have to have moved on that far: what waits
+	// in the socket of a machine that stood still has not been lost.
 	holdTime = time.Second
 	// maxHeld bounds the packets that wait behind a missing one.
 	maxHeld = 2048
@@ -43,6 +45,8 @@ type assembler struct {
 	next    uint16 // the sequence number waited for
 	held    map[uint16]heldPacket
 	since   time.Time // when the wait for next began
+	reached uint32    // RTP time of the last packet in order
+	newest  uint32    // RTP time of the newest packet held
 
 	frame     Frame
 	open      bool // a frame is being collected
@@ -66,6 +70,7 @@ func (a *assembler) push(mime string, packet *rtp.Packet, now time.Time) []Frame
 	sequence := packet.SequenceNumber
 	if !a.started {
 		a.started, a.next = true, sequence
+		a.reached, a.newest = packet.Timestamp, packet.Timestamp
 	}
 	if int16(sequence-a.next) < 0 || a.held[sequence].packet != nil {
 		a.stats.Duplicates++
@@ -75,12 +80,23 @@ func (a *assembler) push(mime string, packet *rtp.Packet, now time.Time) []Frame
 		a.since = now
 	}
 	a.held[sequence] = heldPacket{packet: packet, mime: mime}
+	if int32(packet.Timestamp-a.newest) > 0 {
+		a.newest = packet.Timestamp
+	}
 	frames := a.release(nil, now)
-	for len(a.held) > 0 && (now.Sub(a.since) > holdTime || len(a.held) > maxHeld) {
+	for len(a.held) > 0 && (a.waitedEnough(now) || len(a.held) > maxHeld) {
 		a.giveUp()
 		frames = a.release(frames, now)
 	}
 	return frames
+}
+
+func (a *assembler) waitedEnough(now time.Time) bool {
+	clock := uint32(48000)
+	if a.video {
+		clock = 90000
+	}
+	return now.Sub(a.since) > holdTime && a.newest-a.reached > clock*uint32(holdTime/time.Second)
 }
 
 func (a *assembler) release(frames []Frame, now time.Time) []Frame {
@@ -92,6 +108,7 @@ func (a *assembler) release(frames []Frame, now time.Time) []Frame {
 		delete(a.held, a.next)
 		a.next++
 		a.since = now
+		a.reached = h.packet.Timestamp
 		frames = a.inOrder(frames, h, now)
 	}
 }

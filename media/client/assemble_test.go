@@ -83,7 +83,12 @@ func TestAssemblerGivesUpUntilAKeyframe(t *testing.T) {
 		t.Fatal("it gave up at once")
 	}
 	now = now.Add(holdTime + time.Millisecond)
-	if frames := push(a, now, s.frame(false)...); frames != nil || !a.waitsForKeyframe() || a.stats.Lost != 3 || a.stats.Broken != 2 {
+	push(a, now, s.frame(false)...)
+	if a.waitsForKeyframe() {
+		t.Fatal("it gave up although the machine stood still, not the line")
+	}
+	s.timestamp += 90000
+	if frames := push(a, now, s.frame(false)...); frames != nil || !a.waitsForKeyframe() || a.stats.Lost != 3 || a.stats.Broken != 3 {
 		t.Fatalf("frames %d, %+v", len(frames), a.stats)
 	}
 	if frames := push(a, now, s.frame(true)...); len(frames) != 1 || a.waitsForKeyframe() {

@@ -7,7 +7,8 @@
 // that a test knows which of them arrived without decoding a picture.
 // Recorder keeps those numbers. Network stands between a client and the
 // machine's UDP; give it to client.Network.Net. It works on real sockets, so
-// the server knows nothing of it, and its fates come from a seed.
+// the server knows nothing of it, and its fates come from a seed. Pulse tells a
+// promise that was broken from a machine that stood still.
 //
 // # Lifecycle
 //

@@ -170,3 +170,20 @@ func TestCutAndDeadline(t *testing.T) {
 		t.Errorf("a closed socket gave %v", err)
 	}
 }
+
+func TestPulse(t *testing.T) {
+	start := time.Now()
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	var p Pulse
+	for _, ms := range []int{0, 5, 10, 30, 35, 340, 345} { // the machine stands still from 40 to 340
+		p.beatAt(at(ms))
+	}
+	for window, want := range map[[2]int]int{{0, 345}: 300, {0, 40}: 0, {100, 200}: 100, {300, 345}: 40, {341, 345}: 0} {
+		if got := p.Stood(at(window[0]), at(window[1])); got != time.Duration(want)*time.Millisecond {
+			t.Errorf("%v: %s, not %d ms", window, got, want)
+		}
+	}
+	if got := p.LongestFreeze([]Seen{{At: at(0)}, {At: at(100)}, {At: at(345)}}); got != 40*time.Millisecond {
+		t.Errorf("freeze %s", got)
+	}
+}
