@@ -13,7 +13,9 @@ import type { Stage } from "./stage";
 export function Checks({ stage }: { stage: Stage }): JSX.Element {
   const { capture, meter } = stage;
   const line = useReach();
-  const ready = capture.video.value !== null && !capture.opening.value;
+  // A title card without a sound is no show.
+  const something = capture.source.value !== "slate" || capture.audio.value !== null;
+  const ready = capture.video.value !== null && !capture.opening.value && something;
   return (
     <section class="st-card st-checks" aria-labelledby="checks-title">
       <h2 id="checks-title">Ready?</h2>
@@ -23,8 +25,8 @@ export function Checks({ stage }: { stage: Stage }): JSX.Element {
           name="Microphone"
           state={capture.microphoneFault.value ? "fault" : capture.muted.value ? "warn" : meter.heard.value ? "good" : "wait"}
           words={capture.muted.value ? "It is turned off." : meter.heard.value ? "We hear you." : capture.opening.value ? "Starting…" : "Say something: the bar moves."}
-          fault={capture.microphoneFault.value}
-          onRetry={() => void capture.useMicrophone(capture.microphoneId.value)}
+          fault={microphoneFault(stage)}
+          onRetry={bothDenied(stage) ? undefined : () => void capture.useMicrophone(capture.microphoneId.value)}
         >
           {capture.audio.value ? <MeterBar stage={stage} /> : null}
         </Check>
@@ -34,7 +36,7 @@ export function Checks({ stage }: { stage: Stage }): JSX.Element {
       <Button tone="buy" wide disabled={!ready} onClick={() => stage.goLive()}>
         Go live
       </Button>
-      <p class="st-hint">{ready ? "Viewers see you as soon as you press. You can end at any time." : "Waiting for a picture."}</p>
+      <p class="st-hint">{ready ? "Viewers see you as soon as you press. You can end at any time." : something ? "Waiting for a picture." : "Allow a camera or a microphone first, or share your screen."}</p>
     </section>
   );
 }
@@ -56,7 +58,15 @@ function CameraCheck({ stage }: { stage: Stage }): JSX.Element {
               ? "The picture does not move. Unplug the camera and plug it in again."
               : "Viewers get this picture.";
   const state = capture.cameraFault.value ? "fault" : !capture.video.value ? "wait" : black || source === "slate" ? "warn" : "good";
-  return <Check name="Camera" state={state} words={words} fault={capture.cameraFault.value} onRetry={() => void capture.useCamera(capture.cameraId.value)} />;
+  return <Check name="Camera" state={state} words={words} fault={capture.cameraFault.value} onRetry={() => void capture.retry()} />;
+}
+
+const bothDenied = ({ capture }: Stage): boolean => capture.cameraFault.value?.code === "denied" && capture.microphoneFault.value?.code === "denied";
+
+/** One refusal usually covers both devices: what to do about it is said once. */
+function microphoneFault(stage: Stage): Fault | null {
+  const fault = stage.capture.microphoneFault.value;
+  return fault && bothDenied(stage) ? { ...fault, title: "Nor is the microphone", detail: "The same step allows both." } : fault;
 }
 
 function LineCheck({ line, onRetry }: { line: Reach; onRetry: () => void }): JSX.Element {
@@ -68,7 +78,7 @@ function LineCheck({ line, onRetry }: { line: Reach; onRetry: () => void }): JSX
 type CheckState = "wait" | "good" | "warn" | "fault";
 const SAID: Record<CheckState, string> = { wait: "waiting", good: "fine", warn: "look at this", fault: "needs you" };
 
-function Check(props: { name: string; state: CheckState; words: string; fault?: Fault | null; onRetry?: () => void; children?: JSX.Element | null }): JSX.Element {
+function Check(props: { name: string; state: CheckState; words: string; fault?: Fault | null; onRetry?: (() => void) | undefined; children?: JSX.Element | null }): JSX.Element {
   return (
     <li class={`st-check st-check--${props.state}`}>
       <span class="st-check__mark" role="img" aria-label={SAID[props.state]}>

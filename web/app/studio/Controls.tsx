@@ -30,7 +30,6 @@ export function Controls({ stage }: { stage: Stage }): JSX.Element {
           <ScreenIcon />
         </Toggle>
       )}
-      <span class="st-controls__gap" />
       {live && <StopButton stage={stage} />}
     </div>
   );
@@ -90,8 +89,8 @@ export function Pickers({ stage }: { stage: Stage }): JSX.Element {
   const { capture } = stage;
   return (
     <div class="st-pickers">
-      <Picker label="Camera" none="No camera found" devices={capture.cameras.value} value={capture.cameraId.value} onPick={(id) => void capture.useCamera(id)} />
-      <Picker label="Microphone" none="No microphone found" devices={capture.microphones.value} value={capture.microphoneId.value} onPick={(id) => void capture.useMicrophone(id)} />
+      <Picker label="Camera" none={capture.cameraFault.value?.code === "denied" ? "Not allowed yet" : "No camera found"} devices={capture.cameras.value} value={capture.cameraId.value} onPick={(id) => void capture.useCamera(id)} />
+      <Picker label="Microphone" none={capture.microphoneFault.value?.code === "denied" ? "Not allowed yet" : "No microphone found"} devices={capture.microphones.value} value={capture.microphoneId.value} onPick={(id) => void capture.useMicrophone(id)} />
     </div>
   );
 }

@@ -85,7 +85,7 @@ function Desk({ first }: { first: Show }): JSX.Element {
   useStageKeys(stage);
 
   const show = stage.show.value;
-  const ended = show.state === "ended" || stage.publisher.phase.value.name === "over";
+  const ended = stage.ended.value;
   return (
     <main class="st-desk" id="main">
       <Head show={show} stage={stage} ended={ended} />

@@ -144,6 +144,13 @@ export class Capture {
     this.slate = slate;
   }
 
+  /** Once more for whatever failed. */
+  async retry(): Promise<void> {
+    if (this.cameraFault.value) await this.useCamera(this.cameraId.value);
+    if (this.microphoneFault.value) await this.useMicrophone(this.microphoneId.value);
+    await this.refresh(false);
+  }
+
   toggleCamera(): void {
     if (this.source.value === "camera") this.useSlate();
     else void this.useCamera(this.cameraId.value);

@@ -30,8 +30,8 @@ export interface Ports {
   publish?: typeof whipPublish;
 }
 
-/** The server keeps a show on air for 5 s after its publisher left; still on air after this, someone else publishes. */
-export const TAKEOVER_MS = 7_000;
+/** The server keeps a show on air for 5 s after its publisher left; still on air after this many looks, someone else publishes. */
+const LOOKS = 8;
 const LOOK_EVERY_MS = 1_000;
 const STATS_EVERY_MS = 1_000;
 /** Readings without a byte from the server after which a suspicion is believed. */
@@ -110,7 +110,8 @@ export class Publisher {
 
   /** Swaps what is sent, without renegotiation: viewers see a cut, never a reconnect. */
   async replace(kind: "audio" | "video", track: MediaStreamTrack | null): Promise<void> {
-    await this.session?.[kind].replaceTrack(track);
+    // A session that ends meanwhile takes its senders along; the next one reads the tracks afresh.
+    await this.session?.[kind].replaceTrack(track).catch(() => undefined);
   }
 
   private async loop(stop: AbortSignal): Promise<void> {
@@ -146,20 +147,25 @@ export class Publisher {
     }
     this.session = session;
     this.suspected = false;
-    // A track may have been swapped while the server was answering.
-    const now = this.tracks();
-    await Promise.all([session.video.replaceTrack(now.video), session.audio.replaceTrack(now.audio)]);
-    const up = await Promise.race([session.connected.then(() => true), session.ended.then(() => false)]);
-    if (up && !stop.aborted) this.phase.value = { name: "live" };
-    const measuring = up ? this.measure(session) : null;
-    const reason = await session.ended;
-    clearInterval(measuring ?? undefined);
-    this.session = null;
-    this.line.value = MEASURING;
-    void session.close();
-    if (stop.aborted || reason === "stopped") return { next: "retry", wasLive: up, why: "" };
-    if (reason === "closed_by_server") return this.whoIsOn(stop);
-    return { next: "retry", wasLive: up, why: "The line to the server broke." };
+    let measuring: ReturnType<typeof setInterval> | undefined;
+    try {
+      // A track may have been swapped while the server was answering.
+      const now = this.tracks();
+      await Promise.all([session.video.replaceTrack(now.video), session.audio.replaceTrack(now.audio)]);
+      const up = await Promise.race([session.connected.then(() => true), session.ended.then(() => false)]);
+      if (up && !stop.aborted) {
+        this.phase.value = { name: "live" };
+        measuring = this.measure(session);
+      }
+      const reason = await session.ended;
+      if (reason === "closed_by_server" && !stop.aborted) return await this.whoIsOn(stop);
+      return { next: "retry", wasLive: up, why: "The line to the server broke." };
+    } finally {
+      clearInterval(measuring);
+      if (this.session === session) this.session = null;
+      this.line.value = MEASURING;
+      void session.close();
+    }
   }
 
   private measure(session: Session): ReturnType<typeof setInterval> {
@@ -181,8 +187,7 @@ export class Publisher {
   /** A clean close is a takeover when the show stays on air without us past the grace time; else we simply go on. */
   private async whoIsOn(stop: AbortSignal): Promise<Outcome> {
     this.phase.value = { name: "checking" };
-    const until = performance.now() + TAKEOVER_MS;
-    for (;;) {
+    for (let look = 1; ; look++) {
       try {
         const seen = await this.ports.look(stop);
         if (seen === "ended") return { next: "done", wasLive: true, phase: { name: "over" } };
@@ -191,7 +196,7 @@ export class Publisher {
         if (stop.aborted) throw error;
         return { next: "retry", wasLive: true, why: "The server is restarting." };
       }
-      if (performance.now() >= until) return { next: "done", wasLive: true, phase: { name: "elsewhere" } };
+      if (look === LOOKS) return { next: "done", wasLive: true, phase: { name: "elsewhere" } };
       await this.sleep(LOOK_EVERY_MS, stop);
     }
   }

@@ -19,6 +19,7 @@ export class Stage {
   readonly picture = new PictureCheck();
   /** The creator asked to be live; stays true through broken lines until they stop or someone takes over. */
   readonly wanted: ReadonlySignal<boolean>;
+  readonly ended: ReadonlySignal<boolean>;
   readonly ending: Signal<boolean> = signal(false);
   readonly endFailed: Signal<string> = signal("");
   readonly quality: Quality;
@@ -46,6 +47,7 @@ export class Stage {
       const { name } = this.publisher.phase.value;
       return name === "connecting" || name === "live" || name === "waiting" || name === "checking";
     });
+    this.ended = computed(() => this.show.value.state === "ended" || this.publisher.phase.value.name === "over");
     this.tabs = new Tabs(
       show.id,
       () => this.wanted.peek(),
@@ -61,7 +63,15 @@ export class Stage {
     this.release.push(
       effect(() => {
         const { name } = this.publisher.phase.value;
+        // Said only once it is true: a tab that fails to go live must not take another one off the air.
+        if (name === "live") this.tabs.announce();
         if (name === "elsewhere" || name === "over" || name === "refused") markLive(null);
+      }),
+    );
+    // Ended here or anywhere else: nobody's camera stays on for a show that is over.
+    this.release.push(
+      effect(() => {
+        if (this.ended.value && !this.wanted.value) this.capture.close();
       }),
     );
     const online = (): void => this.publisher.nudge();
@@ -77,7 +87,6 @@ export class Stage {
   }
 
   goLive(): void {
-    this.tabs.announce();
     markLive(this.show.peek().id);
     this.publisher.start();
   }
@@ -91,7 +100,6 @@ export class Stage {
     try {
       await this.publisher.stop();
       this.show.value = await api.endShow(this.show.peek().id);
-            this.capture.close();
     } catch (error) {
       this.endFailed.value = words(error);
     } finally {
