@@ -23,7 +23,7 @@ var commerceSideways = map[string][]string{
 	"outbox": {"schema"},
 	"guard":  {"schema"},
 	"mail":   {"schema", "outbox"},
-	"show":   {"catalog"},
+	"show":   {"account", "catalog"},
 	"price":  {"stock"},
 }
 

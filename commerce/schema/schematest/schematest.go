@@ -1,6 +1,3 @@
-// Package schematest gives each test a migrated Postgres database of its own. It is imported by tests
-// alone. The first call in a test binary migrates one template; each further one copies it (0.1-0.2 s),
-// so tests may run in parallel and leave whatever they like behind.
 package schematest
 
 import (

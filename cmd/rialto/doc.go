@@ -1,0 +1,25 @@
+// Rialto is live-stream shopping in one program.
+//
+//	rialto dev       everything on this machine: embedded stores, sandbox money, a demo show
+//	rialto serve     one node of an installation, configured by the environment
+//	rialto migrate   bring the database to this version and exit
+//	rialto admin     what only the owner of the machine may do
+//	rialto verify    check every promise the stores hold, exit 1 on a breach
+//	rialto sandbox   the sandbox payment provider
+//	rialto version   which version this is
+//
+// # How it is put together
+//
+// media, realtime and commerce do not know each other. This package alone sees
+// all three: app.go builds them by hand and owns every goroutine of a node,
+// routes.go lists every mount point, bridge/ holds the flows between areas
+// (one file each), nodes.go is the directory of running nodes, and config.go
+// is the only place that reads the environment. dev.go starts the embedded
+// stores and runs the same App as serve.
+//
+// # Start and stop
+//
+// newApp connects and builds and starts nothing; App.Run blocks until its
+// context ends. Stop order: stop accepting, finish what was promised (open
+// requests), end media and rooms, flush the outbox, close the pools.
+package main

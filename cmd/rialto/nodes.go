@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rialto-live/rialto/media"
+)
+
+// The node directory, in Redis: which nodes run and where people reach them,
+// and which node is the origin of each stream. Entries lapse by themselves
+// when a node dies, so nothing here needs to be cleaned up after a crash.
+const (
+	nodeKeyPrefix   = "rialto:node:"
+	originKeyPrefix = "rialto:origin:"
+	nodeLifetime    = 6 * time.Second // a dead node's entries are gone after this
+	nodeBeat        = 1 * time.Second
+	maxNodes        = 256
+	claimPatience   = 30 * time.Second // ICE and DTLS of a publisher end long before
+)
+
+// claimScript makes this node (ARGV[1]) a stream's origin (KEYS[1]) unless
+// another living node is: an origin that stopped beating is replaced.
+var claimScript = redis.NewScript(`
+local origin = redis.call('GET', KEYS[1])
+if origin and origin ~= ARGV[1] and redis.call('EXISTS', ARGV[2] .. origin) == 1 then
+  return origin
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return ARGV[1]
+`)
+
+// releaseScript forgets a stream's origin if it is this node.
+var releaseScript = redis.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+`)
+
+// directory is one node's view of all nodes.
+type directory struct {
+	id        string
+	publicURL string
+	redis     *redis.Client
+	onAir     func(media.StreamID) bool
+	log       *slog.Logger
+
+	mu sync.Mutex
+	// guarded by mu
+	claimed map[media.StreamID]time.Time // streams this node is the origin of, since when
+	peers   map[string]peerNode          // the other nodes
+}
+
+// peerNode is another node as this one knows it. It counts as alive until it
+// has not been seen for nodeLifetime: Redis may have lost its memory, and the
+// node has not.
+type peerNode struct {
+	url  string
+	seen time.Time
+}
+
+// newDirectory makes a node's directory. onAir tells whether a stream has a
+// publisher here: a claim that came to nothing is given back.
+func newDirectory(rdb *redis.Client, publicURL string, onAir func(media.StreamID) bool, log *slog.Logger) *directory {
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return &directory{
+		id: "n-" + hex.EncodeToString(random[:]), publicURL: publicURL, redis: rdb, onAir: onAir, log: log,
+		claimed: map[media.StreamID]time.Time{}, peers: map[string]peerNode{},
+	}
+}
+
+// run keeps this node's entries alive until ctx ends, then takes them back.
+func (d *directory) run(ctx context.Context) error {
+	beat := time.NewTicker(nodeBeat)
+	defer beat.Stop()
+	for failing := false; ; {
+		err := d.beat(ctx)
+		if ctx.Err() != nil {
+			d.leave()
+			return nil
+		}
+		if (err != nil) != failing {
+			failing = err != nil
+			d.log.Warn("node directory", "reachable", !failing, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-beat.C:
+		}
+	}
+}
+
+func (d *directory) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, nodeLifetime/2)
+	defer cancel()
+	if err := d.redis.Set(ctx, nodeKeyPrefix+d.id, d.publicURL, nodeLifetime).Err(); err != nil {
+		return err
+	}
+	for _, id := range d.streams() {
+		if d.idle(id) {
+			if err := d.Release(ctx, id); err != nil {
+				return err
+			}
+			continue
+		}
+		if origin, err := d.claim(ctx, id); err != nil {
+			return err
+		} else if origin != d.id {
+			d.forget(id)
+		}
+	}
+	found, err := d.readNodes(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	for id, at := range found {
+		if id != d.id {
+			d.peers[id] = peerNode{url: at, seen: now}
+		}
+	}
+	maps.DeleteFunc(d.peers, func(_ string, p peerNode) bool { return now.Sub(p.seen) > nodeLifetime })
+	return nil
+}
+
+// idle says whether a claim was made long enough ago for its publisher to have
+// come, and it has not.
+func (d *directory) idle(id media.StreamID) bool {
+	d.mu.Lock()
+	since := d.claimed[id]
+	d.mu.Unlock()
+	return time.Since(since) > claimPatience && !d.onAir(id)
+}
+
+func (d *directory) readNodes(ctx context.Context) (map[string]string, error) {
+	nodes := map[string]string{}
+	scan := d.redis.Scan(ctx, 0, nodeKeyPrefix+"*", maxNodes).Iterator()
+	for scan.Next(ctx) && len(nodes) < maxNodes {
+		at, err := d.redis.Get(ctx, scan.Val()).Result()
+		if errors.Is(err, redis.Nil) {
+			continue // lapsed between the two calls
+		}
+		if err != nil {
+			return nil, err
+		}
+		nodes[scan.Val()[len(nodeKeyPrefix):]] = at
+	}
+	return nodes, scan.Err()
+}
+
+// leave tells the others at once, instead of letting the entries lapse.
+func (d *directory) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), nodeBeat)
+	defer cancel()
+	for _, id := range d.streams() {
+		_ = releaseScript.Run(ctx, d.redis, []string{originKeyPrefix + string(id)}, d.id).Err()
+	}
+	_ = d.redis.Del(ctx, nodeKeyPrefix+d.id).Err()
+}
+
+func (d *directory) streams() []media.StreamID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ids := make([]media.StreamID, 0, len(d.claimed))
+	for id := range d.claimed {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (d *directory) forget(id media.StreamID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.claimed, id)
+}
+
+func (d *directory) claim(ctx context.Context, id media.StreamID) (node string, err error) {
+	node, err = claimScript.Run(ctx, d.redis, []string{originKeyPrefix + string(id)},
+		d.id, nodeKeyPrefix, nodeLifetime.Milliseconds()).Text()
+	if err != nil {
+		return "", fmt.Errorf("claim stream %s: %w", id, err)
+	}
+	return node, nil
+}
+
+// Claim makes this node the origin of a stream. A non-empty URL says that the
+// stream is published on another living node, and where.
+func (d *directory) Claim(ctx context.Context, id media.StreamID) (originURL string, err error) {
+	node, err := d.claim(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if node == d.id {
+		d.mu.Lock()
+		d.claimed[id] = time.Now()
+		d.mu.Unlock()
+		return "", nil
+	}
+	return d.urlOf(ctx, node)
+}
+
+// Release gives a stream's origin up, once its publisher is gone for good.
+func (d *directory) Release(ctx context.Context, id media.StreamID) error {
+	d.forget(id)
+	if err := releaseScript.Run(ctx, d.redis, []string{originKeyPrefix + string(id)}, d.id).Err(); err != nil {
+		return fmt.Errorf("release stream %s: %w", id, err)
+	}
+	return nil
+}
+
+// Locate says where a stream is published: "" means here, or nowhere.
+func (d *directory) Locate(ctx context.Context, id media.StreamID) (originURL string, err error) {
+	node, err := d.redis.Get(ctx, originKeyPrefix+string(id)).Result()
+	if errors.Is(err, redis.Nil) || (err == nil && node == d.id) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("locate stream %s: %w", id, err)
+	}
+	return d.urlOf(ctx, node)
+}
+
+func (d *directory) urlOf(ctx context.Context, node string) (string, error) {
+	if at, ok := d.NodeURL(node); ok {
+		return at, nil
+	}
+	at, err := d.redis.Get(ctx, nodeKeyPrefix+node).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", nil // the origin died; its entry lapses next
+	}
+	if err != nil {
+		return "", fmt.Errorf("node %s: %w", node, err)
+	}
+	return at, nil
+}
+
+// NodeURL is where people reach a node, as of the last beat.
+func (d *directory) NodeURL(node string) (string, bool) {
+	if node == d.id {
+		return d.publicURL, true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, ok := d.peers[node]
+	return at.url, ok
+}
+
+// others lists the ids of the other nodes that run.
+func (d *directory) others() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Keys(d.peers))
+}
+
+// Origins lists where pages may connect to: every living node's URL.
+func (d *directory) Origins() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	origins := append([]string{d.publicURL}, loopbackTwin(d.publicURL)...)
+	for _, at := range d.peers {
+		origins = append(origins, at.url)
+	}
+	return origins
+}
+
+// loopbackTwin is the other spelling of this machine: whoever opens
+// 127.0.0.1 instead of localhost is at the same node.
+func loopbackTwin(at string) []string {
+	u, err := url.Parse(at)
+	if err != nil {
+		return nil
+	}
+	switch u.Hostname() {
+	case "localhost":
+		u.Host = net.JoinHostPort("127.0.0.1", u.Port())
+	case "127.0.0.1":
+		u.Host = net.JoinHostPort("localhost", u.Port())
+	default:
+		return nil
+	}
+	return []string{u.String()}
+}

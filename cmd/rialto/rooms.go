@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+
+	"github.com/rialto-live/rialto/cmd/rialto/bridge"
+	"github.com/rialto-live/rialto/realtime"
+	"github.com/rialto-live/rialto/realtime/bus"
+	"github.com/rialto-live/rialto/realtime/ws"
+)
+
+// roomParts is the event's journey on this node.
+type roomParts struct {
+	bus     bus.Bus
+	hub     *realtime.Hub
+	sockets *ws.Handler
+}
+
+// buildRooms comes before the sale, which speaks through the bus; the door to
+// the rooms comes after it, since it asks who somebody is.
+func (a *App) buildRooms() (err error) {
+	r := &roomParts{}
+	a.roomParts = r
+	if r.bus, err = bus.NewRedis(bus.RedisConfig{Client: a.redis, Log: a.log, Metrics: a.registry}); err != nil {
+		return err
+	}
+	r.hub, err = realtime.NewHub(realtime.Config{
+		Bus: r.bus, Snapshot: bridge.Snapshot(a.pool), Log: a.log, Metrics: a.registry,
+	})
+	return err
+}
+
+func (a *App) buildDoor() (err error) {
+	door := bridge.Door{Pool: a.pool, Signer: a.signer, Identify: a.api.Identify}
+	a.sockets, err = ws.New(ws.Config{
+		Hub: a.hub, Authenticate: door.Authenticate, AllowOrigin: a.allowOrigin,
+		RemoteAddr: remoteAddr(a.cfg.TrustedProxy), Log: a.log,
+	})
+	return err
+}
+
+// obey carries out the orders of all nodes about this node's connections.
+func (a *App) obey(ctx context.Context) error {
+	return a.bus.OnControl(ctx, bridge.Obeying{Relay: a.relay, Hub: a.hub, Log: a.log}.Obey)
+}

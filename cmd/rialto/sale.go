@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"time"
+
+	"github.com/rialto-live/rialto/cmd/rialto/bridge"
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/account"
+	"github.com/rialto-live/rialto/commerce/api"
+	"github.com/rialto-live/rialto/commerce/checkout"
+	"github.com/rialto-live/rialto/commerce/guard"
+	"github.com/rialto-live/rialto/commerce/outbox"
+	"github.com/rialto-live/rialto/commerce/payment"
+	"github.com/rialto-live/rialto/commerce/payment/sandbox"
+	"github.com/rialto-live/rialto/commerce/stock"
+	"github.com/rialto-live/rialto/media"
+)
+
+// saleParts is the buy tap's journey on this node.
+type saleParts struct {
+	signer     *guard.Signer
+	accounts   *account.Service
+	stock      *stock.Service
+	checkout   *checkout.Service
+	dispatcher *outbox.Dispatcher
+	api        *api.API
+}
+
+func (a *App) buildSale() (err error) {
+	s := &saleParts{}
+	a.saleParts = s
+	kick := func() { s.dispatcher.Kick() } // checkout and dispatcher need each other
+	if s.signer, err = guard.NewSigner(time.Now, a.cfg.Secret); err != nil {
+		return err
+	}
+	limiter, err := guard.NewLimiter(a.redis, a.log, a.registry, time.Now)
+	if err != nil {
+		return err
+	}
+	s.accounts = account.New(a.pool, account.NewHasher(), kick)
+	if s.stock, err = stock.New(stock.Config{
+		Pool: a.pool, Redis: a.redis, Log: a.log, Registerer: a.registry, HoldFor: a.cfg.HoldTTL,
+	}); err != nil {
+		return err
+	}
+	if err := a.buildCheckout(kick); err != nil {
+		return err
+	}
+	handlers := map[string]outbox.Handler{
+		outbox.KindEvent:   bridge.Events(a.bus),
+		outbox.KindControl: bridge.Control(a.bus),
+	}
+	maps.Copy(handlers, s.checkout.Handlers())
+	if s.dispatcher, err = outbox.New(outbox.Config{Pool: a.pool, Log: a.log, Registerer: a.registry, Handlers: handlers}); err != nil {
+		return err
+	}
+	s.api, err = api.New(api.Config{
+		Pool: a.pool, Log: a.log, Now: time.Now, Registerer: a.registry,
+		Accounts: s.accounts, Signer: s.signer, Limiter: limiter, Kick: kick,
+		WHIPURL: a.whipURL, RemoteAddr: remoteAddr(a.cfg.TrustedProxy),
+		Secure: a.cfg.secure(), Sandbox: a.cfg.Sandbox, Version: version(),
+		Sale: api.Sale{Checkout: s.checkout},
+	})
+	return err
+}
+
+// buildCheckout chooses the payment provider: the sandbox where it is allowed,
+// else none, and then every Buy says so.
+func (a *App) buildCheckout(kick func()) (err error) {
+	cfg := checkout.Config{
+		Pool: a.pool, Stock: a.stock, Provider: payment.NotConfigured{}, Vault: payment.NotConfigured{}, Name: "none",
+		Log: a.log, Registerer: a.registry, Kick: kick,
+	}
+	if a.cfg.Sandbox && a.cfg.SandboxURL != "" {
+		client, err := sandbox.NewClient(a.cfg.SandboxURL, a.cfg.SandboxSecret, 0)
+		if err != nil {
+			return fmt.Errorf("SANDBOX_URL: %w", err)
+		}
+		cfg.Provider, cfg.Vault, cfg.Name = client, client, sandbox.Name
+	}
+	a.checkout, err = checkout.New(cfg)
+	return err
+}
+
+// whipURL is where a show is published: at its origin, or here when it has none.
+func (a *App) whipURL(ctx context.Context, show commerce.ShowID) (string, error) {
+	at, err := a.nodes.Locate(ctx, media.StreamID(show.String()))
+	if err != nil || at == "" {
+		at = a.URL() // without Redis a publish is judged again at the door
+	}
+	return at + "/whip/" + show.String(), nil
+}
+
+func runSandbox(ctx context.Context, args []string, at terminal) error {
+	if err := parseFlags(newFlags("sandbox"), args, at); err != nil {
+		return err
+	}
+	cfg, err := settings(at)
+	if err != nil {
+		return err
+	}
+	if cfg.DatabaseURL == "" || cfg.SandboxSecret == "" {
+		return fmt.Errorf("sandbox: DATABASE_URL and SANDBOX_SECRET are needed: %w", errUsage)
+	}
+	pool, err := openPool(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	l, err := listenTCP(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(at.out, "%s%s\n", sandboxReady, sandboxURL(l.Addr()))
+	return sandbox.Serve(ctx, l, sandbox.Config{
+		Pool: pool, Secret: cfg.SandboxSecret, Log: newLog(at.err, cfg.LogLevel, true), Now: time.Now,
+	})
+}
+
+func sandboxURL(addr net.Addr) string { return "http://" + addr.String() }
