@@ -12,8 +12,9 @@ import (
 	"github.com/rialto-live/rialto/commerce/show"
 )
 
-type banInput struct {
-	showInput
+// BanPath is embedded in the inputs of operations on one ban.
+type BanPath struct {
+	ShowPath
 	Subject string `path:"subject" doc:"acc_… or gst_…"`
 }
 
@@ -40,7 +41,7 @@ func (a *API) registerBans() {
 		Summary: "Keep a person out, and end what they have open", Rule: editRule,
 		Codes: []string{"signed_out", "forbidden", "show_unknown", "subject_invalid", "reason_invalid", "not_bannable", "too_many_bans"},
 	}, func(ctx context.Context, in *struct {
-		banInput
+		BanPath
 		Body struct {
 			Reason string `json:"reason,omitempty"`
 			All    bool   `json:"all_shows,omitempty" doc:"From all shows of this creator"`
@@ -60,7 +61,7 @@ func (a *API) registerBans() {
 	register(a, operation{
 		ID: "liftBan", Method: http.MethodDelete, Path: "/shows/{show}/bans/{subject}", Tag: tagShows, Status: http.StatusNoContent,
 		Summary: "Let a person in again", Rule: editRule, Codes: []string{"signed_out", "forbidden", "show_unknown", "subject_invalid"},
-	}, func(ctx context.Context, in *banInput) (*struct{}, error) {
+	}, func(ctx context.Context, in *BanPath) (*struct{}, error) {
 		return nil, a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, who Identity) error {
 			return community.Lift(ctx, tx, *who.Account, s, in.Subject)
 		})

@@ -35,7 +35,7 @@ func (a *API) registerKeys() {
 	register(a, operation{
 		ID: "makePublishTicket", Method: http.MethodPost, Path: "/shows/{show}/publish-ticket", Tag: tagShows,
 		Summary: "A short-lived token for the studio to publish with", Rule: editRule, Codes: []string{"signed_out", "forbidden", "show_unknown", "show_ended"},
-	}, func(ctx context.Context, in *showInput) (*ticketOutput, error) {
+	}, func(ctx context.Context, in *ShowPath) (*ticketOutput, error) {
 		who, err := a.signedIn(ctx)
 		if err != nil {
 			return nil, err
@@ -65,14 +65,14 @@ func (a *API) registerKeys() {
 	register(a, operation{
 		ID: "getStreamKey", Method: http.MethodGet, Path: "/shows/{show}/stream-key", Tag: tagShows,
 		Summary: "The show's stream key; the first time it is made, and shown", Rule: editRule, Codes: []string{"signed_out", "forbidden", "show_unknown", "show_ended"},
-	}, func(ctx context.Context, in *showInput) (*keyOutput, error) { return a.key(ctx, in, show.EnsureKey) })
+	}, func(ctx context.Context, in *ShowPath) (*keyOutput, error) { return a.key(ctx, in, show.EnsureKey) })
 	register(a, operation{
 		ID: "rotateStreamKey", Method: http.MethodPost, Path: "/shows/{show}/stream-key", Tag: tagShows,
 		Summary: "A new stream key; ends publishes made with an older one", Rule: editRule, Codes: []string{"signed_out", "forbidden", "show_unknown", "show_ended"},
-	}, func(ctx context.Context, in *showInput) (*keyOutput, error) { return a.key(ctx, in, show.RotateKey) })
+	}, func(ctx context.Context, in *ShowPath) (*keyOutput, error) { return a.key(ctx, in, show.RotateKey) })
 }
 
-func (a *API) key(ctx context.Context, in *showInput, get func(context.Context, pgx.Tx, show.Show) (show.Key, error)) (*keyOutput, error) {
+func (a *API) key(ctx context.Context, in *ShowPath, get func(context.Context, pgx.Tx, show.Show) (show.Key, error)) (*keyOutput, error) {
 	out := &keyOutput{}
 	err := a.editing(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, _ Identity) error {
 		k, err := get(ctx, tx, s)

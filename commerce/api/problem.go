@@ -164,7 +164,9 @@ func fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
+	ctx.SetHeader("Cache-Control", "no-store")
 	p := problem(m.Status, statusCode(m.Status), statusDetail(m.Status))
+	requestOf(ctx.Context()).code = p.Code
 	for _, e := range m.Errors {
 		p.Errors = append(p.Errors, FieldError{Location: e.Location, Message: e.Message})
 	}
@@ -189,6 +191,8 @@ func statusCode(status int) string {
 		return "media_type"
 	case http.StatusUnprocessableEntity:
 		return "invalid"
+	case http.StatusInternalServerError:
+		return "internal"
 	}
 	return "http_" + strconv.Itoa(status)
 }

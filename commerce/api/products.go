@@ -44,7 +44,7 @@ type productsOutput struct {
 type productOutput struct{ Body productBody }
 
 type putProductInput struct {
-	showInput
+	ShowPath
 	Product commerce.ProductID `path:"product"`
 	Body    struct {
 		Title       string             `json:"title"`
@@ -85,7 +85,7 @@ func (a *API) registerProducts() {
 	register(a, operation{
 		ID: "listProducts", Method: http.MethodGet, Path: "/shows/{show}/products", Tag: tagSale,
 		Summary: "What a show sells, at one moment", Codes: []string{"show_unknown"},
-	}, func(ctx context.Context, in *showInput) (*productsOutput, error) {
+	}, func(ctx context.Context, in *ShowPath) (*productsOutput, error) {
 		out := &productsOutput{}
 		// One snapshot: the version is that of everything in the list, so that a page can tell old events from new.
 		err := schema.Snapshot(ctx, a.config.Pool, func(ctx context.Context, q schema.Querier, _ time.Time) error {

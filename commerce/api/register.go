@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -53,11 +54,10 @@ type operation struct {
 func register[I, O any](a *API, op operation, handler func(context.Context, *I) (*O, error)) {
 	described := huma.Operation{
 		OperationID: op.ID, Method: op.Method, Path: Base + op.Path, Summary: op.Summary, Tags: []string{op.Tag},
-		DefaultStatus: op.Status, MaxBodyBytes: op.Body,
-		Responses: map[string]*huma.Response{"default": a.problemResponse(op.Codes)},
-	}
-	if described.MaxBodyBytes == 0 {
-		described.MaxBodyBytes = MaxBody
+		DefaultStatus: op.Status,
+		// huma takes only bodies that are smaller than its limit.
+		MaxBodyBytes: cmp.Or(op.Body, MaxBody) + 1,
+		Responses:    map[string]*huma.Response{"default": a.problemResponse(op.Codes)},
 	}
 	huma.Register(a.huma, described, func(ctx context.Context, in *I) (*O, error) {
 		r := requestOf(ctx)

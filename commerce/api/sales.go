@@ -38,7 +38,7 @@ func (a *API) registerSales() {
 	register(a, operation{
 		ID: "listSales", Method: http.MethodGet, Path: "/shows/{show}/sales", Tag: tagSale, Summary: "What my show has sold",
 		Codes: []string{"signed_out", "forbidden", "show_unknown"},
-	}, func(ctx context.Context, in *showInput) (*salesOutput, error) {
+	}, func(ctx context.Context, in *ShowPath) (*salesOutput, error) {
 		who, err := a.signedIn(ctx)
 		if err != nil {
 			return nil, err

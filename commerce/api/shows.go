@@ -40,7 +40,9 @@ func showBodyOf(s show.Show) showBody {
 	}
 }
 
-type showInput struct {
+// ShowPath is embedded in the inputs of operations on one show. (Exported for huma, which sets only exported
+// embedded fields.)
+type ShowPath struct {
 	Show commerce.ShowID `path:"show"`
 }
 
@@ -127,7 +129,7 @@ func (a *API) registerShowLists() {
 	})
 	register(a, operation{
 		ID: "getShow", Method: http.MethodGet, Path: "/shows/{show}", Tag: tagShows, Summary: "One show", Codes: []string{"show_unknown"},
-	}, func(ctx context.Context, in *showInput) (*showOutput, error) {
+	}, func(ctx context.Context, in *ShowPath) (*showOutput, error) {
 		s, err := show.Get(ctx, a.config.Pool, in.Show)
 		if err != nil {
 			return nil, err
@@ -141,7 +143,7 @@ func (a *API) registerShowEdits() {
 		ID: "putShow", Method: http.MethodPut, Path: "/shows/{show}", Tag: tagShows, Summary: "Make or edit my show", Rule: editRule,
 		Codes: []string{"signed_out", "not_creator", "forbidden", "show_ended", "title_invalid", "description_invalid", "starts_at_invalid", "too_many_shows"},
 	}, func(ctx context.Context, in *struct {
-		showInput
+		ShowPath
 		Body struct {
 			Title       string     `json:"title"`
 			Description string     `json:"description,omitempty"`
@@ -171,7 +173,7 @@ func (a *API) registerShowEdits() {
 	register(a, operation{
 		ID: "endShow", Method: http.MethodPost, Path: "/shows/{show}/end", Tag: tagShows, Summary: "End a show for good", Rule: editRule,
 		Codes: []string{"signed_out", "forbidden", "show_unknown"},
-	}, func(ctx context.Context, in *showInput) (*showOutput, error) {
+	}, func(ctx context.Context, in *ShowPath) (*showOutput, error) {
 		out := &showOutput{Status: http.StatusOK}
 		var closed []commerce.PoolID
 		err := a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, _ Identity) (err error) {
@@ -193,7 +195,7 @@ func (a *API) registerShowEdits() {
 		Summary: "Put a product on everybody's screen, or take it off", Rule: editRule,
 		Codes: []string{"signed_out", "forbidden", "show_unknown", "show_ended", "product_not_listed"},
 	}, func(ctx context.Context, in *struct {
-		showInput
+		ShowPath
 		Body struct {
 			Product *commerce.ProductID `json:"product" required:"true" nullable:"true" doc:"null takes it off"`
 		}
