@@ -35,7 +35,8 @@ func holdOf(h checkout.Held) holdBody {
 	}
 }
 
-type holdInput struct {
+// HoldPath is embedded in the inputs of operations on one hold.
+type HoldPath struct {
 	Hold commerce.HoldID `path:"hold" doc:"Made by the client; repeating it repeats the answer"`
 }
 
@@ -51,7 +52,7 @@ func (a *API) registerHolds() {
 		Codes: []string{"sold_out", "limit_reached", "not_open", "closed", "price_changed", "hold_expired", "hold_conflict", "product_unknown",
 			"banned", "quantity_invalid", "stock_unavailable", "payments_not_configured"},
 	}, func(ctx context.Context, in *struct {
-		holdInput
+		HoldPath
 		Body struct {
 			Show     commerce.ShowID    `json:"show"`
 			Variant  commerce.VariantID `json:"variant"`
@@ -77,7 +78,7 @@ func (a *API) registerHolds() {
 	})
 	register(a, operation{
 		ID: "getHold", Method: http.MethodGet, Path: "/holds/{hold}", Tag: tagSale, Summary: "One of my holds", Codes: []string{"hold_unknown"},
-	}, func(ctx context.Context, in *holdInput) (*holdOutput, error) {
+	}, func(ctx context.Context, in *HoldPath) (*holdOutput, error) {
 		who, err := a.who(ctx)
 		if err != nil {
 			return nil, err
@@ -91,7 +92,7 @@ func (a *API) registerHolds() {
 	register(a, operation{
 		ID: "releaseHold", Method: http.MethodDelete, Path: "/holds/{hold}", Tag: tagSale, Status: http.StatusNoContent,
 		Summary: "Give a hold back; twice is once", Codes: []string{"hold_unknown", "hold_busy"},
-	}, func(ctx context.Context, in *holdInput) (*struct{}, error) {
+	}, func(ctx context.Context, in *HoldPath) (*struct{}, error) {
 		who, err := a.who(ctx)
 		if err != nil {
 			return nil, err

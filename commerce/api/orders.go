@@ -42,7 +42,8 @@ type orderBody struct {
 	Link    string           `json:"link" doc:"Path of a page that whoever has it may open"`
 }
 
-type orderInput struct {
+// OrderPath is embedded in the inputs of operations on one order.
+type OrderPath struct {
 	Order commerce.OrderID `path:"order" doc:"Made by the client; repeating it repeats the answer"`
 }
 
@@ -52,7 +53,7 @@ type orderOutput struct {
 }
 
 type payInput struct {
-	orderInput
+	OrderPath
 	Body struct {
 		Hold  commerce.HoldID `json:"hold"`
 		Email string          `json:"email"`
@@ -120,7 +121,7 @@ func (a *API) registerOrderReading() {
 		ID: "getOrder", Method: http.MethodGet, Path: "/orders/{order}", Tag: tagSale, Summary: "One of my orders, or one that I have the link of",
 		Codes: []string{"order_unknown"},
 	}, func(ctx context.Context, in *struct {
-		orderInput
+		OrderPath
 		Link string `query:"link" maxLength:"1024"`
 	}) (*orderOutput, error) {
 		o, err := order.Get(ctx, a.config.Pool, in.Order)
