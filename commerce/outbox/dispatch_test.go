@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
@@ -315,5 +318,30 @@ func TestEffectsWaitForTheirTime(t *testing.T) {
 	eventually(t, "the other one, once due", func() bool { return count(t, pool, "done_at is not null") == 2 })
 	if n := count(t, pool, "ref = 'unknown kind' and attempts = 0"); n != 1 {
 		t.Error("an effect of an unknown kind was touched")
+	}
+}
+
+// The promise behind every revocation: what one node writes, another delivers well within a second, without
+// being told.
+func TestControlIsDeliveredWithinASecondWithoutAKick(t *testing.T) {
+	pool := schematest.Pool(t)
+	arrived := make(chan time.Time, 1)
+	d, err := outbox.New(outbox.Config{
+		Pool: pool, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry(),
+		Handlers: map[string]outbox.Handler{outbox.KindControl: func(context.Context, outbox.Message) error { arrived <- time.Now(); return nil }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running errgroup.Group
+	running.Go(func() error { return d.Run(ctx) })
+	defer func() { cancel(); _ = running.Wait() }()
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error {
+		return outbox.Control(ctx, tx, outbox.ControlMessage{Op: outbox.OpClose, Show: newShow().String()})
+	})
+	committed := time.Now()
+	if took := (<-arrived).Sub(committed); took > time.Second {
+		t.Errorf("took %v", took)
 	}
 }
