@@ -251,6 +251,29 @@ func (g gate) load(ctx context.Context, pool commerce.PoolID, c copyOf) error {
 	return nil
 }
 
+// peek reads a copy without the script, which would mark lapsed leases as shown.
+func (g gate) peek(ctx context.Context, pool commerce.PoolID, epoch int64) (Copy, error) {
+	if err := schema.Outside(ctx); err != nil {
+		return Copy{}, fmt.Errorf("peek at gate: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
+	defer cancel()
+	keys := gateKeys(pool, epoch)
+	pipe := g.redis.TxPipeline()
+	free, leases := pipe.HGet(ctx, keys[0], "free"), pipe.ZCard(ctx, keys[2])
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return Copy{}, fmt.Errorf("peek at gate: %w", err)
+	}
+	n, err := free.Int()
+	if errors.Is(err, redis.Nil) {
+		return Copy{}, nil
+	}
+	if err != nil {
+		return Copy{}, fmt.Errorf("peek at gate: %w", err)
+	}
+	return Copy{Loaded: true, Free: n, Leases: int(leases.Val())}, nil
+}
+
 // forget removes a copy, so that whoever still uses its epoch notices.
 func (g gate) forget(ctx context.Context, pool commerce.PoolID, epoch int64) error {
 	if err := schema.Outside(ctx); err != nil {

@@ -26,13 +26,6 @@ func TestMain(m *testing.M) { os.Exit(embeddedtest.Main(m)) }
 
 const patience = 30 * time.Second // bounds waiting when something is broken; nothing waits for it when all is well
 
-// store is one Redis-like store that a test runs on.
-type store struct {
-	name  string
-	open  func(tb testing.TB) *redis.Client
-	flush func(tb testing.TB)
-}
-
 // onEachStore runs a test on a real Redis and on miniredis, each with a database of its own.
 func onEachStore(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
@@ -70,10 +63,14 @@ func newWorld(t *testing.T, client func() *redis.Client, flush func()) *world {
 	return &world{t: t, db: schematest.Pool(t), redis: client, flush: flush, show: commerce.NewID[commerce.ShowID]()}
 }
 
+func (w *world) config() Config {
+	return Config{Pool: w.db, Redis: w.redis(), Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}
+}
+
 // service is one node; it is stopped with the test, after all that it has begun.
 func (w *world) service(change ...func(*Config)) *Service {
 	w.t.Helper()
-	c := Config{Pool: w.db, Redis: w.redis(), Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}
+	c := w.config()
 	for _, f := range change {
 		f(&c)
 	}
@@ -144,6 +141,21 @@ func (w *world) refused(s *Service, tap Tap, want error) {
 	if h, err := s.Hold(w.t.Context(), tap); !errors.Is(err, want) {
 		w.t.Fatalf("hold: %v, %v; want %v", h.State, err, want)
 	}
+}
+
+// over says that an id is used up: a repetition hears that, or that nothing is left, but never "yours".
+func (w *world) over(s *Service, tap Tap) {
+	w.t.Helper()
+	if h, err := s.Hold(w.t.Context(), tap); !errors.Is(err, ErrGone) && !errors.Is(err, ErrSoldOut) {
+		w.t.Fatalf("a used up id: %v, %v", h.State, err)
+	}
+	w.tx(func(ctx context.Context, tx pgx.Tx) error {
+		h, err := Find(ctx, tx, tap.ID)
+		if err == nil && h.State.Live() {
+			w.t.Fatalf("a used up id lives: %+v", h)
+		}
+		return err
+	})
 }
 
 func (w *world) level(pool commerce.PoolID) (onHand, taken, live int, epoch int64) {

@@ -173,14 +173,7 @@ type Copy struct {
 	Leases int
 }
 
-// ReadCopy asks the gate without changing anything but the show-again time of lapsed leases.
+// ReadCopy looks at the gate's copy of an epoch and changes nothing.
 func (s *Service) ReadCopy(ctx context.Context, pool commerce.PoolID, epoch int64) (Copy, error) {
-	got, err := s.gate.call(ctx, pool, gateCall{epoch: epoch, tag: newTag()})
-	if errors.Is(err, errNotLoaded) {
-		return Copy{}, nil
-	}
-	if err != nil {
-		return Copy{}, err
-	}
-	return Copy{Loaded: true, Free: got.free, Leases: got.leases}, nil
+	return s.gate.peek(ctx, pool, epoch)
 }

@@ -1,0 +1,278 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/schema"
+	"github.com/rialto-live/rialto/commerce/schema/schematest"
+)
+
+const never = time.Hour
+
+// An expired unit is sellable at once: a tap finds it without any sweep, within 50 ms of the deadline.
+func TestExpiryReturnsTheUnitToTheNextTap(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		s, l := w.service(holdFor(400*time.Millisecond), sweepEvery(never)), w.supply(1, 0)
+		first := tapOf(l, "gst_a")
+		h := w.hold(s, first)
+		w.refused(s, tapOf(l, "gst_b"), ErrSoldOut)
+		timer := time.NewTimer(h.Left + 50*time.Millisecond)
+		<-timer.C
+		w.hold(s, tapOf(l, "gst_b"))
+		w.over(s, first)
+		w.settled(s, l.Pool)
+	})
+}
+
+// Nobody taps, and yet the unit comes back and the audience hears of it.
+func TestSweepTellsTheAudience(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		s, l := w.service(holdFor(200*time.Millisecond), sweepEvery(20*time.Millisecond)), w.supply(3, 0)
+		w.hold(s, tapOf(l, "gst_a"))
+		var last string
+		w.eventually(func() bool {
+			err := w.db.QueryRow(t.Context(), `select payload->'d'->>'left' from outbox where lane = 'event' order by seq desc limit 1`).Scan(&last)
+			return err == nil && last == "3"
+		}, func() string { return "the last stock.set says " + last })
+		w.settled(s, l.Pool)
+	})
+}
+
+// seckill: decrement, then the message is lost. A node dies after the gate admitted and before Postgres knew.
+func TestLeaseReturnsTheUnitOfADeadNode(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, w *world) {
+		s, l := w.service(), w.supply(2, 0)
+		w.hold(s, tapOf(l, "gst_first")) // loads the gate
+		_, _, _, epoch := w.level(l.Pool)
+		dead := tapOf(l, "gst_dead")
+		got, err := s.gate.call(t.Context(), l.Pool, gateCall{epoch: epoch, tag: newTag(), asks: []*ask{newAsk(dead)}})
+		if err != nil || got.letters != "A" {
+			t.Fatalf("%+v %v", got, err)
+		}
+		w.refused(s, tapOf(l, "gst_b"), ErrSoldOut)
+		w.eventually(func() bool {
+			_, err := s.Hold(t.Context(), tapOf(l, "gst_b"))
+			return err == nil
+		}, func() string { return "the leased unit did not come back" })
+		w.over(s, dead)
+		w.settled(s, l.Pool)
+	})
+}
+
+// The same, but the buyer's page repeats the tap in time: the retry gets the same admit.
+func TestRetryAfterADeadNodeFindsItsAdmit(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		s, l := w.service(), w.supply(2, 0)
+		w.hold(s, tapOf(l, "gst_first"))
+		_, _, _, epoch := w.level(l.Pool)
+		dead := tapOf(l, "gst_dead")
+		if _, err := s.gate.call(t.Context(), l.Pool, gateCall{epoch: epoch, tag: newTag(), asks: []*ask{newAsk(dead)}}); err != nil {
+			t.Fatal(err)
+		}
+		w.hold(s, dead)
+		w.refused(s, tapOf(l, "gst_c"), ErrSoldOut)
+		w.settled(s, l.Pool)
+	})
+}
+
+// Redis failover that loses decrements, with nothing to notice it by: the CHECK's arithmetic refuses the extras
+// before any "yours", and the gate is made anew.
+func TestGateThatForgotSalesSellsNoExtra(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		s, l := w.service(sweepEvery(never)), w.supply(3, 0)
+		w.hold(s, tapOf(l, "gst_a"))
+		w.settled(s, l.Pool)
+		_, _, _, epoch := w.level(l.Pool)
+		if err := w.redis().HSet(t.Context(), gateKeys(l.Pool, epoch)[0], "free", 40).Err(); err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		var mu sync.Mutex
+		won := 0
+		for i := range 40 {
+			group.Go(func() {
+				_, err := untilAnswered(t.Context(), s, tapOf(l, fmt.Sprintf("gst_%d", i)))
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					won++
+				} else if !errors.Is(err, ErrSoldOut) {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if won != 2 {
+			t.Fatalf("%d of 2 units were sold", won)
+		}
+		w.refused(s, tapOf(l, "gst_late"), ErrSoldOut)
+		w.settled(s, l.Pool)
+	})
+}
+
+// magento inventory #2722, #3153: the detector finds an injected drift of one unit, in either direction.
+func TestDriftOfOneUnitIsRepaired(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		s, l := w.service(sweepEvery(50*time.Millisecond)), w.supply(5, 0)
+		for i, drift := range []int64{+1, -1} {
+			w.hold(s, tapOf(l, fmt.Sprintf("gst_%d", i)))
+			w.settled(s, l.Pool)
+			_, _, _, epoch := w.level(l.Pool)
+			if err := w.redis().HIncrBy(t.Context(), gateKeys(l.Pool, epoch)[0], "free", drift).Err(); err != nil {
+				t.Fatal(err)
+			}
+			injected := time.Now()
+			w.settled(s, l.Pool)
+			if took := time.Since(injected); took > 2*time.Second {
+				t.Fatalf("drift %+d was repaired only after %v", drift, took)
+			}
+		}
+	})
+}
+
+func TestRedisKilledAndBack(t *testing.T) {
+	server := embeddedtest.NewRedisServer(t)
+	w := newWorld(t, func() *redis.Client { return open(t, server.URL()) }, server.Flush)
+	s, l := w.service(), w.supply(10, 0)
+	mine := tapOf(l, "gst_a")
+	w.hold(s, mine)
+	server.Kill()
+	tap := tapOf(l, "gst_b")
+	w.refused(s, tap, ErrUnavailable)
+	server.Start()
+	if _, err := untilAnswered(t.Context(), s, tap); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := untilAnswered(t.Context(), s, mine); err != nil || !again.Replayed {
+		t.Fatalf("the durable hold: %+v %v", again, err)
+	}
+	w.settled(s, l.Pool)
+	if _, taken, _, _ := w.level(l.Pool); taken != 2 {
+		t.Fatalf("taken %d", taken)
+	}
+}
+
+func TestPostgresKilledAndBack(t *testing.T) {
+	t.Parallel()
+	server := embeddedtest.NewPostgresServer(t)
+	db := schematest.Open(t, server.DSN())
+	if _, err := schema.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	store := miniredis.RunT(t)
+	w := &world{t: t, db: db, redis: func() *redis.Client { return open(t, "redis://"+store.Addr()) }, show: commerce.NewID[commerce.ShowID]()}
+	s, l := w.service(), w.supply(2, 0)
+	w.hold(s, tapOf(l, "gst_a"))
+	server.Kill()
+	tap := tapOf(l, "gst_b")
+	w.refused(s, tap, ErrUnavailable)
+	server.Start()
+	if _, err := untilAnswered(t.Context(), s, tap); err != nil && !errors.Is(err, ErrGone) {
+		t.Fatal(err) // gone: its lease had lapsed before Postgres was back
+	}
+	w.settled(s, l.Pool)
+}
+
+// Two nodes sell while somebody keeps changing the pool: claims of an old epoch undo themselves and go round
+// again, and exactly N are sold.
+func TestEpochMovesUnderTheTaps(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		nodes, l := []*Service{w.service(), w.service()}, w.supply(60, 0)
+		stop, changed := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(changed)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				err := w.try(func(ctx context.Context, tx pgx.Tx) error {
+					_, err := Put(ctx, tx, Supply{Pool: l.Pool, Show: l.Show, Variant: l.Variant, OnHand: 60})
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				nodes[0].Changed(context.Background(), l.Pool)
+			}
+		}()
+		var group sync.WaitGroup
+		var mu sync.Mutex
+		won := 0
+		for i := range 150 {
+			group.Go(func() {
+				_, err := untilAnswered(t.Context(), nodes[i%2], tapOf(l, fmt.Sprintf("gst_%d", i)))
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					won++
+				} else if !errors.Is(err, ErrSoldOut) {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		close(stop)
+		<-changed
+		if _, taken, live, _ := w.level(l.Pool); won > 60 || taken != won || live != won {
+			t.Fatalf("%d heard yours, %d taken, %d live", won, taken, live)
+		}
+		w.hold(nodes[1], tapOrFill(w, nodes[1], l, 60-won))
+		w.settled(nodes[0], l.Pool)
+	})
+}
+
+// tapOrFill makes room for one more and returns a tap for it, whatever the storm has left.
+func tapOrFill(w *world, s *Service, l Level, left int) Tap {
+	w.t.Helper()
+	if left == 0 {
+		w.put(Supply{Pool: l.Pool, Show: l.Show, Variant: l.Variant, OnHand: 61})
+		s.Changed(w.t.Context(), l.Pool)
+	}
+	return tapOf(l, "gst_last")
+}
+
+// Stopping answers everybody: what was begun is finished, what comes later is refused.
+func TestStopFinishesWhatWasBegun(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		l := w.supply(1000, 0)
+		s, err := New(w.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stopped := make(chan error, 1)
+		go func() { stopped <- s.Run(ctx) }()
+		var group sync.WaitGroup
+		for i := range 300 {
+			group.Go(func() {
+				if i == 150 {
+					cancel()
+				}
+				if _, err := s.Hold(t.Context(), tapOf(l, fmt.Sprintf("gst_%d", i))); err != nil && !errors.Is(err, ErrUnavailable) {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if err := <-stopped; err != nil {
+			t.Fatal(err)
+		}
+		w.refused(s, tapOf(l, "gst_late"), ErrUnavailable)
+	})
+}
