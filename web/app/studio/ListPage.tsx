@@ -4,13 +4,13 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";
 import { serverNow } from "../shared/clock";
+import { dayAndTime } from "../shared/when";
 import { Banner, Button, Empty, ErrorState, LiveBadge, Skeleton } from "../shared/ui";
 import * as api from "../shared/api";
 import type { Show } from "../shared/api";
 import { PlusIcon } from "./icons";
 import { NewShow } from "./NewShow";
 import { useOnline } from "./Notices";
-import { when } from "./words";
 
 type State = { name: "loading" } | { name: "failed"; error: unknown } | { name: "ready"; shows: Show[] };
 
@@ -108,6 +108,6 @@ export function group(shows: readonly Show[]): { title: string; rows: Show[] }[]
 
 function line(show: Show): string {
   if (show.state === "live") return show.on_air ? "On air" : "Open, no picture arrives";
-  if (show.state === "ended") return show.ended_at ? `Ended ${when(show.ended_at, serverNow())}` : "Ended";
-  return show.starts_at ? `Starts ${when(show.starts_at, serverNow())}` : "Not planned yet";
+  if (show.state === "ended") return show.ended_at ? `Ended · ${dayAndTime(show.ended_at, serverNow())}` : "Ended";
+  return show.starts_at ? `Planned · ${dayAndTime(show.starts_at, serverNow())}` : "Not planned yet";
 }

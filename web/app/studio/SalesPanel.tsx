@@ -2,12 +2,12 @@
 
 import type { JSX } from "preact";
 import { formatMoney } from "../shared/money";
+import { dayAndTime } from "../shared/when";
 import { Skeleton } from "../shared/ui";
 import { serverNow } from "../shared/clock";
 import type { Order } from "../shared/api";
 import type { SalesBoard } from "./sales";
 import { leftOf, type RunSheet } from "./sheet";
-import { when } from "./words";
 
 export function SalesNumbers({ board, sheet }: { board: SalesBoard; sheet: RunSheet }): JSX.Element {
   const sales = board.sales.value;
@@ -71,7 +71,7 @@ function OrderRow({ order }: { order: Order }): JSX.Element {
       <span class="st-orders__what">{what || "Order"}</span>
       <span class="num">{formatMoney(order.total)}</span>
       <time class="st-orders__when num" dateTime={order.created_at}>
-        {when(order.created_at, serverNow())}
+        {dayAndTime(order.created_at, serverNow())}
       </time>
     </li>
   );

@@ -19,7 +19,7 @@ import { RunSheet } from "./sheet";
 import { busyElsewhere, SheetPanel } from "./SheetPanel";
 import { chosenQuality, Stage } from "./stage";
 import { serverNow } from "../shared/clock";
-import { when } from "./words";
+import { dayAndTime } from "../shared/when";
 
 type Found = { state: "loading" } | { state: "ready"; show: Show } | { state: "missing" } | { state: "foreign" } | { state: "failed"; error: unknown };
 
@@ -85,6 +85,9 @@ function Desk({ first }: { first: Show }): JSX.Element {
   useStageKeys(stage);
 
   const show = stage.show.value;
+  useEffect(() => {
+    document.title = `${show.title} · Studio · Rialto`;
+  }, [show.title]);
   const ended = stage.ended.value;
   return (
     <main class="st-desk" id="main">
@@ -120,11 +123,11 @@ function Head({ show, stage, ended }: { show: Show; stage: Stage; ended: boolean
         <h1>{show.title}</h1>
         <p>
           {ended
-            ? `Ended${show.ended_at ? ` ${when(show.ended_at, serverNow())}` : ""}`
+            ? `Ended${show.ended_at ? ` · ${dayAndTime(show.ended_at, serverNow())}` : ""}`
             : show.state === "live"
               ? "Open to viewers"
               : show.starts_at
-                ? `Planned for ${when(show.starts_at, serverNow())}`
+                ? `Planned · ${dayAndTime(show.starts_at, serverNow())}`
                 : "Not planned yet"}
         </p>
       </div>

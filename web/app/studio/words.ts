@@ -11,22 +11,6 @@ export function elapsed(ms: number): string {
   return hours > 0 ? `${hours}:${rest}` : rest;
 }
 
-/** "today, 18:30", "tomorrow, 18:30", "Fri 4 Dec, 18:30", in the reader's own time zone. */
-export function when(iso: string, nowMs: number, locale?: string): string {
-  const at = new Date(iso);
-  const days = Math.round((midnight(at) - midnight(new Date(nowMs))) / 86_400_000);
-  const time = at.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
-  if (days === 0) return `today, ${time}`;
-  if (days === 1) return `tomorrow, ${time}`;
-  if (days === -1) return `yesterday, ${time}`;
-  const date = at.toLocaleDateString(locale, { weekday: "short", day: "numeric", month: "short", ...(Math.abs(days) > 300 ? { year: "numeric" } : {}) });
-  return `${date}, ${time}`;
-}
-
-function midnight(date: Date): number {
-  return new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
-}
-
 /** Value for <input type="datetime-local">, which knows no zone. */
 export function toLocalInput(date: Date): string {
   const shifted = new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
