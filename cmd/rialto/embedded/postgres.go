@@ -178,7 +178,8 @@ func settings(o PostgresOptions, socket string) []string {
 func postgresLine(log *slog.Logger) func(string) {
 	return func(line string) {
 		level := slog.LevelDebug
-		if strings.HasPrefix(line, "FATAL:") || strings.HasPrefix(line, "PANIC:") {
+		// "Starting up" is what our own question for readiness hears; it is no news.
+		if (strings.HasPrefix(line, "FATAL:") || strings.HasPrefix(line, "PANIC:")) && !strings.Contains(line, "starting up") {
 			level = slog.LevelWarn
 		}
 		log.Log(context.Background(), level, line, "child", "postgres")
