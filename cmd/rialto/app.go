@@ -78,6 +78,11 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err erro
 	} else if applied > 0 {
 		log.Info("database brought up to date", "migrations", applied)
 	}
+	if !cfg.Sandbox {
+		if err := refuseDemo(ctx, a.pool); err != nil {
+			return a, err
+		}
+	}
 	if a.redis, err = openRedis(cfg.RedisURL); err != nil {
 		return a, err
 	}

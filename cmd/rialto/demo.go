@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/account"
+	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/media"
 	"github.com/rialto-live/rialto/media/client"
 )
@@ -46,6 +48,21 @@ var demoProducts = []demoProduct{
 	{"Copper pan 28 cm", "Hand-hammered copper with a steel lining. Heats evenly, sits flat, lasts longer than any of us.", 4900},
 	{"Cast-iron pan 24 cm", "Pre-seasoned, heavy in a good way. For crusts, steaks and cornbread.", 3400},
 	{"Linen apron", "Washed linen, deep pockets, one size for everybody.", 2600},
+}
+
+// refuseDemo says no to a database with accounts whose password is in the
+// README: nobody sells for real money beside them.
+func refuseDemo(ctx context.Context, q schema.Querier) error {
+	for _, who := range demoAccounts {
+		_, err := account.ByEmail(ctx, q, who.Email)
+		if err == nil {
+			return fmt.Errorf("this database holds the demo account %s, whose password everybody knows: use another database, or set RIALTO_SANDBOX=1 on a machine for trying out", who.Email)
+		}
+		if !errors.Is(err, account.ErrNoAccount) {
+			return err
+		}
+	}
+	return nil
 }
 
 // demo keeps the demo show on the air until ctx ends.
