@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
@@ -52,42 +53,78 @@ func TestDeliversWhatWasWritten(t *testing.T) {
 	}
 }
 
+// step is one transaction of a writer: n events of a show, perhaps undone.
+type step struct {
+	show, n int
+	undo    bool
+}
+
+// inOrder is a handler that knows the last number of each show.
+type inOrder struct {
+	mu   sync.Mutex
+	last map[string]int64
+	bad  []string
+}
+
+func (o *inOrder) handle(_ context.Context, m outbox.Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if m.Seq != o.last[m.Show]+1 {
+		o.bad = append(o.bad, fmt.Sprintf("%s: %d after %d", m.Show, m.Seq, o.last[m.Show]))
+	}
+	o.last[m.Show] = m.Seq
+	return nil
+}
+
+func (o *inOrder) arrived(shows []commerce.ShowID, want []int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, show := range shows {
+		if o.last[show.String()] != want[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (s step) write(ctx context.Context, pool *pgxpool.Pool, show commerce.ShowID) error {
+	undone := errors.New("undone")
+	err := schema.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
+		rows := make([]outbox.EventRow, s.n)
+		for i := range rows {
+			rows[i] = event(i)
+		}
+		if err := outbox.Event(ctx, tx, show, rows...); err != nil || !s.undo {
+			return err
+		}
+		return undone
+	})
+	if errors.Is(err, undone) {
+		return nil
+	}
+	return err
+}
+
 // Writers in parallel, transactions that are undone, two dispatchers: each show's events arrive in the order
 // of their numbers, without gap, each once.
 func TestOrderPerShowUnderConcurrency(t *testing.T) {
 	pool := schematest.Pool(t)
-	rapid.Check(t, func(t *rapid.T) {
-		shows := make([]commerce.ShowID, rapid.IntRange(1, 4).Draw(t, "shows"))
+	rapid.Check(t, func(rt *rapid.T) {
+		shows := make([]commerce.ShowID, rapid.IntRange(1, 4).Draw(rt, "shows"))
 		for i := range shows {
 			shows[i] = newShow()
 		}
-		type step struct {
-			show, n int
-			undo    bool
-		}
-		writers := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
-			return step{rapid.IntRange(0, len(shows)-1).Draw(t, "show"), rapid.IntRange(1, 5).Draw(t, "n"), rapid.IntRange(0, 4).Draw(t, "undo") == 0}
-		}), 1, 8), 1, 6).Draw(t, "writers")
+		writers := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step {
+			return step{rapid.IntRange(0, len(shows)-1).Draw(rt, "show"), rapid.IntRange(1, 5).Draw(rt, "n"), rapid.IntRange(0, 4).Draw(rt, "undo") == 0}
+		}), 1, 8), 1, 6).Draw(rt, "writers")
 
-		var mu sync.Mutex
-		last := map[string]int64{}
-		handle := func(_ context.Context, m outbox.Message) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if m.Seq != last[m.Show]+1 {
-				t.Errorf("%s: %d after %d", m.Show, m.Seq, last[m.Show])
-			}
-			last[m.Show] = m.Seq
-			return nil
-		}
-		handlers := map[string]outbox.Handler{outbox.KindEvent: handle}
+		order := &inOrder{last: map[string]int64{}}
 		ctx, cancel := context.WithCancel(context.Background())
-		var running errgroup.Group
+		var running, writing errgroup.Group
 		for range 2 {
-			d := newDispatcher(t, pool, handlers)
+			d := newDispatcher(rt, pool, map[string]outbox.Handler{outbox.KindEvent: order.handle})
 			running.Go(func() error { return d.Run(ctx) })
 		}
-		var writing errgroup.Group
 		want := make([]int64, len(shows))
 		for _, steps := range writers {
 			for _, s := range steps {
@@ -97,45 +134,23 @@ func TestOrderPerShowUnderConcurrency(t *testing.T) {
 			}
 			writing.Go(func() error {
 				for _, s := range steps {
-					undone := errors.New("undone")
-					err := schema.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-						rows := make([]outbox.EventRow, s.n)
-						for i := range rows {
-							rows[i] = event(i)
-						}
-						if err := outbox.Event(ctx, tx, shows[s.show], rows...); err != nil || !s.undo {
-							return err
-						}
-						return undone
-					})
-					if err != nil && !errors.Is(err, undone) {
+					if err := s.write(ctx, pool, shows[s.show]); err != nil {
 						return err
 					}
 				}
 				return nil
 			})
 		}
-		if err := writing.Wait(); err != nil {
-			t.Fatal(err)
-		}
-		deadline := time.Now().Add(patience)
-		for arrived := false; !arrived && time.Now().Before(deadline); {
-			mu.Lock()
-			arrived = true
-			for i, show := range shows {
-				arrived = arrived && last[show.String()] == want[i]
-			}
-			mu.Unlock()
+		err := writing.Wait()
+		for deadline := time.Now().Add(patience); err == nil && !order.arrived(shows, want) && time.Now().Before(deadline); {
 			<-time.After(time.Millisecond)
 		}
 		cancel()
-		if err := running.Wait(); err != nil {
-			t.Fatal(err)
+		if err := errors.Join(err, running.Wait()); err != nil {
+			rt.Fatal(err)
 		}
-		for i, show := range shows {
-			if last[show.String()] != want[i] {
-				t.Errorf("%s: %d arrived, %d written", show, last[show.String()], want[i])
-			}
+		if !order.arrived(shows, want) || len(order.bad) > 0 {
+			rt.Fatalf("arrived %v, written %v; out of order: %v", order.last, want, order.bad)
 		}
 	})
 }
