@@ -274,14 +274,24 @@ func (g gate) peek(ctx context.Context, pool commerce.PoolID, epoch int64) (Copy
 	return Copy{Loaded: true, Free: n, Leases: int(leases.Val())}, nil
 }
 
-// forget removes a copy, so that whoever still uses its epoch notices.
+// forgets is how many epochs back a change looks for copies: one transaction may change a pool several times.
+const forgets = 4
+
+// forget removes the copies before an epoch, so that whoever still uses one notices.
 func (g gate) forget(ctx context.Context, pool commerce.PoolID, epoch int64) error {
 	if err := schema.Outside(ctx); err != nil {
 		return fmt.Errorf("forget gate: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
 	defer cancel()
-	return g.redis.Del(ctx, gateKeys(pool, epoch)...).Err()
+	var keys []string
+	for back := int64(1); back <= min(forgets, epoch); back++ {
+		keys = append(keys, gateKeys(pool, epoch-back)...)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return g.redis.Del(ctx, keys...).Err()
 }
 
 // runID names the server process where INFO says so, and is "" where it does not.

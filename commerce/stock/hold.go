@@ -230,8 +230,8 @@ func (s *Service) Lapses(ctx context.Context, h Hold) error {
 func (s *Service) Changed(ctx context.Context, pools ...commerce.PoolID) {
 	for _, pool := range pools {
 		epoch, err := s.readEpoch(ctx, pool)
-		if err == nil && epoch > 0 {
-			err = s.gate.forget(ctx, pool, epoch-1)
+		if err == nil {
+			err = s.gate.forget(ctx, pool, epoch)
 		}
 		if err != nil {
 			s.log.Warn("the gate was not told of a change", "pool", pool, "error", err)

@@ -248,7 +248,7 @@ func (l *lane) dropped(n int) {
 
 // admitted sorts the answers of one call.
 func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
-	var winners, release []*ask
+	var winners, release, offers []*ask
 	for i, a := range call.asks {
 		switch letter := got.letters[i]; letter {
 		case letterAdmitted, letterPresent:
@@ -261,12 +261,15 @@ func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 				continue
 			}
 			release = append(release, a)
+		case letterOffer:
+			offers = append(offers, a)
 		default:
 			l.reply(a, Hold{}, refusal(letter, got.free))
 		}
 	}
 	l.toClaims(call, winners)
 	l.wake(fromInside)
+	l.otherOffer(ctx, call.epoch, offers)
 	if len(release) > 0 || len(got.lapsed) > 0 {
 		err := l.lapse(ctx, call.epoch, got.lapsed)
 		if err == nil {
@@ -275,6 +278,25 @@ func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 		}
 		l.s.log.Warn("lapsed units could not be released", "pool", l.id, "error", err)
 		l.fail(release, unavailable(err))
+	}
+}
+
+// otherOffer judges taps whose price is not the one of the gate's copy: it may be the copy that is old.
+func (l *lane) otherOffer(ctx context.Context, epoch int64, asks []*ask) {
+	if len(asks) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	now, err := l.s.readEpoch(ctx, l.id)
+	switch {
+	case err != nil:
+		l.fail(asks, unavailable(err))
+	case now > epoch:
+		l.moveTo(now)
+		l.again(asks)
+	default:
+		l.fail(asks, ErrOfferChanged)
 	}
 }
 
@@ -301,8 +323,6 @@ func refusal(letter byte, free int) error {
 		return ErrNotOpen
 	case letterClosed:
 		return ErrClosed
-	case letterOffer:
-		return ErrOfferChanged
 	}
 	return fmt.Errorf("%w: the gate said %q", ErrUnavailable, letter)
 }
