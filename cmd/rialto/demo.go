@@ -40,14 +40,14 @@ var demoAccounts = []demoAccount{
 }
 
 type demoProduct struct {
-	title, description string
-	amount             int64
+	title, description, image string
+	amount                    int64
 }
 
 var demoProducts = []demoProduct{
-	{"Copper pan 28 cm", "Hand-hammered copper with a steel lining. Heats evenly, sits flat, lasts longer than any of us.", 4900},
-	{"Cast-iron pan 24 cm", "Pre-seasoned, heavy in a good way. For crusts, steaks and cornbread.", 3400},
-	{"Linen apron", "Washed linen, deep pockets, one size for everybody.", 2600},
+	{"Copper pan 28 cm", "Hand-hammered copper with a steel lining. Heats evenly, sits flat, lasts longer than any of us.", "/img/copper-pan.svg", 4900},
+	{"Cast-iron pan 24 cm", "Pre-seasoned, heavy in a good way. For crusts, steaks and cornbread.", "/img/cast-iron-pan.svg", 3400},
+	{"Linen apron", "Washed linen, deep pockets, one size for everybody.", "/img/apron.svg", 2600},
 }
 
 // refuseDemo says no to a database with accounts whose password is in the
@@ -189,7 +189,7 @@ func (d *demo) stockShow(ctx context.Context, show string) error {
 		}
 		id := commerce.NewID[commerce.ProductID]().String()
 		if err := d.call(ctx, http.MethodPut, "/shows/"+show+"/products/"+id, map[string]any{
-			"title": p.title, "description": p.description, "price": map[string]any{"amount": p.amount, "currency": "EUR"},
+			"title": p.title, "description": p.description, "image": p.image, "price": map[string]any{"amount": p.amount, "currency": "EUR"},
 			"stock": demoStock, "variant": commerce.NewID[commerce.VariantID](),
 		}, nil); err != nil {
 			return err
