@@ -43,8 +43,8 @@ var invariants = []invariant{
 		from orders o left join order_line l on l.order_id = o.id
 		group by o.id having o.total_minor <> coalesce(sum(l.quantity * l.unit_minor), 0)`},
 	{"orders: a confirmed one has sold units, and sold units have one", `
-		select 'hold ' || h.id || ' is ' || h.state || ', its order is ' || coalesce(o.state, 'missing')
-		from hold h full join orders o on o.hold = h.id and o.state <> 'cancelled'
+		select 'hold ' || coalesce(h.id::text, 'of order ' || o.id) || ' is ' || coalesce(h.state, 'missing') || ', its order is ' || coalesce(o.state, 'missing')
+		from hold h full join (select * from orders where state <> 'cancelled') o on o.hold = h.id
 		where (h.state = 'sold') is distinct from (o.state in ('confirmed', 'captured', 'fulfilled', 'settled', 'refund_pending', 'refunded'))
 			and (h.state = 'sold' or o.id is not null)`},
 	{"orders: what is being paid has a payment that is open", `
