@@ -34,6 +34,6 @@ func (a *API) registerPictures() {
 			return nil, problem(http.StatusNotFound, "not_found", statusDetail(http.StatusNotFound))
 		}
 		// Opened by itself an SVG is a document: it may do nothing.
-		return &picture{Type: "image/svg+xml", Cache: "public, max-age=86400", Content: "default-src 'none'; style-src 'unsafe-inline'", Body: svg}, nil
+		return &picture{Type: "image/svg+xml", Cache: "public, max-age=86400", Content: "default-src 'none'; sandbox", Body: svg}, nil
 	})
 }
