@@ -124,7 +124,7 @@ export class Stage {
   }
 }
 
-/** `?quality=low` for this visit. Small machines and thin lines also get there by the setting on the page. */
+/** `?quality=low` for this visit: small machines, thin lines, browser tests. */
 export function chosenQuality(search: string): Quality {
   return new URLSearchParams(search).get("quality") === "low" ? LOW : STANDARD;
 }
