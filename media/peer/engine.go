@@ -27,6 +27,7 @@ func newSettings(mux *ice.UDPMuxDefault, log logging.LoggerFactory, public []net
 	e.SetIncludeLoopbackCandidate(true) // a page on this machine is a viewer too
 	e.SetICETimeouts(iceDisconnected, iceFailed, iceKeepalive)
 	e.SetDTLSRetransmissionInterval(dtlsFlight)
+	e.SetSRTPReplayProtectionWindow(replayWindow)
 	e.SetDTLSEllipticCurves(elliptic.X25519, elliptic.P256, elliptic.P384)
 	// Pion follows our order when it is the DTLS server, and Chromium lists GCM last.
 	e.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)

@@ -53,7 +53,8 @@ func parseFragment(raw []byte) (*fragment, error) {
 	return f, nil
 }
 
-// answerFragment is our side of an ICE restart, taken from a whole answer.
+// answerFragment is our side of an ICE restart, taken from a whole answer. Candidates for RTCP's own component are left
+// out: with rtcp-mux nobody uses them, and the npm client whip-whep cannot read a fragment with two candidates.
 func answerFragment(answer string) ([]byte, error) {
 	var desc sdp.SessionDescription
 	if err := desc.UnmarshalString(answer); err != nil {
@@ -77,10 +78,21 @@ func answerFragment(answer string) ([]byte, error) {
 		fmt.Fprintf(&b, "a=%s:%s\r\n", key, value)
 	}
 	for _, a := range first.Attributes {
-		if a.Key == "candidate" {
+		if a.Key == "candidate" && component(a.Value) == rtpComponent {
 			fmt.Fprintf(&b, "a=candidate:%s\r\n", a.Value)
 		}
 	}
 	b.WriteString("a=end-of-candidates\r\n")
 	return []byte(b.String()), nil
+}
+
+// rtpComponent is the one component there is with rtcp-mux.
+const rtpComponent = "1"
+
+// component of a candidate: its second field.
+func component(candidate string) string {
+	if f := strings.Fields(candidate); len(f) > 1 {
+		return f[1]
+	}
+	return ""
 }

@@ -23,6 +23,11 @@ const (
 	iceKeepalive    = 2 * time.Second
 	dtlsFlight      = 100 * time.Millisecond
 
+	// replayWindow is how far behind the newest packet of a stream one may come and not be taken for a replay. Repairs of
+	// lost packets come late: Pion's 64 are 80 ms of 8 Mbit/s, less than a round trip. Browsers have 1,024. RTCP keeps
+	// Pion's window, since none of it is sent twice.
+	replayWindow = 1024
+
 	// viewerBuffer bounds what a viewer may send us although it was asked for nothing, per SSRC in bytes.
 	viewerBuffer = 64 << 10
 )

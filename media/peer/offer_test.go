@@ -180,6 +180,22 @@ func TestFragments(t *testing.T) {
 	}
 }
 
+func TestAnswerFragmentNamesOneComponent(t *testing.T) {
+	answer := strings.Replace(browserOffer, "a=rtcp-mux\n", "a=rtcp-mux\n"+
+		"a=candidate:7 1 udp 2130706431 192.0.2.7 8443 typ host ufrag x\n"+
+		"a=candidate:7 2 udp 2130706430 192.0.2.7 8443 typ host ufrag x\na=candidate:odd\n", 1)
+	b, err := answerFragment(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "a=group:BUNDLE 0 1\r\na=ice-options:trickle\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=mid:0\r\n" +
+		"a=ice-ufrag:EsAw\r\na=ice-pwd:bP+XJMM09aR8AiX1jdukzR6Y\r\n" +
+		"a=candidate:7 1 udp 2130706431 192.0.2.7 8443 typ host ufrag x\r\na=end-of-candidates\r\n"
+	if string(b) != want {
+		t.Errorf("%q, not %q", b, want)
+	}
+}
+
 // FuzzOffer: no text makes the parser panic, and an accepted offer is accepted again as we write it.
 func FuzzOffer(f *testing.F) {
 	f.Add([]byte(browserOffer), true)

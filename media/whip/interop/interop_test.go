@@ -78,6 +78,15 @@ func (p *program) says(want string) {
 	}
 }
 
+// restart asks for an ICE restart and waits until the client has taken our answer.
+func (p *program) restart() {
+	p.t.Helper()
+	if _, err := io.WriteString(p.input, "restart\n"); err != nil {
+		p.t.Fatal(err)
+	}
+	p.says("restarted")
+}
+
 // stop closes the input and waits for a good end.
 func (p *program) stop() {
 	p.t.Helper()
@@ -95,11 +104,12 @@ func (p *program) stop() {
 	}
 }
 
-func publishes(t *testing.T, n *whiptest.Node, p *program, stream string) {
+func publishes(t *testing.T, n *whiptest.Node, p *program, stream string) *client.Viewer {
 	t.Helper()
 	v := n.Watch(t, client.ViewerConfig{URL: n.WHEP(stream), Patience: patience})
 	whiptest.Await(t, v, patience, func(s client.ViewerStats) bool { return s.Video.Frames >= 30 && s.Audio.Frames >= 30 })
 	p.says("connected")
+	return v
 }
 
 // unpublished waits for the effect of a DELETE.
@@ -124,8 +134,11 @@ func waitOnAir(t *testing.T, n *whiptest.Node, stream media.StreamID) {
 func TestWhipWhepPublishes(t *testing.T) {
 	n := whiptest.Start(t)
 	p := start(t, "node", "publish.js", n.WHIP("shw_js"), "sk_acc_mara")
-	publishes(t, n, p, "shw_js")
+	v := publishes(t, n, p, "shw_js")
 
+	p.restart()
+	seen := v.Stats().Video.Frames
+	whiptest.Await(t, v, patience, func(s client.ViewerStats) bool { return s.Video.Frames >= seen+60 })
 	p.stop()
 	unpublished(t, n, "shw_js")
 }
@@ -141,6 +154,8 @@ func TestWhipWhepWatches(t *testing.T) {
 	p := start(t, "node", "watch.js", n.WHEP("shw_js"))
 	p.says("sound")
 	p.says("frames 40")
+	p.restart() // counts frames anew
+	p.says("frames 80")
 	p.stop()
 	if err := publisher.Err(); err != nil {
 		t.Error(err)

@@ -1,7 +1,9 @@
 // Watches with whip-whep over libwebrtc:
 //   node watch.js WHEP_URL
-// Says "frames N" for every tenth decoded picture, "sound" once, and "stopped" at the end.
+// Says "frames N" for every tenth decoded picture, "sound" once, "restarted" for each line "restart" on its input,
+// and "stopped" at the end.
 import wrtc from "@roamhq/wrtc";
+import readline from "node:readline";
 import { WHEPClient } from "whip-whep/whep.js";
 
 const [url] = process.argv.slice(2);
@@ -28,7 +30,15 @@ pc.ontrack = ({ track }) => {
 process.on("unhandledRejection", (e) => { console.error(e); process.exit(1); });
 const client = new WHEPClient();
 await client.view(pc, url);
-process.stdin.resume().on("end", async () => {
+const input = readline.createInterface({ input: process.stdin });
+input.on("line", async (line) => {
+  if (line === "restart") {
+    await client.restart();
+    frames = 0;
+    console.log("restarted");
+  }
+});
+input.on("close", async () => {
   await client.stop();
   console.log("stopped");
   process.exit(0);
