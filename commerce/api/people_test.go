@@ -2,13 +2,13 @@ package api_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
@@ -278,14 +278,41 @@ func TestOtherSitesCannotWrite(t *testing.T) {
 	b.want(200, "", "PATCH", "/me", map[string]any{"name": "Node"})
 }
 
+// Postgres goes away under open connections, and comes back.
 func TestDatabaseAway(t *testing.T) {
 	s := newSite(t)
 	b, _ := s.signUp("mara")
-	s.pool.Close()
-	r := httptest.NewRequest("GET", "/", nil)
-	r.AddCookie(b.cookie(api.SessionCookie))
-	if who, err := s.api.Identify(t.Context(), r.Header); err == nil {
+	h := http.Header{"Cookie": {api.SessionCookie + "=" + b.cookie(api.SessionCookie).Value}}
+	server := s.pool.Config().ConnConfig.Copy()
+	name := server.Database
+	server.Database = "postgres"
+	admin, err := pgx.ConnectConfig(t.Context(), server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(t.Context())
+	accept := func(yes string) {
+		t.Helper()
+		if _, err := admin.Exec(t.Context(), `alter database `+name+` allow_connections `+yes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accept("false")
+	if _, err := admin.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1`, name); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // a connection that was open, and new ones
+		r := b.want(503, "unavailable", "GET", "/me", nil)
+		if r.header.Get("Retry-After") == "" {
+			t.Error("503 without Retry-After")
+		}
+		if r.header.Get("Set-Cookie") != "" {
+			t.Error("somebody signed in became a guest because the database was away")
+		}
+	}
+	if who, err := s.api.Identify(t.Context(), h); err == nil {
 		t.Errorf("without a database somebody is %+v", who)
 	}
-	b.want(500, "internal", "GET", "/me", nil)
+	accept("true")
+	b.want(200, "", "GET", "/me", nil)
 }

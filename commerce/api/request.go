@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -141,11 +142,14 @@ func unreachable(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	switch {
+	case errors.As(err, &connect), errors.Is(err, io.ErrUnexpectedEOF):
+		return true
+	case errors.As(err, &pg):
 		// Class 57 is operator intervention (shutting down, starting up), 53 is out of resources.
 		return pg.Code[:2] == "57" || pg.Code[:2] == "53"
 	}
-	return errors.As(err, &connect) || errors.As(err, &network)
+	return errors.As(err, &network)
 }
 
 type metrics struct {
