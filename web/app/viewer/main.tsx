@@ -46,7 +46,7 @@ function App() {
   }, [now.page, page]);
 
   // A part that is gone belongs to an older release: loading the document again brings the new one.
-  if (failed) return <ErrorState title="This page did not load" error={failed} onRetry={() => location.reload()} />;
+  if (failed) return <ErrorState whole title="This page did not load" error={failed} onRetry={() => location.reload()} />;
   if (!page)
     return (
       <div class="page-wait">

@@ -33,21 +33,25 @@ export function Banner({ tone = "info", code, action, children }: BannerProps) {
   );
 }
 
-export function Empty({ title, children, action }: { title: string; children?: ComponentChildren; action?: ComponentChildren }) {
+type EmptyProps = { title: string; children?: ComponentChildren; action?: ComponentChildren; /** It is all there is on the page. */ whole?: boolean };
+
+export function Empty({ title, children, action, whole = false }: EmptyProps) {
+  const Heading = whole ? "h1" : "h2";
   return (
     <div class="blank">
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children && <p>{children}</p>}
       {action}
     </div>
   );
 }
 
-export function ErrorState({ error, onRetry, title }: { error: unknown; onRetry?: () => void; title?: string }) {
+export function ErrorState({ error, onRetry, title, whole = false }: { error: unknown; onRetry?: () => void; title?: string; whole?: boolean }) {
+  const Heading = whole ? "h1" : "h2";
   const known = error instanceof ApiError ? error : null;
   return (
     <div class="blank" role="alert">
-      <h2>{title ?? (known?.code === "offline" ? "You are offline" : "This did not load")}</h2>
+      <Heading>{title ?? (known?.code === "offline" ? "You are offline" : "This did not load")}</Heading>
       <p>{known?.message ?? "Something on this page went wrong. Loading it again usually helps."}</p>
       {onRetry && (
         <Button tone="primary" onClick={onRetry}>

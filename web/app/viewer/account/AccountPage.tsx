@@ -23,7 +23,7 @@ export default function AccountPage() {
       {account ? (
         <AccountView account={account} />
       ) : failed ? (
-        <ErrorState error={failed} onRetry={() => setRound((n) => n + 1)} />
+        <ErrorState whole error={failed} onRetry={() => setRound((n) => n + 1)} />
       ) : (
         <div class="page-wait">
           <Spinner label="Loading your account" />

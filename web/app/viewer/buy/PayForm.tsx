@@ -38,6 +38,8 @@ export function PayForm({ purchase, product, variant }: PayProps) {
   const step = purchase.step.value;
   const hold = purchase.hold.value;
   const asking = step === "paying";
+  // Not disabled: that would take the focus away and hide from a screen reader what is being paid with.
+  const frozen = asking || step === "unsure";
   const total = hold?.total ?? variant.price;
 
   // An answer that did not come is asked for again without a tap: the same id can only repeat it.
@@ -75,14 +77,14 @@ export function PayForm({ purchase, product, variant }: PayProps) {
       </div>
       <Problem purchase={purchase} product={product} />
       <form id="pay" class="form" ref={element} noValidate onSubmit={submit} aria-busy={asking}>
-        <fieldset disabled={asking || step === "unsure"}>
+        <fieldset class={frozen ? "frozen" : ""}>
           <legend class="sr-only">Payment</legend>
-          <Field label="E-mail for the receipt" type="email" name="email" autocomplete="email" inputMode="email" maxLength={254} value={form.email} onInput={set("email")} error={errors.email} />
-          <Field label="Name on the card" name="name" autocomplete="cc-name" maxLength={100} value={form.name} onInput={set("name")} error={errors.name} />
-          <Field label="Card number" name="number" autocomplete="cc-number" inputMode="numeric" maxLength={23} value={form.number} onInput={set("number")} error={errors.number} />
+          <Field label="E-mail for the receipt" type="email" name="email" autocomplete="email" inputMode="email" maxLength={254} readOnly={frozen} value={form.email} onInput={set("email")} error={errors.email} />
+          <Field label="Name on the card" name="name" autocomplete="cc-name" maxLength={100} readOnly={frozen} value={form.name} onInput={set("name")} error={errors.name} />
+          <Field label="Card number" name="number" autocomplete="cc-number" inputMode="numeric" maxLength={23} readOnly={frozen} value={form.number} onInput={set("number")} error={errors.number} />
           <div class="buy-pair">
-            <Field label="Valid until" name="expiry" autocomplete="cc-exp" inputMode="numeric" placeholder="MM / YY" maxLength={9} value={form.expiry} onInput={set("expiry")} error={errors.expiry} />
-            <Field label="Security code" name="cvc" autocomplete="cc-csc" inputMode="numeric" maxLength={4} value={form.cvc} onInput={set("cvc")} error={errors.cvc} />
+            <Field label="Valid until" name="expiry" autocomplete="cc-exp" inputMode="numeric" placeholder="MM / YY" maxLength={9} readOnly={frozen} value={form.expiry} onInput={set("expiry")} error={errors.expiry} />
+            <Field label="Security code" name="cvc" autocomplete="cc-csc" inputMode="numeric" maxLength={4} readOnly={frozen} value={form.cvc} onInput={set("cvc")} error={errors.cvc} />
           </div>
         </fieldset>
       </form>
@@ -110,10 +112,8 @@ export function PayButton({ purchase, variant }: { purchase: Purchase; variant: 
 function Problem({ purchase, product }: { purchase: Purchase; product: Product }) {
   const problem = purchase.problem.value;
   const shown = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (problem) shown.current?.scrollIntoView({ block: "nearest" });
-  }, [problem]);
   const step = purchase.step.value;
+  useEffect(() => shown.current?.scrollIntoView({ block: "center" }), [problem, step]);
   if (step === "unsure")
     return (
       <div ref={shown}>

@@ -66,6 +66,7 @@ function LiveCard({ show, first }: { show: Show; first: boolean }) {
         <span class="live-words">
           <strong>{show.title}</strong>
           <span class="lead">{show.creator.name}</span>
+          {show.description && <span class="live-about">{show.description}</span>}
         </span>
       </span>
     </a>

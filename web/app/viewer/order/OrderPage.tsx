@@ -56,11 +56,11 @@ export default function OrderPage({ route }: { route: { order: string; link: str
       {order ? (
         <OrderView order={order} />
       ) : failed instanceof ApiError && [401, 403, 404, 422].includes(failed.status) ? (
-        <Empty title="This order cannot be shown" action={<LinkButton tone="primary" href={`/signin?next=${encodeURIComponent(`/orders/${route.order}`)}`}>Sign in</LinkButton>}>
+        <Empty whole title="This order cannot be shown" action={<LinkButton tone="primary" href={`/signin?next=${encodeURIComponent(`/orders/${route.order}`)}`}>Sign in</LinkButton>}>
           Open it with the link of your receipt, or sign in with the account that bought it.
         </Empty>
       ) : failed ? (
-        <ErrorState error={failed} onRetry={again} />
+        <ErrorState whole error={failed} onRetry={again} />
       ) : (
         <div class="page-wait">
           <Spinner label="Loading your order" />

@@ -1,4 +1,5 @@
 import type { Signal } from "@preact/signals";
+import type { Product } from "../../shared/api";
 import { Button } from "../../shared/ui/controls";
 import { BagIcon } from "../../shared/ui/icons";
 import { Sheet } from "../../shared/ui/sheet";
@@ -7,21 +8,25 @@ import type { WatchModel } from "./model";
 import type { ShopState } from "./shop";
 import { useWide } from "./wide";
 
-type BagProps = { model: WatchModel; shop: ShopState; open: Signal<boolean>; selling: boolean };
+type BagProps = { model: WatchModel; shop: ShopState; open: Signal<boolean>; selling: boolean; folded: boolean };
 
-/** Everything sold in the show: a list beside the video where there is room, a sheet behind a button where there is not. */
-export function Bag({ model, shop, open, selling }: BagProps) {
+/** Everything sold in the show: a list beside or below the picture, or behind a button when the picture takes the whole screen. */
+export function Bag({ model, shop, open, selling, folded }: BagProps) {
   const wide = useWide();
   const products = model.catalog.value?.products ?? [];
   if (products.length === 0) return null;
-  const list = <BagList model={model} shop={shop} selling={selling} onBuy={() => (open.value = false)} />;
-  if (wide)
+  if (wide || !folded) {
+    // The pinned one stands right above, larger.
+    const pinned = selling ? model.pinned.value : null;
+    const rest = products.filter((product) => product !== pinned);
+    if (rest.length === 0) return null;
     return (
       <section class="bag" aria-labelledby="bag-title">
-        <h2 id="bag-title">In this show</h2>
-        {list}
+        <h2 id="bag-title">{pinned ? "Also in this show" : "In this show"}</h2>
+        <BagList model={model} shop={shop} products={rest} selling={selling} />
       </section>
     );
+  }
   return (
     <>
       <Button class="bag-open" onClick={() => (open.value = true)} aria-haspopup="dialog">
@@ -32,18 +37,20 @@ export function Bag({ model, shop, open, selling }: BagProps) {
       </Button>
       {open.value && (
         <Sheet title="In this show" onClose={() => (open.value = false)}>
-          {list}
+          <BagList model={model} shop={shop} products={products} selling={selling} onBuy={() => (open.value = false)} />
         </Sheet>
       )}
     </>
   );
 }
 
-function BagList({ model, shop, selling, onBuy }: { model: WatchModel; shop: ShopState; selling: boolean; onBuy: () => void }) {
+type ListProps = { model: WatchModel; shop: ShopState; products: Product[]; selling: boolean; onBuy?: () => void };
+
+function BagList({ model, shop, products, selling, onBuy }: ListProps) {
   const pinned = model.pinned.value?.id;
   return (
     <ul class="bag-list">
-      {model.catalog.value?.products.map((product) => (
+      {products.map((product) => (
         <li class="bag-row" key={product.id}>
           <img src={product.image || "/img/product.svg"} alt="" width="64" height="64" loading="lazy" decoding="async" />
           <div class="bag-words">

@@ -1,3 +1,4 @@
+import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { BackIcon, SoundOffIcon, SoundOnIcon } from "../../shared/ui/icons";
@@ -9,11 +10,10 @@ import { Slate } from "./Slate";
 const LINE_WORDS = { measuring: "", good: "Good line", weak: "Weak line", poor: "Poor line" } as const;
 
 /** The picture and what lies on it. Video starts muted, as browsers demand; one tap gives it sound. */
-export function Stage({ model, children }: { model: WatchModel; children?: ComponentChildren }) {
+export function Stage({ model, tall, children }: { model: WatchModel; tall: Signal<boolean>; children?: ComponentChildren }) {
   const video = useRef<HTMLVideoElement>(null);
   const still = useRef<HTMLCanvasElement>(null);
   const [muted, setMuted] = useState(true);
-  const [portrait, setPortrait] = useState(false);
   const [seen, setSeen] = useState(false);
   const scene = model.scene.value;
   const stream = model.watcher.stream.value;
@@ -48,8 +48,9 @@ export function Stage({ model, children }: { model: WatchModel; children?: Compo
   const playing = scene === "live";
   const line = model.watcher.line.value;
   return (
-    <section class={`stage${portrait ? " stage-portrait" : ""}`} aria-label="Video">
+    <section class="stage" aria-label="Video">
       <img class="stage-poster" src={show?.poster ?? "/img/poster.svg"} alt="" />
+      {!seen && <img class="stage-cover" src={show?.poster ?? "/img/poster.svg"} alt="" />}
       <canvas class="stage-still" ref={still} aria-hidden="true" />
       <video
         ref={video}
@@ -60,7 +61,7 @@ export function Stage({ model, children }: { model: WatchModel; children?: Compo
         disablePictureInPicture
         aria-label={show ? `Live video: ${show.title}` : "Live video"}
         onLoadedData={() => setSeen(true)}
-        onResize={(event) => setPortrait(event.currentTarget.videoHeight > event.currentTarget.videoWidth)}
+        onResize={(event) => (tall.value = event.currentTarget.videoHeight > event.currentTarget.videoWidth)}
       />
       <div class="stage-top">
         <a class="icon-btn stage-btn" href="/" aria-label="Back to all shows" title="Back to all shows">

@@ -27,7 +27,7 @@ export default function WatchPage({ route }: { route: { show: string } }) {
   if (scene === "unknown")
     return (
       <Frame title="Show not found">
-        <Empty title="There is no show here" action={<LinkButton tone="primary" href="/">See what is live</LinkButton>}>
+        <Empty whole title="There is no show here" action={<LinkButton tone="primary" href="/">See what is live</LinkButton>}>
           The link may be incomplete, or the show was taken down.
         </Empty>
       </Frame>
@@ -35,7 +35,7 @@ export default function WatchPage({ route }: { route: { show: string } }) {
   if (scene === "failed")
     return (
       <Frame title="Show">
-        <ErrorState error={model.failure.value} onRetry={model.retry} />
+        <ErrorState whole error={model.failure.value} onRetry={model.retry} />
       </Frame>
     );
   return <Watch model={model} shop={shop} />;
@@ -43,13 +43,15 @@ export default function WatchPage({ route }: { route: { show: string } }) {
 
 function Watch({ model, shop }: { model: WatchModel; shop: ShopState }) {
   const bagOpen = useSignal(false);
+  // A picture taken with an upright phone fills an upright phone; a wide one leaves room below it.
+  const tall = useSignal(false);
   const show = model.show.value;
   const pinned = model.pinned.value;
   const buying = shop.buying.value;
   const selling = model.scene.value !== "ended" && model.scene.value !== "refused";
   return (
-    <div class="watch">
-      <Stage model={model}>
+    <div class={tall.value ? "watch watch-tall" : "watch"}>
+      <Stage model={model} tall={tall}>
         <div class="watch-notices">
           <Notices model={model} />
         </div>
@@ -61,7 +63,7 @@ function Watch({ model, shop }: { model: WatchModel; shop: ShopState }) {
           {show?.description && <p class="watch-description">{show.description}</p>}
         </header>
         {pinned && selling && <PinnedCard model={model} shop={shop} product={pinned} />}
-        <Bag model={model} shop={shop} open={bagOpen} selling={selling} />
+        <Bag model={model} shop={shop} open={bagOpen} selling={selling} folded={tall.value} />
       </main>
       {buying && <BuySheet model={model} shop={shop} product={buying} />}
     </div>
