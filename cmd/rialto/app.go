@@ -86,7 +86,10 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err erro
 	if a.redis, err = openRedis(cfg.RedisURL); err != nil {
 		return a, err
 	}
-	a.nodes = newDirectory(a.redis, a.URL(), func(id media.StreamID) bool { return a.relay.OnAir(id) }, log)
+	a.nodes = newDirectory(a.redis, a.URL(), streamsHere{
+		onAir: func(id media.StreamID) bool { return a.relay.OnAir(id) },
+		close: func(id media.StreamID) { a.relay.Close(id) },
+	}, log)
 	for _, build := range []func() error{a.buildRooms, a.buildSale, a.buildDoor, a.buildMedia} {
 		if err := build(); err != nil {
 			return a, err

@@ -53,8 +53,9 @@ type directory struct {
 	id        string
 	publicURL string
 	redis     *redis.Client
-	onAir     func(media.StreamID) bool
-	log       *slog.Logger
+	streamsHere
+	log     *slog.Logger
+	arrived bool // owned by run: the first beat is over
 
 	mu sync.Mutex
 	// guarded by mu
@@ -70,13 +71,17 @@ type peerNode struct {
 	seen time.Time
 }
 
-// newDirectory makes a node's directory. onAir tells whether a stream has a
-// publisher here: a claim that came to nothing is given back.
-func newDirectory(rdb *redis.Client, publicURL string, onAir func(media.StreamID) bool, log *slog.Logger) *directory {
+// streamsHere is what the directory asks of this node's relay.
+type streamsHere struct {
+	onAir func(media.StreamID) bool // a claim that came to nothing is given back
+	close func(media.StreamID)      // another node is the origin now
+}
+
+func newDirectory(rdb *redis.Client, publicURL string, here streamsHere, log *slog.Logger) *directory {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
 	return &directory{
-		id: "n-" + hex.EncodeToString(random[:]), publicURL: publicURL, redis: rdb, onAir: onAir, log: log,
+		id: "n-" + hex.EncodeToString(random[:]), publicURL: publicURL, redis: rdb, streamsHere: here, log: log,
 		claimed: map[media.StreamID]time.Time{}, peers: map[string]peerNode{},
 	}
 }
@@ -108,6 +113,55 @@ func (d *directory) beat(ctx context.Context) error {
 	if err := d.redis.Set(ctx, nodeKeyPrefix+d.id, d.publicURL, nodeLifetime).Err(); err != nil {
 		return err
 	}
+	found, err := d.readNodes(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.succeed(ctx, found); err != nil {
+		return err
+	}
+	d.see(found)
+	return d.keepClaims(ctx)
+}
+
+// succeed takes back, once, what an earlier node at this address has left: it
+// was killed, and its streams would be looked for at this very address.
+func (d *directory) succeed(ctx context.Context, found map[string]string) error {
+	if d.arrived {
+		return nil
+	}
+	for id, at := range found {
+		if id == d.id || at != d.publicURL {
+			continue
+		}
+		if err := d.redis.Del(ctx, nodeKeyPrefix+id).Err(); err != nil {
+			return err
+		}
+		delete(found, id)
+	}
+	d.arrived = true
+	return nil
+}
+
+func (d *directory) see(found map[string]string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	for id, at := range found {
+		if id == d.id {
+			continue
+		}
+		if _, known := d.peers[id]; !known && at == d.publicURL {
+			d.log.Error("another running node has this node's PUBLIC_URL: give each its own, or viewers cannot be sent to the right one", "node", id, "public_url", at)
+		}
+		d.peers[id] = peerNode{url: at, seen: now}
+	}
+	maps.DeleteFunc(d.peers, func(_ string, p peerNode) bool { return now.Sub(p.seen) > nodeLifetime })
+}
+
+// keepClaims renews this node's claims. One that another node has taken, after
+// Redis lost its memory, is followed: two origins of a stream are one too many.
+func (d *directory) keepClaims(ctx context.Context) error {
 	for _, id := range d.streams() {
 		if d.idle(id) {
 			if err := d.Release(ctx, id); err != nil {
@@ -115,25 +169,15 @@ func (d *directory) beat(ctx context.Context) error {
 			}
 			continue
 		}
-		if origin, err := d.claim(ctx, id); err != nil {
+		origin, err := d.claim(ctx, id)
+		if err != nil {
 			return err
-		} else if origin != d.id {
+		}
+		if origin != d.id {
 			d.forget(id)
+			d.close(id)
 		}
 	}
-	found, err := d.readNodes(ctx)
-	if err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := time.Now()
-	for id, at := range found {
-		if id != d.id {
-			d.peers[id] = peerNode{url: at, seen: now}
-		}
-	}
-	maps.DeleteFunc(d.peers, func(_ string, p peerNode) bool { return now.Sub(p.seen) > nodeLifetime })
 	return nil
 }
 
@@ -204,13 +248,19 @@ func (d *directory) Claim(ctx context.Context, id media.StreamID) (originURL str
 	if err != nil {
 		return "", err
 	}
-	if node == d.id {
-		d.mu.Lock()
-		d.claimed[id] = time.Now()
-		d.mu.Unlock()
-		return "", nil
+	if node != d.id {
+		if at, err := d.urlOf(ctx, node); err != nil || at != "" {
+			return at, err
+		}
+		// The origin died between the two questions.
+		if err := d.redis.Set(ctx, originKeyPrefix+string(id), d.id, nodeLifetime).Err(); err != nil {
+			return "", fmt.Errorf("claim stream %s: %w", id, err)
+		}
 	}
-	return d.urlOf(ctx, node)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.claimed[id] = time.Now()
+	return "", nil
 }
 
 // Release gives a stream's origin up, once its publisher is gone for good.
@@ -239,7 +289,7 @@ func (d *directory) urlOf(ctx context.Context, node string) (string, error) {
 		return at, nil
 	}
 	at, err := d.redis.Get(ctx, nodeKeyPrefix+node).Result()
-	if errors.Is(err, redis.Nil) {
+	if errors.Is(err, redis.Nil) || at == d.publicURL {
 		return "", nil // the origin died; its entry lapses next
 	}
 	if err != nil {
@@ -248,15 +298,13 @@ func (d *directory) urlOf(ctx context.Context, node string) (string, error) {
 	return at, nil
 }
 
-// NodeURL is where people reach a node, as of the last beat.
+// NodeURL is where people reach another node, as of the last beat. It is never
+// this node's own address: a redirect to it would come back for ever.
 func (d *directory) NodeURL(node string) (string, bool) {
-	if node == d.id {
-		return d.publicURL, true
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at, ok := d.peers[node]
-	return at.url, ok
+	return at.url, ok && at.url != d.publicURL
 }
 
 // others lists the ids of the other nodes that run.
