@@ -31,6 +31,7 @@ const (
 	shutdownTimeout   = 15 * time.Second // for requests that are being answered
 	drainWindow       = 5 * time.Second  // over which viewers are asked to come again, elsewhere
 	reapEvery         = 2 * time.Second
+	sweepEvery        = 10 * time.Minute
 	readyPoll         = 20 * time.Millisecond
 )
 
@@ -189,7 +190,7 @@ func (a *App) Run(ctx context.Context) error {
 		stage{"front", []func(context.Context) error{a.serveFront, a.drain}},
 		stage{"media", []func(context.Context) error{a.whip.Run}},
 		stage{"transport", []func(context.Context) error{a.peers.Run, a.relay.Run}},
-		stage{"promises", []func(context.Context) error{a.stock.Run, a.checkout.Run, a.reap}},
+		stage{"promises", []func(context.Context) error{a.stock.Run, a.checkout.Run, a.reap, a.sweep}},
 		stage{"outbox", []func(context.Context) error{a.dispatcher.Run}},
 		stage{"rooms", []func(context.Context) error{a.hub.Run, a.obey}},
 		stage{"bus", []func(context.Context) error{a.bus.Run, a.nodes.run, a.serveAdmin}},
@@ -245,6 +246,22 @@ func (a *App) reap(ctx context.Context) error {
 		}
 		if err := a.offAirUnless(ctx, append(a.nodes.others(), a.nodes.id)); err != nil && ctx.Err() == nil {
 			a.log.Debug("shows of dead nodes could not be looked for", "error", err)
+		}
+	}
+}
+
+// sweep deletes sessions that ended long ago; they open nothing any more.
+func (a *App) sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := a.accounts.DropExpired(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("expired sessions stay a little longer", "error", err)
 		}
 	}
 }
