@@ -1,0 +1,47 @@
+// Package bus carries events from whoever publishes them to the rooms of every
+// node: over Redis, or inside one process.
+//
+// # Overview
+//
+// Publish numbers an event in its room, keeps it in a bounded history and
+// tells the nodes, in one Lua script, once per event id. A feed gives a room
+// its events in the order of their offsets. Pub/Sub may lose messages; offsets
+// show it, and the history repairs it before the room hears anything.
+//
+// Each room has an epoch. It changes when Redis has lost the room's memory
+// (FLUSHALL, a restart without its data) or tells another story than before (a
+// restart with an older copy of its data); feeds then say NewsReset, and rooms
+// take a fresh snapshot. The story is checked by event ids at every repair,
+// after every lost connection and every few seconds besides, since the last
+// message before a silence can be lost as well.
+//
+// Control messages (close these connections) go to every node. They travel as
+// a room of their own, so that a node whose link to Redis failed for a moment
+// gets them late, but gets them.
+//
+// # Concurrency
+//
+//	goroutine  how many  started by  what it does
+//	listen     1         Run         reads Pub/Sub, hands messages to feeds
+//	repair     4         Run         reads histories for feeds that asked
+//	check      1         Run         makes every feed ask now and then
+//
+// Locks: Redis.subs, then Redis.mu; feed.mu is a leaf.
+//
+// # Lifecycle
+//
+// New, then Run until its context ends; Subscribe waits for Run. The client
+// belongs to the caller.
+//
+// # Invariants
+//
+//   - Offsets of a feed rise by one, except behind a NewsReset.
+//   - After a connection was (re)made, no message is believed before the
+//     history has been read over the place where the feed stood.
+//   - A message that was not delivered is either repaired or followed by a
+//     NewsReset.
+//
+// # Dependencies
+//
+// realtime, go-redis. Memory needs nothing.
+package bus

@@ -1,0 +1,253 @@
+package bus
+
+import (
+	"sync"
+
+	"github.com/rialto-live/rialto/realtime"
+)
+
+// message is an event with its place.
+type message struct {
+	offset int64
+	event  realtime.Event
+}
+
+// page is what a history says when asked for what follows a place.
+type page struct {
+	epoch  string
+	top    int64     // offset of the newest event
+	topID  string    // its id
+	events []message // from the asked offset itself on, as far as kept and not too many
+}
+
+// question is where a feed stood when it asked, to be compared with the page.
+type question struct {
+	at    realtime.Position
+	id    string // of the event at at.Offset
+	doubt uint64
+	first bool
+}
+
+// answer says what to do after a page was merged.
+type answer struct {
+	again    bool // ask once more
+	renew    bool // the history tells another story: start a new epoch
+	repaired int  // events that only the history had
+}
+
+// feed is one subscriber's view of a room. It knows nothing of Redis: what to
+// believe is decided here, by both implementations alike.
+type feed struct {
+	room  string            // static
+	limit int               // static; of queue
+	ask   func(*feed)       // static: have the history read and merged; may be called with no lock held
+	leave func(*feed)       // static
+	ready chan struct{}     // static; signals that queue has something
+	begun chan struct{}     // closed when start is known
+	start realtime.Position // where the feed began; set before begun is closed
+
+	mu     sync.Mutex // guards what follows
+	at     realtime.Position
+	id     string // of the event at at.Offset
+	queue  []realtime.Delivery
+	spare  []realtime.Delivery
+	open   bool
+	closed bool
+	// doubts counts the reasons to doubt what comes live; settled is how many
+	// of them a history has answered. Live messages are believed when they are
+	// equal.
+	doubts, settled uint64
+	suspect         bool              // the connection was lost in between: tell the room
+	heard           realtime.Position // the furthest message seen while in doubt
+}
+
+func newFeed(room string, limit int, ask, leave func(*feed)) *feed {
+	return &feed{room: room, limit: limit, ask: ask, leave: leave, ready: make(chan struct{}, 1), begun: make(chan struct{}), doubts: 1}
+}
+
+func (f *feed) Ready() <-chan struct{} { return f.ready }
+
+func (f *feed) Take() []realtime.Delivery {
+	f.mu.Lock()
+	taken := f.queue
+	f.queue, f.spare = f.spare[:0], taken
+	short := f.open && f.doubts != f.settled
+	f.mu.Unlock()
+	if short { // perhaps because the queue was full
+		f.ask(f)
+	}
+	return taken
+}
+
+func (f *feed) Close() {
+	f.mu.Lock()
+	first := !f.closed
+	f.closed = true
+	f.queue = nil
+	f.mu.Unlock()
+	if first {
+		f.leave(f)
+	}
+}
+
+func (f *feed) signal() {
+	select {
+	case f.ready <- struct{}{}:
+	default:
+	}
+}
+
+// hear takes a live message and reports whether the history has to be read.
+func (f *feed) hear(epoch string, m message) (ask bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed:
+		return false
+	case f.doubts != f.settled:
+		f.hold(epoch, m.offset)
+		return true
+	case epoch == f.at.Epoch && m.offset <= f.at.Offset:
+		return false // the history was faster
+	case epoch != f.at.Epoch || m.offset > f.at.Offset+1 || len(f.queue) >= f.limit:
+		f.doubts++
+		f.hold(epoch, m.offset)
+		return true
+	}
+	f.push(m)
+	f.signal()
+	return false
+}
+
+func (f *feed) hold(epoch string, offset int64) {
+	if epoch != f.heard.Epoch || offset > f.heard.Offset {
+		f.heard = realtime.Position{Epoch: epoch, Offset: offset}
+	}
+}
+
+func (f *feed) push(m message) {
+	f.queue = append(f.queue, realtime.Delivery{Offset: m.offset, Event: m.event})
+	f.at.Offset, f.id = m.offset, m.event.ID
+}
+
+// reconnected notes that messages may have been lost, and more than that: what
+// was accepted may have died with the server.
+func (f *feed) reconnected() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.doubts++
+	f.suspect = f.suspect || f.open
+}
+
+func (f *feed) question() question {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return question{at: f.at, id: f.id, doubt: f.doubts, first: !f.open}
+}
+
+// merge takes what the history said to q.
+func (f *feed) merge(q question, p page) (a answer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed:
+		return answer{}
+	case !f.open:
+		f.open = true
+		f.at, f.id = realtime.Position{Epoch: p.epoch, Offset: p.top}, p.topID
+		f.start = f.at
+		close(f.begun)
+		return f.settle(q)
+	case q.first || q.at.Epoch != f.at.Epoch:
+		return answer{again: true} // a page from before a reset or the opening
+	case p.epoch != f.at.Epoch:
+		f.reset(p)
+		return f.settle(q)
+	}
+	switch p.continues(q) {
+	case otherStory:
+		return answer{renew: true}
+	case tooOld:
+		f.reset(p)
+		return f.settle(q)
+	}
+	before := f.at.Offset
+	for _, m := range p.events {
+		if m.offset == f.at.Offset+1 && len(f.queue) < f.limit {
+			f.push(m)
+		}
+	}
+	a.repaired = int(f.at.Offset - before)
+	if a.repaired > 0 {
+		f.signal()
+	}
+	if f.at.Offset < p.top {
+		// More than one page, or no room: Take asks again in that case.
+		a.again = len(f.queue) < f.limit
+		return a
+	}
+	settled := f.settle(q)
+	a.again = settled.again
+	return a
+}
+
+// settle believes live messages again, if nothing has happened since q.
+func (f *feed) settle(q question) (a answer) {
+	if q.doubt != f.doubts {
+		return answer{again: true}
+	}
+	if f.heard.Epoch == f.at.Epoch && f.heard.Offset > f.at.Offset {
+		return answer{again: true}
+	}
+	f.settled = f.doubts
+	f.heard = realtime.Position{}
+	if f.suspect {
+		f.suspect = false
+		f.queue = append(f.queue, realtime.Delivery{News: realtime.NewsDoubt})
+		f.signal()
+	}
+	return answer{}
+}
+
+// reset goes on from the top of p. What waited is in the snapshot that the
+// room is going to read.
+func (f *feed) reset(p page) {
+	f.at, f.id = realtime.Position{Epoch: p.epoch, Offset: p.top}, p.topID
+	clear(f.queue)
+	f.queue = append(f.queue[:0], realtime.Delivery{News: realtime.NewsReset, Epoch: p.epoch, Offset: p.top})
+	f.suspect = false
+	f.signal()
+}
+
+type continuity uint8
+
+const (
+	sameStory continuity = iota
+	otherStory
+	tooOld
+)
+
+// continues compares a page of the same epoch with the place it was asked for.
+func (p page) continues(q question) continuity {
+	switch {
+	case p.top < q.at.Offset:
+		return otherStory
+	case p.top == q.at.Offset:
+		if p.topID != q.id {
+			return otherStory
+		}
+		return sameStory
+	case len(p.events) == 0:
+		return tooOld
+	}
+	first := p.events[0]
+	switch {
+	case q.at.Offset == 0 && first.offset == 1:
+		return sameStory
+	case first.offset != q.at.Offset:
+		return tooOld
+	case first.event.ID != q.id:
+		return otherStory
+	}
+	return sameStory
+}
