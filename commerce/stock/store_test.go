@@ -64,8 +64,10 @@ func newWorld(t *testing.T, client func() *redis.Client, flush func()) *world {
 }
 
 func (w *world) config() Config {
-	return Config{Pool: w.db, Redis: w.redis(), Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}
+	return Config{Pool: w.db, Redis: w.redis(), Log: slog.New(slog.DiscardHandler), Registerer: registry()}
 }
+
+func registry() *prometheus.Registry { return prometheus.NewRegistry() }
 
 // service is one node; it is stopped with the test, after all that it has begun.
 func (w *world) service(change ...func(*Config)) *Service {
@@ -184,10 +186,27 @@ func (w *world) settled(s *Service, pool commerce.PoolID) {
 	}, func() string { return last })
 }
 
+// idle waits until no lane of the nodes has anything to do or to say.
+func (w *world) idle(nodes ...*Service) {
+	w.t.Helper()
+	for _, s := range nodes {
+		for _, l := range s.open() {
+			w.eventually(func() bool {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				return l.waiting == 0 && !l.gating && !l.claiming && !l.notes.any()
+			}, func() string { return "a lane is never idle" })
+		}
+	}
+}
+
 func (w *world) eventually(done func() bool, state func() string) {
 	w.t.Helper()
+	if done() {
+		return
+	}
 	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		if time.Now().After(deadline) {

@@ -65,13 +65,6 @@ func TestSurgeOverHTTP(t *testing.T) {
 		})
 	}
 	group.Wait()
-	deadline, tick := time.Now().Add(patience), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for captured := -1; captured != len(winners); <-tick.C {
-		w.must(w.db.QueryRow(t.Context(), `select count(*) from sandbox.charge where status = 'captured'`).Scan(&captured))
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d orders were captured", captured, len(winners))
-		}
-	}
+	w.captured(len(winners))
 	w.clean()
 }

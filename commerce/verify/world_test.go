@@ -220,3 +220,19 @@ func (w *world) clean() {
 		w.t.Fatalf("%d breaches, %v\n%s", breaches, err, out.String())
 	}
 }
+
+// captured waits until the money of so many orders has been taken.
+func (w *world) captured(want int) {
+	w.t.Helper()
+	deadline, tick := time.Now().Add(patience), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for got := -1; ; <-tick.C {
+		w.must(w.db.QueryRow(w.t.Context(), `select count(*) from payment where state = 'captured'`).Scan(&got))
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%d of %d orders were captured", got, want)
+		}
+	}
+}

@@ -92,13 +92,17 @@ func Handler(c Config) (http.Handler, error) {
 	return mux, nil
 }
 
-// Serve migrates and serves until ctx ends, then lets requests that are under way finish.
+// Serve migrates and serves until ctx ends, then lets requests that are under way finish. It closes l.
 func Serve(ctx context.Context, l net.Listener, c Config) error {
+	defer l.Close()
 	handler, err := Handler(c)
 	if err != nil {
 		return err
 	}
 	if err := Migrate(ctx, c.Pool); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it had begun
+		}
 		return err
 	}
 	web := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}

@@ -1,0 +1,183 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/schema"
+	"github.com/rialto-live/rialto/commerce/schema/schematest"
+)
+
+func TestMain(m *testing.M) { os.Exit(embeddedtest.Main(m)) }
+
+func inTx(t *testing.T, db *pgxpool.Pool, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	t.Helper()
+	return schema.InTx(t.Context(), db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error { return fn(ctx, tx) })
+}
+
+// wish is an order of two lines on a hold of its own.
+func wish(t *testing.T, db *pgxpool.Pool) Order {
+	t.Helper()
+	o := Order{
+		ID: commerce.NewID[commerce.OrderID](), Hold: commerce.NewID[commerce.HoldID](), Show: commerce.NewID[commerce.ShowID](),
+		Buyer: "gst_a", Email: "vic@example.com", Name: "Vic",
+		Lines: []Line{
+			{Variant: commerce.NewID[commerce.VariantID](), Product: commerce.NewID[commerce.ProductID](), Title: "Pan", Quantity: 2, Unit: money.Amount{Minor: 4900, Currency: "EUR"}},
+			{Variant: commerce.NewID[commerce.VariantID](), Product: commerce.NewID[commerce.ProductID](), Title: "Lid", Quantity: 1, Unit: money.Amount{Minor: 150, Currency: "EUR"}},
+		},
+	}
+	pool := commerce.NewID[commerce.PoolID]()
+	_, err := db.Exec(t.Context(), `insert into pool (id, show, variant, on_hand) values ($1, $2, $3, 9)`, pool, o.Show, o.Lines[0].Variant)
+	if err == nil {
+		_, err = db.Exec(t.Context(), `insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, expires_at) values ($1, $2, 'gst_a', 2, 'paying', 4900, 'EUR', now())`, o.Hold, pool)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func create(t *testing.T, db *pgxpool.Pool, o Order) (made Order, created bool, err error) {
+	t.Helper()
+	err = inTx(t, db, func(ctx context.Context, tx pgx.Tx) (err error) { made, created, err = Create(ctx, tx, o); return err })
+	return made, created, err
+}
+
+func TestCreateOnceAndRead(t *testing.T) {
+	db := schematest.Pool(t)
+	o := wish(t, db)
+	for try := range 2 {
+		made, created, err := create(t, db, o)
+		if err != nil || created != (try == 0) || made.Total.Minor != 9950 || made.State != Pending || made.Receipt != "" {
+			t.Fatalf("%+v %v %v", made, created, err)
+		}
+	}
+	found, err := Get(t.Context(), db, o.ID)
+	if err != nil || len(found.Lines) != 2 || found.Lines[1].Title != "Lid" || found.Lines[0].Unit != o.Lines[0].Unit {
+		t.Fatalf("%+v %v", found, err)
+	}
+	if _, err := Get(t.Context(), db, commerce.NewID[commerce.OrderID]()); !errors.Is(err, ErrUnknown) {
+		t.Fatal(err)
+	}
+}
+
+func TestOneLivingOrderPerHold(t *testing.T) {
+	db := schematest.Pool(t)
+	o := wish(t, db)
+	if _, _, err := create(t, db, o); err != nil {
+		t.Fatal(err)
+	}
+	second := o
+	second.ID = commerce.NewID[commerce.OrderID]()
+	if _, _, err := create(t, db, second); !errors.Is(err, ErrHoldTaken) {
+		t.Fatal(err)
+	}
+	if err := inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return Move(ctx, tx, o.ID, Cancelled) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, created, err := create(t, db, second); err != nil || !created {
+		t.Fatal(created, err)
+	}
+}
+
+func TestOrdersThatCannotBe(t *testing.T) {
+	db := schematest.Pool(t)
+	o := wish(t, db)
+	none, mixed, dear := o, o, o
+	none.Lines = nil
+	mixed.Lines = []Line{o.Lines[0], {Variant: o.Lines[1].Variant, Title: "Lid", Quantity: 1, Unit: money.Amount{Minor: 1, Currency: "USD"}}}
+	dear.Lines = []Line{{Variant: o.Lines[0].Variant, Title: "Gold", Quantity: 2, Unit: money.Amount{Minor: money.Max, Currency: "EUR"}}}
+	for name, bad := range map[string]Order{"no line": none, "two currencies": mixed, "too dear": dear} {
+		if _, _, err := create(t, db, bad); err == nil {
+			t.Errorf("%s was created", name)
+		}
+	}
+}
+
+// Every state times every state: what the table has happens, all else is refused and changes nothing.
+func TestOrderTransitionMatrix(t *testing.T) {
+	db := schematest.Pool(t)
+	o := wish(t, db)
+	if _, _, err := create(t, db, o); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range States() {
+		for _, to := range States() {
+			if to == Confirmed {
+				continue // by Confirm alone, below
+			}
+			t.Run(fmt.Sprintf("%s to %s", from, to), func(t *testing.T) {
+				if _, err := db.Exec(t.Context(), `update orders set state = $2 where id = $1`, o.ID, from); err != nil {
+					t.Fatal(err)
+				}
+				err := inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return Move(ctx, tx, o.ID, to) })
+				found, getErr := Get(t.Context(), db, o.ID)
+				if getErr != nil {
+					t.Fatal(getErr)
+				}
+				want := from
+				if from.Can(to) {
+					want = to
+				}
+				if found.State != want || (err == nil) != from.Can(to) || err != nil && !errors.Is(err, ErrState) {
+					t.Fatalf("is %s, want %s; %v", found.State, want, err)
+				}
+			})
+		}
+	}
+}
+
+func TestConfirmGivesAReceiptOnce(t *testing.T) {
+	db := schematest.Pool(t)
+	o := wish(t, db)
+	if _, _, err := create(t, db, o); err != nil {
+		t.Fatal(err)
+	}
+	confirm := func() error {
+		return inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return Confirm(ctx, tx, o.ID) })
+	}
+	if err := confirm(); err != nil {
+		t.Fatal(err)
+	}
+	found, err := Get(t.Context(), db, o.ID)
+	if err != nil || found.State != Confirmed || !strings.HasPrefix(found.Receipt, "R-") {
+		t.Fatalf("%+v %v", found, err)
+	}
+	if err := confirm(); !errors.Is(err, ErrState) {
+		t.Fatal(err)
+	}
+	if revenue, err := Revenue(t.Context(), db, o.Show); err != nil || len(revenue) != 1 || revenue[0].Minor != 9950 {
+		t.Fatalf("%v %v", revenue, err)
+	}
+	if recent, err := Recent(t.Context(), db, o.Show); err != nil || len(recent) != 1 || recent[0].ID != o.ID {
+		t.Fatalf("%v %v", recent, err)
+	}
+}
+
+func TestContact(t *testing.T) {
+	for _, email := range []string{"", "vic", "vic@", "@x.de", "vic@host", "Vic <vic@example.com>", strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 100) + "com"} {
+		if _, _, err := Contact(email, "Vic"); !errors.Is(err, ErrEmail) {
+			t.Errorf("%q: %v", email, err)
+		}
+	}
+	for name, ok := range map[string]bool{"": false, "  ": false, "a\x00b": false, "\xff": false, strings.Repeat("ä", MaxName): true, strings.Repeat("ä", MaxName+1): false} {
+		if _, _, err := Contact("vic@example.com", name); (err == nil) != ok {
+			t.Errorf("a name of %d bytes: %v", len(name), err)
+		}
+	}
+	email, name, err := Contact(" vic@example.com ", " Vic ")
+	if email != "vic@example.com" || name != "Vic" || err != nil {
+		t.Fatal(email, name, err)
+	}
+}

@@ -1,0 +1,65 @@
+package verify
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rialto-live/rialto/commerce"
+)
+
+// A check that cannot fail is none: each invariant finds what breaks it.
+func TestEachInvariantCanFail(t *testing.T) {
+	w := newWorld(t, 5)
+	b := w.buyer(1)
+	hold, order := commerce.NewID[commerce.HoldID](), commerce.NewID[commerce.OrderID]()
+	b.until("PUT", "/holds/"+hold.String(), map[string]any{"show": w.show, "variant": w.variant, "quantity": 1})
+	status, code, err := b.until("PUT", "/orders/"+order.String(), map[string]any{
+		"hold": hold, "email": "vic@example.com", "name": "Vic",
+		"card": map[string]any{"number": "4242424242424242", "exp_month": 12, "exp_year": time.Now().Year() + 1, "cvc": "123"},
+	})
+	if err != nil || status != 201 {
+		t.Fatal(status, code, err)
+	}
+	w.captured(1)
+	w.clean()
+	w.exec(`alter table pool drop constraint pool_taken_range`)
+	w.exec(`alter table payment drop constraint payment_captured`)
+	w.exec(`alter table ledger_transaction drop constraint ledger_balanced`)
+	w.exec(`alter table ledger_transaction disable trigger user`)
+	w.exec(`alter table hold drop constraint hold_quantity_check`)
+	for name, damage := range map[string][2]string{
+		"units: taken =":         {`update pool set taken = taken + 1`, `update pool set taken = taken - 1`},
+		"units: available":       {`update pool set on_hand = on_hand - 5`, `update pool set on_hand = on_hand + 5`},
+		"units: no buyer":        {`update hold set quantity = quantity + 10`, `update hold set quantity = quantity - 10`},
+		"orders: none without":   {`update orders set buyer = 'gst_x'`, `update orders o set buyer = h.buyer from hold h where h.id = o.hold`},
+		"orders: the total":      {`update order_line set unit_minor = 1`, `update order_line set unit_minor = 4900`},
+		"orders: a confirmed":    {`update hold set state = 'released'`, `update hold set state = 'sold'`},
+		"orders: what is being":  {`update hold set state = 'paying'`, `update hold set state = 'sold'`},
+		"money: every captured":  {`update payment set captured_minor = 4899`, `update payment set captured_minor = 4900`},
+		"money: the ledger sums": {`update ledger_transaction set amounts[1] = amounts[1] + 1`, `update ledger_transaction set amounts[1] = amounts[1] - 1`},
+		"money: each confirmed":  {`update ledger_transaction set ref = 'x' || ref`, `update ledger_transaction set ref = substr(ref, 2)`},
+		"money: no card":         {`update payment set token = 'tok'`, `update payment set token = null`},
+		"gate: Redis":            {`update pool set taken = taken + 1`, `update pool set taken = taken - 1`},
+	} {
+		w.exec(damage[0])
+		var out strings.Builder
+		breaches, err := Run(t.Context(), w.db, w.stock, &out)
+		w.must(err)
+		if breaches == 0 || !strings.Contains(out.String(), "BREACH "+name) {
+			t.Errorf("%s was not found:\n%s", name, out.String())
+		}
+		w.exec(damage[1])
+	}
+	w.clean()
+}
+
+func TestReportIsBounded(t *testing.T) {
+	var out strings.Builder
+	if err := report(&out, "many", make([]string, MaxShown+3)); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(out.String(), "\n"); lines != MaxShown+2 || !strings.Contains(out.String(), "and 3 more") {
+		t.Fatalf("%d lines:\n%s", lines, out.String())
+	}
+}
