@@ -168,6 +168,9 @@ func (f *feed) merge(q question, p page) (a answer) {
 	case otherStory:
 		return answer{renew: true}
 	case tooOld:
+		if q.at.Offset < f.at.Offset {
+			return answer{again: true} // another page was faster than this one
+		}
 		f.reset(p)
 		return f.settle(q)
 	}
