@@ -32,8 +32,12 @@ test("a double tap on Buy and on Pay asks for one hold and one order", async ({ 
   await page.getByRole("button", { name: "Buy Copper pan 28 cm" }).dblclick();
   await expect(page.getByText("Held for you:")).toBeVisible();
   await fillCard(shop);
+  // Within one task, before the button can be drawn as busy; and again while it is.
+  await page.locator("form#pay").evaluate((form: HTMLFormElement) => {
+    form.requestSubmit();
+    form.requestSubmit();
+  });
   await payButton(shop).dblclick();
-  await page.keyboard.press("Enter");
   await expect(page.getByRole("heading", { name: "It is yours" })).toBeVisible();
   expect(ids(shop, "holds")).toHaveLength(1);
   expect(ids(shop, "orders")).toHaveLength(1);
@@ -129,6 +133,17 @@ test("a hold that the server ended is not asked for again; a new tap makes a new
   expect(all[2]).not.toBe(all[0]);
 });
 
+test("a hold that is over is never called yours, even when the server repeats it", async ({ page }) => {
+  const shop = await shopOf(page);
+  await held(shop);
+  for (const state of ["sold", "released", "void", "expired"]) {
+    await page.reload();
+    shop.onHold = inTurn((id) => ({ body: hold(id, { state }) }), (id) => ({ body: hold(id) }));
+    await held(shop);
+  }
+  expect(distinct(ids(shop, "holds"))).toBe(5);
+});
+
 test("another person at the same tab gets their own ids", async ({ page }) => {
   const shop = await shopOf(page);
   await held(shop);
@@ -149,9 +164,13 @@ test("stock and pin follow the room; older words are not believed", async ({ pag
   stock(20, 36);
   await expect(pinned.getByText("36 left")).toBeVisible();
   stock(19, 37);
-  stock(21, 0);
+  // Seen after it, so the older word was heard and left.
+  shop.send({ t: "price.set", k: PAN_VARIANT, v: 21, d: { variant: PAN_VARIANT, amount: 4500, currency: "EUR" } });
+  await expect(pinned.getByText("45.00")).toBeVisible();
+  await expect(pinned.getByText("36 left")).toBeVisible();
+  stock(22, 0);
   await expect(pinned.getByRole("button", { name: "Copper pan 28 cm is sold out" })).toBeVisible();
-  stock(22, 1);
+  stock(23, 1);
   await expect(pinned.getByRole("button", { name: "Buy Copper pan 28 cm" })).toBeVisible();
   shop.send({ t: "pin.set", k: "pin", v: 30, d: { product: null } });
   await expect(pinned).toHaveCount(0);

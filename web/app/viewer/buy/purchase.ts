@@ -110,7 +110,8 @@ export class Purchase {
     slip.write(this.variant, { subject, hold: id });
     try {
       const hold = await untilAnswered(() => putHold(id, { show: this.show, variant: this.variant, quantity: 1 }), HOLD_TRIES);
-      if (hold.state === "expired" || hold.state === "released") throw new ApiError(410, "hold_expired", "That hold has ended.");
+      // Answered again for an id of before: only a unit that is still promised may be called yours.
+      if (hold.state !== "held" && hold.state !== "paying") throw new ApiError(410, "hold_expired", "That hold has ended.");
       this.accept(hold);
     } catch (error) {
       // Not transient: the server has judged this id, so it must not be asked again.
