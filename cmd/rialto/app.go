@@ -12,14 +12,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rialto-live/rialto/commerce/schema"
-	"github.com/rialto-live/rialto/commerce/show"
 	"github.com/rialto-live/rialto/media"
 	"github.com/rialto-live/rialto/web"
 )
@@ -30,7 +28,6 @@ const (
 	maxHeaderBytes    = 32 << 10
 	shutdownTimeout   = 15 * time.Second // for requests that are being answered
 	drainWindow       = 5 * time.Second  // over which viewers are asked to come again, elsewhere
-	reapEvery         = 2 * time.Second
 	sweepEvery        = 10 * time.Minute
 	readyPoll         = 20 * time.Millisecond
 )
@@ -228,28 +225,6 @@ func (a *App) drain(ctx context.Context) error {
 	return nil
 }
 
-// reap takes shows off the air whose node died without a goodbye, and at the
-// end this node's own.
-func (a *App) reap(ctx context.Context) error {
-	tick := time.NewTicker(reapEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			stop, cancel := context.WithTimeout(context.Background(), reapEvery)
-			defer cancel()
-			if err := a.offAirUnless(stop, a.nodes.others()); err != nil {
-				a.log.Warn("this node's shows were not taken off the air; another node will", "error", err)
-			}
-			return nil
-		case <-tick.C:
-		}
-		if err := a.offAirUnless(ctx, append(a.nodes.others(), a.nodes.id)); err != nil && ctx.Err() == nil {
-			a.log.Debug("shows of dead nodes could not be looked for", "error", err)
-		}
-	}
-}
-
 // sweep deletes sessions that ended long ago; they open nothing any more.
 func (a *App) sweep(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
@@ -264,16 +239,4 @@ func (a *App) sweep(ctx context.Context) error {
 			a.log.Warn("expired sessions stay a little longer", "error", err)
 		}
 	}
-}
-
-func (a *App) offAirUnless(ctx context.Context, alive []string) error {
-	ctx, cancel := context.WithTimeout(ctx, reapEvery)
-	defer cancel()
-	return schema.InTx(ctx, a.pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		n, err := show.OffAirUnless(ctx, tx, alive)
-		if n > 0 {
-			a.dispatcher.Kick()
-		}
-		return err
-	})
 }

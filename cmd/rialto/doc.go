@@ -13,7 +13,8 @@
 // media, realtime and commerce do not know each other. This package alone sees
 // all three: app.go builds them by hand and owns every goroutine of a node,
 // routes.go lists every mount point, bridge/ holds the flows between areas
-// (one file each), nodes.go is the directory of running nodes, and config.go
+// (one file each), nodes.go is the directory of running nodes, air.go keeps what
+// shows say of their media true when nodes die, and config.go
 // is the only place that reads the environment. dev.go starts the embedded
 // stores and runs the same App as serve.
 //

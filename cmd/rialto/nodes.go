@@ -61,14 +61,16 @@ type directory struct {
 	// guarded by mu
 	claimed map[media.StreamID]time.Time // streams this node is the origin of, since when
 	peers   map[string]peerNode          // the other nodes
+	looked  bool                         // peers has been read
+	blind   time.Time                    // when this node last looked and Redis did not answer
 }
 
-// peerNode is another node as this one knows it. It counts as alive until it
-// has not been seen for nodeLifetime: Redis may have lost its memory, and the
-// node has not.
+// peerNode is another node as this one knows it. It counts as alive for
+// nodeLifetime after its last beat, also without an entry: Redis may have lost
+// its memory, and the node has not.
 type peerNode struct {
 	url  string
-	seen time.Time
+	beat time.Time
 }
 
 // streamsHere is what the directory asks of this node's relay.
@@ -95,6 +97,11 @@ func (d *directory) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			d.leave()
 			return nil
+		}
+		if err != nil {
+			d.mu.Lock()
+			d.blind = time.Now()
+			d.mu.Unlock()
 		}
 		if (err != nil) != failing {
 			failing = err != nil
@@ -126,12 +133,12 @@ func (d *directory) beat(ctx context.Context) error {
 
 // succeed takes back, once, what an earlier node at this address has left: it
 // was killed, and its streams would be looked for at this very address.
-func (d *directory) succeed(ctx context.Context, found map[string]string) error {
+func (d *directory) succeed(ctx context.Context, found map[string]peerNode) error {
 	if d.arrived {
 		return nil
 	}
 	for id, at := range found {
-		if id == d.id || at != d.publicURL {
+		if id == d.id || at.url != d.publicURL {
 			continue
 		}
 		if err := d.redis.Del(ctx, nodeKeyPrefix+id).Err(); err != nil {
@@ -143,20 +150,20 @@ func (d *directory) succeed(ctx context.Context, found map[string]string) error 
 	return nil
 }
 
-func (d *directory) see(found map[string]string) {
+func (d *directory) see(found map[string]peerNode) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	now := time.Now()
+	d.looked = true
 	for id, at := range found {
 		if id == d.id {
 			continue
 		}
-		if _, known := d.peers[id]; !known && at == d.publicURL {
+		if _, known := d.peers[id]; !known && at.url == d.publicURL {
 			d.log.Error("another running node has this node's PUBLIC_URL: give each its own, or viewers cannot be sent to the right one", "node", id, "public_url", at)
 		}
-		d.peers[id] = peerNode{url: at, seen: now}
+		d.peers[id] = at
 	}
-	maps.DeleteFunc(d.peers, func(_ string, p peerNode) bool { return now.Sub(p.seen) > nodeLifetime })
+	maps.DeleteFunc(d.peers, func(_ string, p peerNode) bool { return time.Since(p.beat) > nodeLifetime })
 }
 
 // keepClaims renews this node's claims. One that another node has taken, after
@@ -190,18 +197,26 @@ func (d *directory) idle(id media.StreamID) bool {
 	return time.Since(since) > claimPatience && !d.onAir(id)
 }
 
-func (d *directory) readNodes(ctx context.Context) (map[string]string, error) {
-	nodes := map[string]string{}
+func (d *directory) readNodes(ctx context.Context) (map[string]peerNode, error) {
+	nodes := map[string]peerNode{}
 	scan := d.redis.Scan(ctx, 0, nodeKeyPrefix+"*", maxNodes).Iterator()
 	for scan.Next(ctx) && len(nodes) < maxNodes {
-		at, err := d.redis.Get(ctx, scan.Val()).Result()
-		if errors.Is(err, redis.Nil) {
-			continue // lapsed between the two calls
+		var at *redis.StringCmd
+		var left *redis.DurationCmd
+		_, err := d.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			at, left = p.Get(ctx, scan.Val()), p.PTTL(ctx, scan.Val())
+			return nil
+		})
+		if errors.Is(err, redis.Nil) || err == nil && left.Val() <= 0 {
+			continue // lapsed in these moments
 		}
 		if err != nil {
 			return nil, err
 		}
-		nodes[scan.Val()[len(nodeKeyPrefix):]] = at
+		// What is left of its life says when it last beat: an entry that is
+		// still there is no sign of life by itself.
+		beat := time.Now().Add(left.Val() - nodeLifetime)
+		nodes[scan.Val()[len(nodeKeyPrefix):]] = peerNode{url: at.Val(), beat: beat}
 	}
 	return nodes, scan.Err()
 }
@@ -307,11 +322,13 @@ func (d *directory) NodeURL(node string) (string, bool) {
 	return at.url, ok && at.url != d.publicURL
 }
 
-// others lists the ids of the other nodes that run.
-func (d *directory) others() []string {
+// alive lists the ids of all nodes that run, this one included. It is not sure
+// of it for a lifetime after Redis was away: the entries of the living lapsed
+// meanwhile, and each node needs a moment to write its own again.
+func (d *directory) alive() (ids []string, sure bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Collect(maps.Keys(d.peers))
+	return append(slices.Collect(maps.Keys(d.peers)), d.id), d.looked && time.Since(d.blind) > nodeLifetime
 }
 
 // Origins lists where pages may connect to: every living node's URL.
