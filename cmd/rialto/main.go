@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Exit codes: 0 done, 1 it failed, 2 the command line or the settings are wrong.
@@ -20,10 +22,17 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	redis.SetLogger(silent{})
 	code := run(ctx, os.Args[1:], terminal{os.Stdin, os.Stdout, os.Stderr, os.Environ()})
 	stop()
 	os.Exit(code)
 }
+
+// silent takes what the Redis client would print: every failed call returns
+// its error, and who made the call says what it means.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // terminal is where a command reads from and writes to; tests bring their own.
 type terminal struct {
