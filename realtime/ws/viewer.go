@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -150,7 +149,7 @@ func (v *viewer) endLine(err lineError, joined bool) {
 		v.remote.Close(realtime.CodeNormal, "") // the page's own wish: answer and go
 	case errors.Is(err, websocket.ErrReadLimit):
 		told = v.remote.Close(realtime.CodeTooLarge, "the message is too large")
-	case errors.Is(err, os.ErrDeadlineExceeded) && !joined:
+	case errors.As(err, &network) && network.Timeout() && !joined:
 		told = v.remote.Close(realtime.CodeJoinTimeout, "no join came in time")
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
 	default:

@@ -1,0 +1,261 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/rialto-live/rialto/realtime"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	joinTimeout = 10 * time.Second
+	// silence is how long the server may say nothing; it answers our pings.
+	silence      = 50 * time.Second
+	pingEvery    = 20 * time.Second
+	writeTimeout = 5 * time.Second
+	backoffFirst = 500 * time.Millisecond
+	backoffMost  = 15 * time.Second
+	steady       = 10 * time.Second // a connection that lasted this long was no failed attempt
+	maxFrame     = 2 * realtime.MaxStateBytes
+	maxDrainWait = time.Minute
+)
+
+// firstPings come quickly, so that the clock is good before it is needed.
+var firstPings = []time.Duration{0, 400 * time.Millisecond, 800 * time.Millisecond}
+
+// Config says which room to watch, and as whom.
+type Config struct {
+	URL    string // ws://host/ws or wss://
+	Room   realtime.RoomID
+	Token  string      // optional, goes into the join message
+	Header http.Header // cookies of the viewer
+	// LocalAddr is the address to come from; load spreads its viewers over
+	// several, since servers count per address.
+	LocalAddr net.Addr
+	// OnEvent is called for each event that changed the state, snapshots'
+	// too, in order.
+	OnEvent func(realtime.Event)
+	Log     *slog.Logger
+	// BackoffMost bounds the wait before coming again; default 15 s.
+	BackoffMost time.Duration
+}
+
+// Client is one viewer.
+type Client struct {
+	State
+	Clock
+	cfg    Config
+	dialer websocket.Dialer
+
+	dials, snapshots, resumes, frames atomic.Int64
+	joined                            atomic.Bool
+}
+
+// Stats counts what happened to a client.
+type Stats struct {
+	Dials, Snapshots, Resumes, Frames int64
+	Joined                            bool // now
+}
+
+// New makes a client; Run starts it.
+func New(cfg Config) *Client {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.BackoffMost == 0 {
+		cfg.BackoffMost = backoffMost
+	}
+	if cfg.OnEvent == nil {
+		cfg.OnEvent = func(realtime.Event) {}
+	}
+	dial := &net.Dialer{Timeout: dialTimeout, LocalAddr: cfg.LocalAddr}
+	return &Client{cfg: cfg, dialer: websocket.Dialer{NetDialContext: dial.DialContext, HandshakeTimeout: dialTimeout, ReadBufferSize: 4 << 10, WriteBufferSize: 1 << 10}}
+}
+
+// Stats may be called at any time.
+func (c *Client) Stats() Stats {
+	return Stats{Dials: c.dials.Load(), Snapshots: c.snapshots.Load(), Resumes: c.resumes.Load(), Frames: c.frames.Load(), Joined: c.joined.Load()}
+}
+
+// Run watches until ctx ends, and returns nil then, or until the server says
+// that coming again is of no use: that is a *realtime.CloseError.
+func (c *Client) Run(ctx context.Context) error {
+	for attempt := 0; ; attempt++ {
+		start := time.Now()
+		err := c.connection(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if final := finalError(err); final != nil {
+			return final
+		}
+		c.cfg.Log.Debug("viewer lost", "room", c.cfg.Room, "error", err)
+		if time.Since(start) > steady {
+			attempt = 0
+		}
+		wait, told := reconnectAfter(err)
+		if !told {
+			wait = rand.N(min(backoffFirst<<min(attempt, 10), c.cfg.BackoffMost) + 1)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// connection is one socket's life.
+func (c *Client) connection(ctx context.Context) error {
+	c.dials.Add(1)
+	conn, response, err := c.dialer.DialContext(ctx, c.cfg.URL, c.cfg.Header)
+	if err != nil {
+		if response != nil && response.StatusCode >= 400 && response.StatusCode < 500 {
+			return &realtime.CloseError{Code: realtime.CodeForbidden, Reason: response.Status}
+		}
+		return fmt.Errorf("dial: %w", err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	defer c.joined.Store(false)
+	conn.SetReadLimit(maxFrame)
+	_ = conn.SetReadDeadline(time.Now().Add(joinTimeout))
+	at := c.Position()
+	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err := conn.WriteJSON(joinMessage{"join", c.cfg.Room, at.Epoch, at.Offset, c.cfg.Token}); err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	live, stop := context.WithCancel(ctx)
+	pinging := make(chan struct{})
+	go func() { // the only writer from here on; pongs are control frames, which gorilla lets anybody write
+		defer close(pinging)
+		c.ping(live, conn)
+	}()
+	defer func() { stop(); <-pinging }()
+	for {
+		_, data, err := conn.ReadMessage()
+		if err != nil {
+			return err
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(silence))
+		if err := c.heard(data, time.Now()); err != nil {
+			return err
+		}
+	}
+}
+
+type joinMessage struct {
+	Type   string          `json:"t"`
+	Room   realtime.RoomID `json:"room"`
+	Epoch  string          `json:"epoch,omitempty"`
+	Offset int64           `json:"o,omitempty"`
+	Token  string          `json:"token,omitempty"`
+}
+
+func (c *Client) ping(ctx context.Context, conn *websocket.Conn) {
+	for n := 0; ; n++ {
+		wait := pingEvery
+		if n < len(firstPings) {
+			wait = firstPings[n]
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if !c.joined.Load() {
+			continue
+		}
+		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if conn.WriteJSON(map[string]any{"t": "ping", "c": time.Now().UnixMilli()}) != nil {
+			return // the reader finds out
+		}
+	}
+}
+
+// message is anything the server sends.
+type message struct {
+	realtime.Event
+	Offset  int64  `json:"o"`
+	Epoch   string `json:"epoch"`
+	Resumed bool   `json:"resumed"`
+	C       int64  `json:"c"`
+	R       int64  `json:"r"`
+	S       int64  `json:"s"`
+}
+
+func (c *Client) heard(data []byte, now time.Time) error {
+	var m message
+	if err := json.Unmarshal(data, &m); err != nil {
+		return fmt.Errorf("a frame that is no JSON: %w", err)
+	}
+	c.frames.Add(1)
+	var news, list []realtime.Event
+	switch m.Type {
+	case "pong":
+		c.Clock.add(m.C, m.R, m.S, now.UnixMilli())
+	case "joined", "tick":
+		if err := json.Unmarshal(m.Data, &list); err != nil {
+			return fmt.Errorf("a list that is none: %w", err)
+		}
+		news = c.take(m, list)
+	default:
+		m.Event.Class = ""
+		news = c.follow(m.Offset, []realtime.Event{m.Event})
+	}
+	for _, e := range news {
+		c.cfg.OnEvent(e)
+	}
+	return nil
+}
+
+func (c *Client) take(m message, list []realtime.Event) []realtime.Event {
+	switch {
+	case m.Type == "tick":
+		return c.follow(m.Offset, list)
+	case m.Resumed:
+		c.resumes.Add(1)
+		c.joined.Store(true)
+		return nil
+	}
+	c.snapshots.Add(1)
+	news := c.replace(realtime.Position{Epoch: m.Epoch, Offset: m.Offset}, list)
+	c.joined.Store(true)
+	return news
+}
+
+// finalError is the reason not to come again, if err is one.
+func finalError(err error) error {
+	var refused *realtime.CloseError
+	if errors.As(err, &refused) {
+		return refused
+	}
+	var closed *websocket.CloseError
+	if errors.As(err, &closed) && !realtime.Code(closed.Code).Reconnect() {
+		return &realtime.CloseError{Code: realtime.Code(closed.Code), Reason: closed.Text}
+	}
+	return nil
+}
+
+// reconnectAfter is the moment a leaving node gave this viewer to come again.
+func reconnectAfter(err error) (time.Duration, bool) {
+	var closed *websocket.CloseError
+	var reason struct {
+		After *int64 `json:"reconnect_after"`
+	}
+	if !errors.As(err, &closed) || json.Unmarshal([]byte(closed.Text), &reason) != nil || reason.After == nil || *reason.After < 0 {
+		return 0, false
+	}
+	return min(time.Duration(*reason.After)*time.Millisecond, maxDrainWait), true
+}

@@ -1,0 +1,91 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/rialto-live/rialto/realtime"
+)
+
+func event(key string, v int64) realtime.Event {
+	return realtime.Event{Type: "stock.set", Key: key, Version: v, Data: json.RawMessage(`{}`)}
+}
+
+func TestStateRules(t *testing.T) {
+	var s State
+	news := func(got []realtime.Event, want int) {
+		t.Helper()
+		if len(got) != want {
+			t.Fatalf("%d events were news, want %d", len(got), want)
+		}
+	}
+	news(s.replace(realtime.Position{Epoch: "e", Offset: 3}, []realtime.Event{event("a", 5), event("b", 5)}), 2)
+	news(s.follow(4, []realtime.Event{event("a", 5)}), 0) // the same again
+	news(s.follow(5, []realtime.Event{event("a", 4)}), 0) // an older one
+	news(s.follow(6, []realtime.Event{event("a", 7), event("c", 9)}), 2)
+	// An older snapshot: a stays at 7, b is gone, c is newer than the snapshot.
+	news(s.replace(realtime.Position{Epoch: "f", Offset: 1}, []realtime.Event{event("a", 6)}), 0)
+	all := s.All()
+	if len(all) != 2 || all[Key{"stock.set", "a"}].Version != 7 || all[Key{"stock.set", "c"}].Version != 9 {
+		t.Fatalf("state %v", all)
+	}
+	if s.Position() != (realtime.Position{Epoch: "f", Offset: 1}) || s.Version() != 9 {
+		t.Fatalf("at %v, version %d", s.Position(), s.Version())
+	}
+}
+
+func TestClockBelievesTheShortestWay(t *testing.T) {
+	var c Clock
+	if _, _, ok := c.Ahead(); ok {
+		t.Fatal("a clock without exchanges is sure")
+	}
+	c.add(1000, 1700, 1701, 1201) // 200 ms, lopsided
+	c.add(2000, 2510, 2510, 2020) // 20 ms, 500 ahead
+	c.add(3000, 3900, 3900, 3400)
+	c.add(5000, 5000, 5000, 4000) // set back: nonsense
+	ahead, wrong, ok := c.Ahead()
+	if !ok || ahead != 500*time.Millisecond || wrong > 11*time.Millisecond {
+		t.Fatalf("ahead %v ± %v", ahead, wrong)
+	}
+	for range clockSamples {
+		c.add(0, 150, 150, 100)
+	}
+	if ahead, _, _ := c.Ahead(); ahead != 100*time.Millisecond {
+		t.Fatalf("an old exchange is still believed: %v", ahead)
+	}
+}
+
+func TestWhatAClientMakesOfACloseCode(t *testing.T) {
+	for _, c := range []struct {
+		code  int
+		text  string
+		final bool
+		wait  time.Duration
+		told  bool
+	}{
+		{4000, `{"reconnect_after":1500}`, false, 1500 * time.Millisecond, true},
+		{4000, `{"reconnect_after":99999999}`, false, maxDrainWait, true},
+		{4000, `{"reconnect_after":-1}`, false, 0, false},
+		{4001, "slow", false, 0, false},
+		{1006, "", false, 0, false},
+		{4100, "", true, 0, false},
+		{4101, "", true, 0, false},
+		{4103, "", true, 0, false},
+		{4112, "", false, 0, false},
+	} {
+		err := &websocket.CloseError{Code: c.code, Text: c.text}
+		if final := finalError(err); (final != nil) != c.final {
+			t.Errorf("%d: final %v", c.code, final)
+		}
+		if wait, told := reconnectAfter(err); wait != c.wait || told != c.told {
+			t.Errorf("%d %s: wait %v %v", c.code, c.text, wait, told)
+		}
+	}
+	if finalError(errors.New("reset by peer")) != nil {
+		t.Error("a broken line is final")
+	}
+}

@@ -1,0 +1,27 @@
+// Package client is a viewer's socket in Go: it joins a room, keeps the room's
+// state, comes back after any loss, and knows the server's clock. Load and
+// tests watch shows with it.
+//
+// # Overview
+//
+// Client.Run dials, joins and reads until its context ends or the server says
+// that coming again is of no use. State follows the rule of protocol.md: of
+// two events with one type and key the higher version stands; a snapshot
+// takes away what it does not name.
+//
+// # Concurrency and lifecycle
+//
+// Run is the only reader and calls Config.OnEvent. It has one more goroutine
+// per connection, which asks for the time and which Run waits for. All other
+// methods may be called by anybody.
+//
+// # Invariants
+//
+//   - Versions of a key only rise, over reconnects and snapshots too.
+//   - Waits before coming again are drawn evenly from zero to the limit, so
+//     that viewers who were lost together do not return together.
+//
+// # Dependencies
+//
+// realtime, gorilla/websocket.
+package client
