@@ -2,7 +2,8 @@
 
 import { render, type ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { ErrorState, Spinner } from "../shared/ui/states";
+import { Spinner } from "../shared/ui/spinner";
+import { ErrorState } from "../shared/ui/states";
 import { whoAmI } from "../shared/session";
 import { followLinks, route, type Route } from "./route";
 import "../shared/base.css";

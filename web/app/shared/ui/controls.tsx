@@ -2,7 +2,7 @@
 
 import type { PartialAnchorHTMLAttributes, ButtonHTMLAttributes, ComponentChildren, PartialInputHTMLAttributes } from "preact";
 import { useId } from "preact/hooks";
-import { Spinner } from "./states";
+import { Spinner } from "./spinner";
 import "./controls.css";
 
 /** "buy" is the one saffron block of a screen; everything else is primary (ink), plain or danger. */
@@ -71,23 +71,22 @@ type InputProps = Omit<PartialInputHTMLAttributes<HTMLInputElement>, "class" | "
   class?: string;
 };
 
-export function Field({ label, value, onInput, hint, error, before, class: extra = "", ...rest }: InputProps) {
+/** What a typed field needs to be told from others, and to be explained and corrected aloud. */
+interface FrameProps {
+  label: string;
+  hint?: ComponentChildren;
+  error?: string | null | undefined;
+  class?: string;
+}
+
+/** Label, hint and error around one control, which gets the attributes that tie them together. */
+function Framed({ label, hint, error, class: extra = "", children }: FrameProps & { children: (tie: { id: string; "aria-invalid"?: true; "aria-describedby"?: string }) => ComponentChildren }) {
   const id = useId();
   const described = [hint ? `${id}-hint` : "", error ? `${id}-error` : ""].filter(Boolean).join(" ");
   return (
     <div class={`field${error ? " field-wrong" : ""} ${extra}`}>
       <label for={id}>{label}</label>
-      <div class="field-box">
-        {before && <span aria-hidden="true">{before}</span>}
-        <input
-          {...(rest as { type?: "text" })}
-          id={id}
-          value={value}
-          onInput={(event) => onInput(event.currentTarget.value)}
-          aria-invalid={error ? true : undefined}
-          aria-describedby={described || undefined}
-        />
-      </div>
+      <div class="field-box">{children({ id, ...(error ? { "aria-invalid": true as const } : {}), ...(described ? { "aria-describedby": described } : {}) })}</div>
       {hint && (
         <p class="field-hint" id={`${id}-hint`}>
           {hint}
@@ -102,36 +101,26 @@ export function Field({ label, value, onInput, hint, error, before, class: extra
   );
 }
 
-type AreaProps = { label: string; value: string; onInput: (value: string) => void; hint?: string; error?: string | null; rows?: number; maxLength?: number; name?: string };
+export function Field({ label, value, onInput, hint, error, before, class: extra, ...rest }: InputProps) {
+  return (
+    <Framed label={label} hint={hint} error={error} {...(extra ? { class: extra } : {})}>
+      {(tie) => (
+        <>
+          {before && <span aria-hidden="true">{before}</span>}
+          <input {...(rest as { type?: "text" })} {...tie} value={value} onInput={(event) => onInput(event.currentTarget.value)} />
+        </>
+      )}
+    </Framed>
+  );
+}
+
+type AreaProps = FrameProps & { value: string; onInput: (value: string) => void; rows?: number; maxLength?: number; name?: string };
 
 export function TextArea({ label, value, onInput, hint, error, rows = 3, ...rest }: AreaProps) {
-  const id = useId();
-  const described = [hint ? `${id}-hint` : "", error ? `${id}-error` : ""].filter(Boolean).join(" ");
   return (
-    <div class={`field${error ? " field-wrong" : ""}`}>
-      <label for={id}>{label}</label>
-      <div class="field-box">
-        <textarea
-          {...rest}
-          id={id}
-          rows={rows}
-          value={value}
-          onInput={(event) => onInput(event.currentTarget.value)}
-          aria-invalid={error ? true : undefined}
-          aria-describedby={described || undefined}
-        />
-      </div>
-      {hint && (
-        <p class="field-hint" id={`${id}-hint`}>
-          {hint}
-        </p>
-      )}
-      {error && (
-        <p class="field-error" id={`${id}-error`}>
-          {error}
-        </p>
-      )}
-    </div>
+    <Framed label={label} hint={hint} error={error}>
+      {(tie) => <textarea {...rest} {...tie} rows={rows} value={value} onInput={(event) => onInput(event.currentTarget.value)} />}
+    </Framed>
   );
 }
 

@@ -1,4 +1,5 @@
 export * from "./controls";
 export * from "./icons";
 export * from "./sheet";
+export * from "./spinner";
 export * from "./states";

@@ -5,14 +5,6 @@ import { Button } from "./controls";
 import { ApiError } from "../http";
 import "./states.css";
 
-export function Spinner({ label }: { label?: string }) {
-  return (
-    <span class="spinner" role={label ? "status" : undefined}>
-      {label && <span class="sr-only">{label}</span>}
-    </span>
-  );
-}
-
 /** A grey shape of what is coming; hidden from screen readers, which hear the page's own "loading". */
 export function Skeleton({ class: extra = "" }: { class?: string }) {
   return <span class={`skeleton ${extra}`} aria-hidden="true" />;

@@ -3,7 +3,8 @@ import { changePassword, renameMe, signOut, type Account } from "../../shared/ap
 import { ApiError } from "../../shared/http";
 import { askAgain, me, whoAmI } from "../../shared/session";
 import { Button, Field, LinkButton } from "../../shared/ui/controls";
-import { Banner, ErrorState, Spinner } from "../../shared/ui/states";
+import { Spinner } from "../../shared/ui/spinner";
+import { Banner, ErrorState } from "../../shared/ui/states";
 import { Frame } from "../Frame";
 import { go } from "../route";
 

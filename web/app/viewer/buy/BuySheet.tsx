@@ -3,7 +3,7 @@ import type { Product, Variant } from "../../shared/api";
 import { formatMoney } from "../../shared/money";
 import { Button } from "../../shared/ui/controls";
 import { Sheet } from "../../shared/ui/sheet";
-import { Spinner } from "../../shared/ui/states";
+import { Spinner } from "../../shared/ui/spinner";
 import type { WatchModel } from "../watch/model";
 import type { ShopState } from "../watch/shop";
 import { Outcome, wordsFor } from "./Outcome";

@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { clockText, useServerNow } from "../../shared/clock";
 import { fullTime } from "../../shared/when";
 import { LinkButton } from "../../shared/ui/controls";
-import { Spinner } from "../../shared/ui/states";
+import { Spinner } from "../../shared/ui/spinner";
 import type { Show } from "../../shared/api";
 import type { WatchModel } from "./model";
 
