@@ -170,14 +170,15 @@ func (r reply) checkProblem(t *testing.T) {
 	}
 }
 
-// insist repeats a request with the same id while it is told to come again, as a page does. For goroutines.
+// insist repeats a request with the same id while it is told to come again, or the line breaks, as a page does.
+// For goroutines.
 func (p *person) insist(method, path string, body any) (reply, error) {
 	deadline, tick := time.Now().Add(patience), time.NewTicker(2*lookAgain)
 	defer tick.Stop()
 	for {
 		r, err := p.try(method, path, body)
-		again := r.status == http.StatusServiceUnavailable || r.status == http.StatusTooManyRequests
-		if err != nil || !again || time.Now().After(deadline) {
+		again := err != nil || r.status == http.StatusServiceUnavailable || r.status == http.StatusTooManyRequests
+		if !again || time.Now().After(deadline) {
 			return r, err
 		}
 		<-tick.C
