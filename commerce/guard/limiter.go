@@ -132,8 +132,13 @@ func (l *Limiter) shared(ctx context.Context, name string, rule Rule) (wait time
 
 func (l *Limiter) rest(err error) {
 	l.mu.Lock()
-	l.resting = l.now().Add(redisRest)
+	now := l.now()
+	first := !now.Before(l.resting)
+	l.resting = now.Add(redisRest)
 	l.mu.Unlock()
+	if !first { // a crowd was waiting, and one line says it for all
+		return
+	}
 	l.log.Warn("rate limits are counted by this node alone: Redis does not answer", "error", err)
 }
 
