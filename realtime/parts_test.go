@@ -1,0 +1,297 @@
+package realtime
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Limits and rules of the small parts.
+
+func stock(key string, version int64) Event {
+	return Event{Type: "stock.set", Key: key, Version: version, Class: Latest, Data: json.RawMessage(fmt.Sprintf(`{"left":%d}`, version))}
+}
+
+func TestEventLimits(t *testing.T) {
+	good := Event{Type: "pin.set", Key: "pin", Version: 1, Class: Lossless, ID: "shw_1:1", Data: json.RawMessage(`{}`)}
+	jsonOf := func(n int) json.RawMessage { return json.RawMessage(`"` + strings.Repeat("x", n-2) + `"`) }
+	for name, c := range map[string]struct {
+		change func(*Event)
+		ok     bool
+	}{
+		"good":                {func(*Event) {}, true},
+		"type at limit":       {func(e *Event) { e.Type = strings.Repeat("a", MaxEventType) }, true},
+		"type past limit":     {func(e *Event) { e.Type = strings.Repeat("a", MaxEventType+1) }, false},
+		"no type":             {func(e *Event) { e.Type = "" }, false},
+		"key at limit":        {func(e *Event) { e.Key = strings.Repeat("a", MaxEventKey) }, true},
+		"key past limit":      {func(e *Event) { e.Key = strings.Repeat("a", MaxEventKey+1) }, false},
+		"no key":              {func(e *Event) { e.Key = "" }, true},
+		"key that breaks out": {func(e *Event) { e.Key = `a","d":0` }, false},
+		"id at limit":         {func(e *Event) { e.ID = strings.Repeat("a", MaxEventID) }, true},
+		"id past limit":       {func(e *Event) { e.ID = strings.Repeat("a", MaxEventID+1) }, false},
+		"data at limit":       {func(e *Event) { e.Data = jsonOf(MaxEventBytes) }, true},
+		"data past limit":     {func(e *Event) { e.Data = jsonOf(MaxEventBytes + 1) }, false},
+		"no data":             {func(e *Event) { e.Data = nil }, false},
+		"two values":          {func(e *Event) { e.Data = json.RawMessage(`{}{}`) }, false},
+		"not UTF-8":           {func(e *Event) { e.Data = json.RawMessage("\"\xff\"") }, false},
+		"version 0":           {func(e *Event) { e.Version = 0 }, false},
+		"sampled":             {func(e *Event) { e.Class = Sampled }, false},
+		"no class":            {func(e *Event) { e.Class = "" }, false},
+		"urgent lossless":     {func(e *Event) { e.Urgent = true }, false},
+		"urgent latest":       {func(e *Event) { e.Urgent, e.Class = true, Latest }, true},
+	} {
+		e := good
+		c.change(&e)
+		if err := e.Validate(); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for id, ok := range map[RoomID]bool{"shw_1": true, "": false, "a b": false, "!control": false, "{a}": false,
+		RoomID(strings.Repeat("a", MaxRoomID)): true, RoomID(strings.Repeat("a", MaxRoomID+1)): false} {
+		if err := id.Validate(); (err == nil) != ok {
+			t.Errorf("room %q: %v", id, err)
+		}
+	}
+}
+
+func TestFrameHeaders(t *testing.T) {
+	for n, header := range map[int]string{
+		0: "\x81\x00", 125: "\x81\x7d", 126: "\x81\x7e\x00\x7e", 1<<16 - 1: "\x81\x7e\xff\xff", 1 << 16: "\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00",
+	} {
+		got := frame(opText, make([]byte, n))
+		if len(got) != len(header)+n || string(got[:len(header)]) != header {
+			t.Errorf("%d bytes: header % x", n, got[:min(len(got), maxFrameHeader)])
+		}
+	}
+	long := closeFrame(CodeSlow, strings.Repeat("x", 500))
+	if len(long) != 2+2+maxCloseReason {
+		t.Errorf("a close frame of %d bytes", len(long))
+	}
+}
+
+func TestRing(t *testing.T) {
+	r := newRing(3, 1000)
+	put := func(offsets ...int64) {
+		for _, o := range offsets {
+			r.append([]byte(fmt.Sprint(o)), o)
+		}
+	}
+	view := func(cursor uint64) string {
+		frames, ok := r.from(cursor, make([][]byte, 0, 8))
+		if !ok {
+			return "gone"
+		}
+		return string(bytes.Join(frames, []byte(" ")))
+	}
+	resume := func(offset int64) string {
+		cursor, ok := r.resume(offset)
+		if !ok {
+			return "too old"
+		}
+		return view(cursor)
+	}
+	put(2, 5, 6)
+	for offset, want := range map[int64]string{0: "2 5 6", 2: "5 6", 4: "5 6", 5: "6", 6: "", 9: ""} {
+		if got := resume(offset); got != want {
+			t.Errorf("resume from %d: %q, want %q", offset, got, want)
+		}
+	}
+	put(9) // 2 goes
+	for offset, want := range map[int64]string{1: "too old", 2: "5 6 9", 6: "9"} {
+		if got := resume(offset); got != want {
+			t.Errorf("then resume from %d: %q, want %q", offset, got, want)
+		}
+	}
+	if view(0) != "gone" || view(1) != "5 6 9" || view(r.next) != "" {
+		t.Errorf("views %q %q %q", view(0), view(1), view(r.next))
+	}
+	newest := r.next
+	r.cut(12)
+	if view(newest) != "gone" || resume(11) != "too old" || resume(12) != "" || r.bytes != 0 {
+		t.Errorf("after a cut: %q %q %q, %d bytes", view(newest), resume(11), resume(12), r.bytes)
+	}
+	r.append(make([]byte, 999), 13)
+	put(14)
+	if r.bytes != 2 || view(r.next-1) != "14" {
+		t.Errorf("%d bytes in the ring", r.bytes)
+	}
+	r.append(make([]byte, 5000), 15) // alone it may be too large
+	if got := len(view(r.next - 1)); got != 5000 || r.next-r.base != 1 {
+		t.Errorf("%d bytes, %d frames", got, r.next-r.base)
+	}
+}
+
+func TestStateVerdicts(t *testing.T) {
+	s := newState()
+	if _, err := s.replace([]Event{stock("a", 10), stock("b", 10)}); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct {
+		e    Event
+		want verdict
+	}{{stock("a", 10), inSnap}, {stock("new", 9), inSnap}, {stock("a", 12), taken}, {stock("a", 12), older}, {stock("a", 11), older}, {stock("new", 11), taken}} {
+		if got := s.apply(c.e); got != c.want {
+			t.Errorf("event %d: verdict %d, want %d", i, got, c.want)
+		}
+	}
+	news, err := s.replace([]Event{stock("a", 12), stock("b", 12)})
+	if err != nil || !news { // new was at 11 and is gone
+		t.Errorf("news %v, %v", news, err)
+	}
+	before := string(s.snapshot())
+	if news, _ := s.replace([]Event{stock("a", 12), stock("b", 12)}); news || string(s.snapshot()) != before {
+		t.Error("the same snapshot again is news")
+	}
+	if _, err := s.replace([]Event{{Type: "x"}}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a broken snapshot: %v", err)
+	}
+}
+
+func TestStateLimits(t *testing.T) {
+	s := newState()
+	for i := range MaxStateKeys {
+		if got := s.apply(stock(fmt.Sprint("var_", i), 1)); got != taken {
+			t.Fatalf("key %d: %d", i, got)
+		}
+	}
+	if s.apply(stock("one_more", 1)) != full || s.apply(stock("var_0", 2)) != taken {
+		t.Error("past the limit of keys")
+	}
+	s = newState()
+	big := stock("a", 1)
+	big.Data = json.RawMessage(`"` + strings.Repeat("x", MaxEventBytes-2) + `"`)
+	fit := MaxStateBytes / len(entry(big))
+	for i := range fit {
+		big.Key = string(rune('a'+i/26)) + string(rune('a'+i%26))
+		if got := s.apply(big); i < fit-1 && got != taken {
+			t.Fatalf("event %d of %d: %d", i, fit, got)
+		}
+	}
+	big.Key = "zzz"
+	if s.apply(big) != full {
+		t.Error("past the limit of bytes")
+	}
+}
+
+func TestRevocationsOverflow(t *testing.T) {
+	var r revocations
+	mark := r.mark()
+	for i := range maxRevocations {
+		r.add(revocation{match: Match{Subject: fmt.Sprint("acc_", i)}, code: CodeForbidden})
+	}
+	if err := r.since(mark, "shw_1", Identity{Subject: "acc_me"}); err != nil {
+		t.Errorf("at the limit: %v", err)
+	}
+	var closed *CloseError
+	if err := r.since(mark, "shw_1", Identity{Subject: "acc_0"}); !errors.As(err, &closed) || closed.Code != CodeForbidden {
+		t.Errorf("the first of them: %v", err)
+	}
+	r.add(revocation{match: Match{Subject: "acc_x"}})
+	if err := r.since(mark, "shw_1", Identity{Subject: "acc_me"}); !errors.As(err, &closed) || closed.Code != CodeUnavailable {
+		t.Errorf("past the limit: %v", err)
+	}
+}
+
+func TestMatch(t *testing.T) {
+	vic := Identity{Subject: "acc_vic", Session: "ses_1"}
+	for m, want := range map[Match]bool{
+		{}:                                     false,
+		{Room: "shw_1"}:                        true,
+		{Room: "shw_2"}:                        false,
+		{Subject: "acc_vic"}:                   true,
+		{Room: "shw_2", Subject: "acc_vic"}:    false,
+		{Subject: "acc_vic", Session: "ses_2"}: false,
+		{Session: "ses_1"}:                     true,
+	} {
+		if got := m.matches("shw_1", vic); got != want {
+			t.Errorf("%+v: %v", m, got)
+		}
+	}
+	if (Match{Subject: "acc_vic"}).matches("shw_1", Identity{}) {
+		t.Error("an anonymous viewer is taken for somebody")
+	}
+}
+
+func TestMomentsAreEven(t *testing.T) {
+	const n, window = 1000, 10 * time.Second
+	perTenth := make([]int, 10)
+	all := moments(n, window)
+	for _, m := range all {
+		perTenth[m*10/window]++
+	}
+	if !slices.IsSorted(all) || slices.Max(perTenth) > n/10*3/2 {
+		t.Errorf("%v viewers per tenth of the window", perTenth)
+	}
+	if len(moments(0, window)) != 0 {
+		t.Error("moments for nobody")
+	}
+}
+
+func TestRegistryLimits(t *testing.T) {
+	r := newRegistry()
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	take := func(addr netip.Addr, want bool) {
+		t.Helper()
+		if _, ok := r.reserve(addr, 3, 2); ok != want {
+			t.Fatalf("reserve for %v: %v", addr, ok)
+		}
+	}
+	take(a, true)
+	take(a, true)
+	take(a, false) // per address
+	take(b, true)
+	take(b, false) // in all
+	r.release(a)
+	take(netip.Addr{}, true) // an address that is unknown is not counted
+	r.release(b)
+	take(a, true)
+	r.release(a)
+	r.release(a)
+	if len(r.addresses) != 0 {
+		t.Errorf("addresses left: %v", r.addresses)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	_, err := NewHub(Config{Tick: -1, MaxConns: -1})
+	for _, want := range []string{"Bus", "Snapshot", "Tick", "MaxConns"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not speak of %s", err, want)
+		}
+	}
+	reg := prometheus.NewRegistry()
+	if _, err := NewHub(Config{Bus: nowhere{}, Snapshot: emptySnapshot, Metrics: reg}); err != nil {
+		t.Fatal(err)
+	}
+	hub, err := NewHub(Config{Bus: nowhere{}, Snapshot: emptySnapshot, Metrics: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hub.Reserve(netip.Addr{}); !errors.Is(err, ErrStopped) {
+		t.Errorf("a hub that does not run: %v", err)
+	}
+}
+
+func emptySnapshot(context.Context, RoomID) ([]Event, error) { return nil, nil }
+
+// nowhere is a source without events.
+type nowhere struct{}
+
+func (nowhere) Subscribe(context.Context, RoomID) (Position, Feed, error) {
+	return Position{Epoch: "e"}, silent{}, nil
+}
+
+type silent struct{}
+
+func (silent) Ready() <-chan struct{} { return nil }
+func (silent) Take() []Delivery       { return nil }
+func (silent) Close()                 {}
