@@ -8,11 +8,20 @@ import (
 
 // feedback is one thing a viewer said, on its way to the viewer's worker.
 type feedback struct {
-	sub  *Subscriber
-	ssrc uint32
-	nack rtcp.NackPair // zero Lost bits and pli false cannot be confused: pli is looked at first
-	pli  bool
+	sub     *Subscriber
+	ssrc    uint32
+	kind    feedbackKind
+	nack    rtcp.NackPair
+	highest uint16 // number reported
 }
+
+type feedbackKind uint8
+
+const (
+	lostPackets feedbackKind = iota
+	lostPicture
+	receiverReport
+)
 
 // Feedback takes a viewer's RTCP, decrypted. Any goroutine may call it, also before Start and after the end.
 func (v *Subscriber) Feedback(packets []rtcp.Packet) {
@@ -24,50 +33,60 @@ func (v *Subscriber) Feedback(packets []rtcp.Packet) {
 		switch f := packet.(type) {
 		case *rtcp.TransportLayerNack:
 			for _, pair := range f.Nacks {
-				v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, nack: pair})
+				v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, kind: lostPackets, nack: pair})
 			}
 		case *rtcp.PictureLossIndication:
-			v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, pli: true})
+			v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, kind: lostPicture})
 		case *rtcp.FullIntraRequest:
 			for _, entry := range f.FIR {
-				v.worker.report(feedback{sub: v, ssrc: entry.SSRC, pli: true})
+				v.worker.report(feedback{sub: v, ssrc: entry.SSRC, kind: lostPicture})
 			}
 		case *rtcp.ReceiverReport:
 			for _, report := range f.Reports {
 				m.viewerLoss.Observe(float64(report.FractionLost) / 256)
 			}
+			v.firstReports(f.Reports)
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			m.viewerEstimate.Observe(float64(f.Bitrate))
 		}
 	}
 }
 
-func (f *feedback) apply(b *batch, now time.Duration) {
+// apply says whether the viewer has something new to be sent.
+func (f *feedback) apply(b *batch, now time.Duration) (due bool) {
 	v := f.sub
 	if v.gone.Load() {
-		return
+		return false
 	}
 	for k := range v.tracks {
 		t := &v.tracks[k]
 		if t.ssrc != f.ssrc || t.layer == nil {
 			continue
 		}
-		if f.pli {
-			t.lost(v, now)
-		} else {
+		switch f.kind {
+		case lostPackets:
 			t.resend(v, b, f.nack, now)
+		case lostPicture:
+			due = t.lost(v, now) || due
+		case receiverReport:
+			t.heard(v, f.highest)
 		}
 	}
+	return due
 }
 
 // lost handles a PLI. One that arrives soon after a keyframe went out still speaks of the picture before it; a
-// joiner's player sends several, and they must not cost the publisher anything.
-func (t *track) lost(v *Subscriber, now time.Duration) {
+// joiner's player sends several, and they must not cost the publisher anything: see first.
+func (t *track) lost(v *Subscriber, now time.Duration) (due bool) {
 	v.stream.relay.metrics.plis.Inc()
-	if t.kind != Video || t.phase == catching || now-t.keySent < pliQuiet {
-		return
+	switch {
+	case t.kind != Video:
+	case t.first.open(t):
+		return t.replay(v, now)
+	case t.phase != catching && now-t.keySent >= pliQuiet:
+		t.layer.wantKey.Store(true)
 	}
-	t.layer.wantKey.Store(true)
+	return false
 }
 
 // budget is a token bucket for one viewer's retransmissions.

@@ -241,6 +241,9 @@ func checkContinuous(t *testing.T, packets []rtp.Packet) {
 	}
 }
 
+// number is the frame a VP8 test payload belongs to.
+func number(p rtp.Packet) int { return int(p.Payload[10]) }
+
 func pictureID(t *testing.T, p rtp.Packet) uint16 {
 	t.Helper()
 	m, _ := parseVP8(p.Payload)

@@ -75,8 +75,9 @@ func TestSlowListenerSkipsToTheNewestSound(t *testing.T) {
 
 func TestLostPictureIsAskedForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, c, v, _ := newShow(t, Config{})
+		_, c, v, s := newShow(t, Config{})
 		shootFor(c, pliQuiet/2, true)
+		receives(v, s.all()[len(s.all())-1]) // it has its first picture
 		for range 5 {
 			v.Feedback([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: 2}})
 		}

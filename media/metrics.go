@@ -25,6 +25,7 @@ type metrics struct {
 	resent, late         prometheus.Counter
 	nacks, plis          prometheus.Counter
 	keyframeRequests     prometheus.Counter
+	replays              prometheus.Counter
 	joins, takeovers     prometheus.Counter
 	publishers, viewers  prometheus.Gauge
 	viewerLoss           prometheus.Histogram
@@ -61,6 +62,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		nacks:            counter("nacked_packets_total", "Packets viewers asked for again."),
 		plis:             counter("viewer_plis_total", "Keyframes viewers asked for."),
 		keyframeRequests: counter("keyframe_requests_total", "Keyframes asked of publishers."),
+		replays:          counter("replayed_keyframes_total", "Keyframes sent again to joiners that had not got their first picture."),
 		joins:            counter("joins_total", "Viewers that began to receive."),
 		takeovers:        counter("takeovers_total", "Publishers that took over a stream on air."),
 		publishers:       gauge("publishers", "Publishers connected or connecting."),

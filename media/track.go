@@ -30,6 +30,7 @@ type track struct {
 
 	cuts     cuts
 	lateSeen uint64
+	first    first
 	refused  *Layer // cannot play it; counted once
 	reason   string // why it is skipping
 
@@ -105,13 +106,14 @@ func (t *track) follow(v *Subscriber, now time.Duration) {
 }
 
 // join begins at a keyframe. One that lies behind is sent at once, and what followed it faster than real time with
-// timestamps squeezed alike, so that the player arrives at live instead of staying behind for good.
+// timestamps squeezed alike, so that the player arrives at live instead of staying behind for good. Going back is always
+// squeezed: the viewer's time has none to spare for what it was sent before.
 func (t *track) join(l *Layer, seq uint64, at, now time.Duration) bool {
 	p := l.ring.at(seq)
 	if p == nil {
 		return false
 	}
-	if now-at <= squeezeAbove {
+	if back := l == t.layer && seq < t.pos; now-at <= squeezeAbove && !back {
 		t.cutTo(l, p, p.at, 1)
 		t.phase = live
 		return true
@@ -131,7 +133,7 @@ func (t *track) cutTo(l *Layer, p *packet, wall time.Duration, divisor int32) {
 		step := max(l.codec.ticks(wall-t.wall), l.codec.ticks(time.Millisecond))
 		c.outTS = t.outTS + uint32(step)
 		c.picture, c.tl0 = last.picture, last.tl0
-		if last.layer != l && p.vp8.pictureAt != 0 {
+		if (last.layer != l || p.seq < t.pos) && p.vp8.pictureAt != 0 {
 			c.picture = t.picture + 1 - p.vp8.picture
 			c.tl0 = t.tl0 + 1 - p.vp8.tl0
 		}
@@ -267,5 +269,8 @@ func (t *track) note(p *packet, now time.Duration) {
 	}
 	if p.key {
 		t.keySent = now
+	}
+	if t.kind == Video {
+		t.first.sent(p, uint16(c.sequence(p.seq)))
 	}
 }

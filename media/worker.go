@@ -76,7 +76,10 @@ func (w *worker) turn(now time.Duration) {
 		w.move(w.spare.moves[i])
 	}
 	for i := range w.spare.feedback {
-		w.spare.feedback[i].apply(&w.batch, now)
+		f := &w.spare.feedback[i]
+		if g := w.groups[f.sub.stream]; f.apply(&w.batch, now) && g != nil {
+			g.restless = true
+		}
 	}
 	w.again = 0
 	for _, s := range w.spare.touched {

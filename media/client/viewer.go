@@ -13,8 +13,8 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// pliInterval bounds how often a stuck viewer asks for a keyframe.
-const pliInterval = 500 * time.Millisecond
+// pliInterval bounds how often a stuck viewer asks for a keyframe: as often as browsers do.
+const pliInterval = 200 * time.Millisecond
 
 // ViewerConfig says what to watch and from where.
 type ViewerConfig struct {

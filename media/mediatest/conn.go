@@ -60,7 +60,7 @@ func (c *conn) receive() {
 		if err != nil {
 			return // Close
 		}
-		if lost, late := c.network.fate(true); !lost {
+		if lost, late := c.network.fate(true, buffer[:size]); !lost {
 			c.send(c.in, buffer[:size], addr, late)
 		}
 	}
@@ -74,7 +74,7 @@ func (c *conn) send(l *line, data []byte, addr net.Addr, late time.Duration) {
 
 // WriteTo sends, or loses, a packet.
 func (c *conn) WriteTo(data []byte, addr net.Addr) (int, error) {
-	lost, late := c.network.fate(false)
+	lost, late := c.network.fate(false, data)
 	switch {
 	case lost:
 	case late == 0:

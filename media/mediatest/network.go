@@ -35,6 +35,7 @@ type Network struct {
 	inbound  Profile
 	outbound Profile
 	cut      bool
+	chosen   func(in bool, packet []byte) bool
 	counts   Counts
 }
 
@@ -65,6 +66,21 @@ func (n *Network) Cut() {
 	n.cut = true
 }
 
+// Lose loses the packets for which chosen says so, besides those that chance
+// takes. It is called for one packet at a time.
+func (n *Network) Lose(chosen func(in bool, packet []byte) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.chosen = chosen
+}
+
+// IsVideo tells video from everything else on a line, by the payload types
+// that media/client offers. RTP is not encrypted that far.
+func IsVideo(packet []byte) bool {
+	const vp8, h264 = 96, 108
+	return len(packet) > 12 && packet[0]>>6 == 2 && (packet[1]&0x7f == vp8 || packet[1]&0x7f == h264)
+}
+
 // Counts may be read at any time.
 func (n *Network) Counts() Counts {
 	n.mu.Lock()
@@ -73,14 +89,18 @@ func (n *Network) Counts() Counts {
 }
 
 // fate decides about a packet: whether it is lost, and how late it comes.
-func (n *Network) fate(in bool) (lost bool, late time.Duration) {
+func (n *Network) fate(in bool, packet []byte) (lost bool, late time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	p := n.outbound
 	if in {
 		p = n.inbound
 	}
-	if n.cut || n.random.Float64() < p.Loss {
+	lost = n.random.Float64() < p.Loss
+	if n.chosen != nil && n.chosen(in, packet) {
+		lost = true
+	}
+	if n.cut || lost {
 		n.counts.Lost++
 		return true, 0
 	}

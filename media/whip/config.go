@@ -119,8 +119,10 @@ type Config struct {
 	Node string
 	// Publish and Watch open sessions.
 	Publish, Watch Negotiate
-	// Authorize judges every POST, and a PATCH or DELETE that carries another
-	// token than the one its session was opened with.
+	// Authorize judges every POST twice, before and after its session was
+	// opened, and a PATCH or DELETE that carries another token than the one its
+	// session was opened with. It must read what is committed: a replica that
+	// lags behind would let somebody banned slip through.
 	Authorize func(context.Context, Request) (media.Grant, error)
 	// Locate returns the base URL (scheme and host) of the node where a stream
 	// is published; "" when it is here or nowhere. Nil: always "".

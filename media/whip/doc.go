@@ -5,9 +5,10 @@
 //
 // A request passes, in this order, the limit of its address, Config.Authorize,
 // the media type, the size, and Config.Claim or Locate, which may send it to
-// another node with a 307. What is left is handed to Config.Publish or Watch,
-// and the session that comes back gets a resource of its own with a name of
-// 128 random bits. The table of resources is all the state there is.
+// another node with a 307. What is left is handed to Config.Publish or Watch.
+// Authorize judges again, so that no revocation is missed on the way (see
+// stillGranted), and the session gets a resource of its own with a name of 128
+// random bits. The table of resources is all the state there is.
 //
 //	POST    /whip/{stream}              201, answer, Location, ETag
 //	OPTIONS /whip/{stream}              204, Accept-Post; needs no key

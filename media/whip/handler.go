@@ -199,6 +199,22 @@ func (h *Handler) authorize(ctx context.Context, request Request) (media.Grant, 
 	return grant, nil
 }
 
+// stillGranted judges a second time, once the session can be found by a
+// revocation and before the client is told how to reach it. A ban that the
+// first judgement came too early for may have reached this node when there was
+// no session to end; then the second one sees it. One that the second comes
+// too early for is carried out later, and finds the session.
+func (h *Handler) stillGranted(ctx context.Context, request Request, first media.Grant) error {
+	second, err := h.authorize(ctx, request)
+	if err != nil {
+		return err
+	}
+	if second.Subject != first.Subject || second.Session != first.Session || second.KeyGeneration != first.KeyGeneration {
+		return later(http.StatusServiceUnavailable, "unavailable", "You signed in or out just now. Ask again.", time.Second)
+	}
+	return nil
+}
+
 // origin says on which other node a stream lives.
 func (h *Handler) origin(ctx context.Context, request Request) (string, error) {
 	find := h.config.Locate
@@ -226,6 +242,11 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, request Request, 
 		return err
 	}
 	e := newEntry(request, grant, session, iceUfrag(offer))
+	if err := h.stillGranted(r.Context(), request, grant); err != nil {
+		h.table.release()
+		h.closeSession(session)
+		return err
+	}
 	if r.Context().Err() != nil { // nobody is left to learn where the session is
 		h.table.release()
 		h.closeSession(session)
