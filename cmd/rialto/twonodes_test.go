@@ -157,8 +157,11 @@ func TestRotatedKeyEndsItsPublishOnTheOtherNodeAndNotTheStudios(t *testing.T) {
 	viewer := b.guest().watch(byTicket)
 	sees(t, viewer, 5)
 
-	// Orders come in turn: when the second has been carried out, so has the first.
+	// The bus carries orders in turn: when the second has been carried out, so has the first.
 	mara.at(b).want(http.StatusOK, "", http.MethodPost, "/shows/"+byTicket+"/stream-key", nil)
+	eventually(t, "the first order is on the bus", func() bool {
+		return a.market.count(`select count(*) from outbox where lane = 'control' and done_at is null`) == 0
+	})
 	quickly(t, "key rotation", func() {
 		mara.at(b).want(http.StatusOK, "", http.MethodPost, "/shows/"+byKey+"/stream-key", nil)
 	}, encoder.Done())

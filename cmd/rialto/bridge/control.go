@@ -33,6 +33,11 @@ func (o Obeying) Obey(order json.RawMessage) {
 		o.Log.Error("an order that cannot be read", "error", err)
 		return
 	}
+	// Empty members match everything; an order that means everybody is a mistake.
+	if m == (outbox.ControlMessage{Op: m.Op}) || m.Op == outbox.OpClose && m.Show == "" {
+		o.Log.Error("an order that names nobody", "op", m.Op)
+		return
+	}
 	switch m.Op {
 	case outbox.OpClose:
 		o.Relay.Close(media.StreamID(m.Show))
