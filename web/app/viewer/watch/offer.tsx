@@ -36,25 +36,22 @@ export function Left({ model, product }: { model: WatchModel; product: Product }
 
 type BuyProps = { model: WatchModel; shop: ShopState; product: Product; tone?: "buy" | "primary" };
 
+/** One button through all its words: who pressed it finds the focus there again when the sheet closes. */
 export function BuyButton({ model, shop, product, tone = "buy" }: BuyProps) {
   const waiting = shop.waiting(product);
-  if (waiting) return <Continue purchase={waiting} tone={tone} onClick={() => shop.open(product)} />;
-  const gone = leftOf(model, product) === 0;
+  useServerNow(waiting ? 1_000 : 0);
+  const gone = !waiting && leftOf(model, product) === 0;
   return (
-    <Button tone={gone ? "plain" : tone} aria-disabled={gone} aria-label={gone ? `${product.title} is sold out` : `Buy ${product.title}`} onClick={() => !gone && shop.open(product)}>
-      {gone ? "Sold out" : "Buy"}
+    <Button tone={gone ? "plain" : tone} aria-disabled={gone} aria-label={waiting ? undefined : gone ? `${product.title} is sold out` : `Buy ${product.title}`} onClick={() => !gone && shop.open(product)}>
+      {waiting ? <Continue purchase={waiting} /> : gone ? "Sold out" : "Buy"}
     </Button>
   );
 }
 
-function Continue({ purchase, tone, onClick }: { purchase: Purchase; tone: "buy" | "primary"; onClick: () => void }) {
-  useServerNow(1_000);
-  const left = purchase.expiresAt.value - serverNow();
+function Continue({ purchase }: { purchase: Purchase }) {
   return (
-    <Button tone={tone} onClick={onClick}>
-      <span>
-        Pay <span class="num">{clockText(left)}</span>
-      </span>
-    </Button>
+    <span>
+      Pay <span class="num">{clockText(purchase.expiresAt.value - serverNow())}</span>
+    </span>
   );
 }
