@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { chromium } from "@playwright/test";
 import { Run, bareEnvironment, freeTCP, freeUDP, type Program } from "./fixtures/program";
 import { expect, test } from "./fixtures/test";
-import { addProduct, addShow, card, expectPicture, expectSound, goLive, pin, signUp } from "./fixtures/stage";
+import { addProduct, addShow, card, endShow, expectPicture, expectSound, goLive, pin, signUp } from "./fixtures/stage";
 
 const HOST = "127.0.0.2";
 
@@ -44,6 +44,8 @@ test("a second address with its own certificate: a creator goes live over HTTPS 
     await expect(card(viewer, "Copper kettle").getByText("2 left"), "the room is joined over wss").toBeVisible();
     await pin(creator, show, null);
     await expect(card(viewer, "Copper kettle")).toBeHidden();
+    await endShow(creator);
+    await expect(viewer.getByRole("heading", { name: "This show has ended" })).toBeVisible();
   } finally {
     await browser.close();
     await node.stop();

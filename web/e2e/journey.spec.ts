@@ -2,6 +2,7 @@
 
 import type { BrowserContext, Page } from "@playwright/test";
 import { expect, test } from "./fixtures/test";
+import { inspect } from "./fixtures/inspect";
 import { Line } from "./fixtures/line";
 import { CARDS, PASSWORD, card, endShow, expectPicture, expectSound, expectStill, fillPayment, goLive, newEmail, payButton } from "./fixtures/stage";
 
@@ -25,6 +26,12 @@ test.describe("the first show", () => {
   test.afterAll(async () => {
     await Promise.all(contexts.map((context) => context.close()));
     line?.close();
+  });
+
+  test("a new house: home says that nobody is live yet", async ({}, info) => {
+    await creator.goto("/");
+    await expect(creator.getByRole("heading", { name: "The stage is dark" })).toBeVisible();
+    await inspect(creator, "home-empty", info);
   });
 
   test("someone who never was here signs up as a creator and stands in the studio", async () => {

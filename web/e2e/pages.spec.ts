@@ -2,7 +2,7 @@
 // by the content policy, nothing said on the console. Rare states that no server can be brought into at will are in
 // states.spec.ts and studio-pages.spec.ts.
 
-import type { Browser, BrowserContext, Page } from "@playwright/test";
+import type { Browser, BrowserContext, Locator, Page } from "@playwright/test";
 import { newId } from "../app/shared/ids";
 import { inspect } from "./fixtures/inspect";
 import { expect, test } from "./fixtures/test";
@@ -120,6 +120,36 @@ test.describe("a viewer's pages", () => {
     await elsewhere.close();
   });
 
+  test("a purchase by keyboard alone, with a focus one can see and that comes back to where it was", async ({ page }) => {
+    await page.goto(`/s/${demo}`);
+    const buy = card(page, PAN).getByRole("button", { name: `Buy ${PAN}` });
+    await tabTo(page, buy);
+    await page.keyboard.press("Enter");
+    const sheet = dialog(page, "Yours, for now");
+    await expect(sheet).toBeVisible();
+    const typed = [
+      ["E-mail for the receipt", "kay@example.com"],
+      ["Name on the card", "Kay Board"],
+      ["Card number", "4242424242424242"],
+      ["Valid until", "1234"],
+      ["Security code", "123"],
+    ] as const;
+    for (const [label, text] of typed) {
+      await tabTo(page, sheet.getByLabel(label));
+      await page.keyboard.type(text);
+    }
+    for (let i = 0; i < 12; i++) {
+      await page.keyboard.press("Tab");
+      expect(await page.evaluate(() => document.activeElement === document.body || document.activeElement?.closest("dialog") !== null), "focus stays in the sheet").toBe(true);
+    }
+    await tabTo(page, payButton(page));
+    await page.keyboard.press("Enter");
+    await expect(page.getByText("Your receipt is for kay@example.com")).toBeVisible();
+    await page.keyboard.press("Escape");
+    await expect(page.getByRole("dialog")).toBeHidden();
+    await expect(buy).toBeFocused();
+  });
+
   test("who lets go of a hold can take it again", async ({ page }, info) => {
     await hold(page);
     await page.getByRole("button", { name: "I changed my mind, let it go" }).click();
@@ -232,6 +262,23 @@ test.describe("a creator's pages", () => {
     await context.close();
   });
 });
+
+/** Walks with Tab, as far as a person would. */
+async function tabTo(page: Page, target: Locator): Promise<void> {
+  await expect(target).toBeVisible();
+  for (let i = 0; i < 30; i++) {
+    if (await target.evaluate((element) => element === document.activeElement)) {
+      const ring = await target.evaluate((element) => {
+        const drawn = ({ outlineStyle, boxShadow }: CSSStyleDeclaration): boolean => outlineStyle !== "none" || boxShadow !== "none";
+        return [element, element.parentElement ?? element].some((at) => drawn(getComputedStyle(at)));
+      });
+      expect(ring, `a ring around ${String(target)}`).toBe(true);
+      return;
+    }
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`Tab does not lead to ${String(target)}`);
+}
 
 async function asMara(browser: Browser, baseURL: string): Promise<Page> {
   const page = await (await browser.newContext({ baseURL })).newPage();
