@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -174,6 +173,3 @@ func (m *metrics) observe(req *request, took time.Duration) {
 	m.requests.WithLabelValues(req.route, statusText(req.w.status), req.code).Inc()
 	m.seconds.WithLabelValues(req.route).Observe(took.Seconds())
 }
-
-// logger is the request's, with its id.
-func (a *API) logger(ctx context.Context) *slog.Logger { return a.log.With("request", requestID(ctx)) }
