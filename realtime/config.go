@@ -67,6 +67,9 @@ func (c Config) Validate() error {
 			wrong = append(wrong, fmt.Errorf("%s is negative", name))
 		}
 	}
+	if full := c.withDefaults(); full.DeadAfter <= full.PingEvery {
+		wrong = append(wrong, errors.New("DeadAfter must be longer than PingEvery: nobody could answer in time"))
+	}
 	if err := errors.Join(wrong...); err != nil {
 		return fmt.Errorf("realtime config: %w", err)
 	}

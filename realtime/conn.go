@@ -29,9 +29,12 @@ type Join struct {
 	Have Position // what it kept from before, when it resumes
 }
 
+// MaxJumps is how many snapshots a viewer is given for being slow, per minute.
+// Then it is asked to come again.
+const MaxJumps = 3
+
 const (
 	maxQueued    = 16 // frames for one viewer alone
-	maxJumps     = 3  // snapshots for being slow, per jumpWindow
 	jumpWindow   = time.Minute
 	closeGrace   = 500 * time.Millisecond // for the viewer to answer a close
 	unblockChunk = 16 << 10               // bytes a stalled viewer must take per Config.WriteStall

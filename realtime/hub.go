@@ -112,11 +112,25 @@ func (h *Hub) Reserve(addr netip.Addr) (*Ticket, error) {
 	if closed {
 		return nil, ErrStopped
 	}
+	addr = household(addr)
 	id, ok := h.conns.reserve(addr, h.cfg.MaxConns, h.cfg.MaxPerAddress)
 	if !ok {
 		return nil, ErrFull
 	}
 	return &Ticket{h, id, addr}, nil
+}
+
+// household is what is counted as one address: with IPv6 everybody has a
+// whole /64 to choose from.
+func household(addr netip.Addr) netip.Addr {
+	if !addr.Is6() || addr.Is4In6() {
+		return addr.Unmap()
+	}
+	prefix, err := addr.Prefix(64)
+	if err != nil {
+		return addr
+	}
+	return prefix.Addr()
 }
 
 // Ticket is a reserved place.

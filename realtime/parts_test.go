@@ -130,6 +130,15 @@ func TestRing(t *testing.T) {
 	}
 }
 
+// try puts e into the state if it belongs there.
+func try(s *state, e Event) verdict {
+	v := s.judge(e)
+	if v == taken {
+		s.put(e)
+	}
+	return v
+}
+
 func TestStateVerdicts(t *testing.T) {
 	s := newState()
 	if _, err := s.replace([]Event{stock("a", 10), stock("b", 10)}); err != nil {
@@ -139,7 +148,7 @@ func TestStateVerdicts(t *testing.T) {
 		e    Event
 		want verdict
 	}{{stock("a", 10), inSnap}, {stock("new", 9), inSnap}, {stock("a", 12), taken}, {stock("a", 12), older}, {stock("a", 11), older}, {stock("new", 11), taken}} {
-		if got := s.apply(c.e); got != c.want {
+		if got := try(&s, c.e); got != c.want {
 			t.Errorf("event %d: verdict %d, want %d", i, got, c.want)
 		}
 	}
@@ -159,25 +168,25 @@ func TestStateVerdicts(t *testing.T) {
 func TestStateLimits(t *testing.T) {
 	s := newState()
 	for i := range MaxStateKeys {
-		if got := s.apply(stock(fmt.Sprint("var_", i), 1)); got != taken {
+		if got := try(&s, stock(fmt.Sprint("var_", i), 1)); got != taken {
 			t.Fatalf("key %d: %d", i, got)
 		}
 	}
-	if s.apply(stock("one_more", 1)) != full || s.apply(stock("var_0", 2)) != taken {
+	if try(&s, stock("one_more", 1)) != full || try(&s, stock("var_0", 2)) != taken {
 		t.Error("past the limit of keys")
 	}
 	s = newState()
 	big := stock("a", 1)
 	big.Data = json.RawMessage(`"` + strings.Repeat("x", MaxEventBytes-2) + `"`)
-	fit := MaxStateBytes / len(entry(big))
+	fit := MaxStateBytes / entrySize(big)
 	for i := range fit {
 		big.Key = string(rune('a'+i/26)) + string(rune('a'+i%26))
-		if got := s.apply(big); i < fit-1 && got != taken {
+		if got := try(&s, big); i < fit-1 && got != taken {
 			t.Fatalf("event %d of %d: %d", i, fit, got)
 		}
 	}
 	big.Key = "zzz"
-	if s.apply(big) != full {
+	if try(&s, big) != full {
 		t.Error("past the limit of bytes")
 	}
 }
@@ -262,8 +271,8 @@ func TestRegistryLimits(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	_, err := NewHub(Config{Tick: -1, MaxConns: -1})
-	for _, want := range []string{"Bus", "Snapshot", "Tick", "MaxConns"} {
+	_, err := NewHub(Config{Tick: -1, MaxConns: -1, PingEvery: time.Hour})
+	for _, want := range []string{"Bus", "Snapshot", "Tick", "MaxConns", "DeadAfter"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not speak of %s", err, want)
 		}
@@ -278,6 +287,19 @@ func TestConfig(t *testing.T) {
 	}
 	if _, err := hub.Reserve(netip.Addr{}); !errors.Is(err, ErrStopped) {
 		t.Errorf("a hub that does not run: %v", err)
+	}
+}
+
+func TestHousehold(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::1": "2001:db8:1:2::",
+	} {
+		if got := household(netip.MustParseAddr(addr)); got.String() != want {
+			t.Errorf("%s counts as %s, want %s", addr, got, want)
+		}
+	}
+	if household(netip.Addr{}).IsValid() {
+		t.Error("nobody's address is one")
 	}
 }
 

@@ -97,7 +97,7 @@ func (c *Conn) jump() {
 		if now.After(c.jumpsEnd) {
 			c.jumps, c.jumpsEnd = 0, now.Add(jumpWindow)
 		}
-		if c.jumps++; c.jumps > maxJumps {
+		if c.jumps++; c.jumps > MaxJumps {
 			c.endSlow()
 			return
 		}

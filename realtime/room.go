@@ -169,36 +169,37 @@ func (r *room) reload(ctx context.Context, reset *Position) {
 func (r *room) apply(d Delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := d.Event.stateKey()
-	switch r.state.apply(d.Event) {
+	judged := r.state.judge(d.Event)
+	switch judged {
 	case older:
-		r.at.Offset = d.Offset
 		r.drop(dropOlder)
-		return
 	case inSnap:
 		// Viewers of this room have it from the snapshot, but somebody who
 		// comes from another node with a smaller offset has not.
-		r.at.Offset = d.Offset
 		r.ring.floor = max(r.ring.floor, d.Offset)
 		r.drop(dropInSnap)
-		return
 	case full:
-		r.drop(dropStateFull)
+		r.drop(dropStateFull) // of the state: the viewers here are told all the same
+		r.write(d)
 	case taken:
-		if r.canWait(d.Event) {
-			r.at.Offset = d.Offset
-			if _, merged := r.state.pending[key]; merged {
-				r.drop(dropMerged)
-			}
-			r.state.pending[key] = struct{}{}
-			return
+		if !r.canWait(d.Event) {
+			r.write(d)
+			r.state.put(d.Event)
+			break
+		}
+		r.state.put(d.Event)
+		if !r.state.wait(d.Event.stateKey()) {
+			r.drop(dropMerged)
 		}
 	}
-	delete(r.state.pending, key)
-	// What waits goes first, so that a frame's offset speaks for everything
-	// before it. This is why a value can come before its tick is over.
-	r.flush()
 	r.at.Offset = d.Offset
+}
+
+// write puts an event into the ring at once. What waits for the tick goes
+// before it, so that a frame's offset speaks for everything up to it: this is
+// why a value can come before its tick is over.
+func (r *room) write(d Delivery) {
+	r.flush()
 	r.ring.append(eventFrame(d.Event, d.Offset), d.Offset)
 }
 

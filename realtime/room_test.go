@@ -111,7 +111,8 @@ func TestFramesSpeakForTheirOffset(t *testing.T) {
 			offset int64
 		}
 		var joiners []joiner
-		for version := int64(1); version <= int64(rapid.IntRange(1, 60).Draw(t, "events")); version++ {
+		events := rapid.Int64Range(1, 60).Draw(t, "events")
+		for version := int64(1); version <= events; version++ {
 			e := stock(fmt.Sprint("var_", rapid.IntRange(0, 2).Draw(t, "key")), version)
 			switch rapid.IntRange(0, 5).Draw(t, "kind") {
 			case 0:

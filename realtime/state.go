@@ -48,23 +48,27 @@ const (
 	full           // no room for another key
 )
 
-func (s *state) apply(e Event) verdict {
+// judge says what will become of e.
+func (s *state) judge(e Event) verdict {
 	if e.Version <= s.floor {
 		return inSnap
 	}
-	key := e.stateKey()
-	old, known := s.entries[key]
-	if known && e.Version <= old.version {
+	old, known := s.entries[e.stateKey()]
+	switch {
+	case known && e.Version <= old.version:
 		return older
-	}
-	json := entry(e)
-	grown := s.bytes + len(json) - len(old.json)
-	if grown > MaxStateBytes || !known && len(s.entries) == MaxStateKeys {
+	case !known && len(s.entries) == MaxStateKeys, s.bytes+entrySize(e)-len(old.json) > MaxStateBytes:
 		return full
 	}
-	s.entries[key] = held{e.Version, json}
-	s.bytes, s.list = grown, nil
 	return taken
+}
+
+// put takes an event that was judged to be taken.
+func (s *state) put(e Event) {
+	key, json := e.stateKey(), entry(e)
+	s.bytes += len(json) - len(s.entries[key].json)
+	s.entries[key] = held{e.Version, json}
+	s.list = nil
 }
 
 // replace takes a snapshot for the state and reports whether anything in it
@@ -76,8 +80,11 @@ func (s *state) replace(snapshot []Event) (news bool, err error) {
 		if err := e.Validate(); err != nil {
 			return false, fmt.Errorf("snapshot: %w", err)
 		}
-		if fresh.apply(e) == full {
+		switch fresh.judge(e) {
+		case full:
 			return false, fmt.Errorf("snapshot of %d events: %w", len(snapshot), errStateFull)
+		case taken:
+			fresh.put(e)
 		}
 	}
 	for _, e := range snapshot {
@@ -133,6 +140,14 @@ func (s *state) snapshot() []byte {
 	}
 	s.list = appendList(make([]byte, 0, s.bytes+len(all)+2), s.sorted(all))
 	return s.list
+}
+
+// wait notes that the viewers are to be told of key at the next tick, and
+// reports whether they were not already.
+func (s *state) wait(key stateKey) bool {
+	_, already := s.pending[key]
+	s.pending[key] = struct{}{}
+	return !already
 }
 
 // takePending empties the set of keys that wait for the tick and returns their

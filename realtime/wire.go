@@ -98,9 +98,12 @@ func appendList(b []byte, entries [][]byte) []byte {
 	return append(b, ']')
 }
 
+// entrySize is at least what entry will need.
+func entrySize(e Event) int { return len(e.Type) + len(e.Key) + len(e.Data) + 48 }
+
 // entry is an event as it stands in a tick or a snapshot.
 func entry(e Event) []byte {
-	b := append(make([]byte, 0, len(e.Type)+len(e.Key)+len(e.Data)+48), '{')
+	b := append(make([]byte, 0, entrySize(e)), '{')
 	return append(appendData(appendEvent(b, e), e.Data), '}')
 }
 

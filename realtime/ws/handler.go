@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/time/rate"
 
 	"github.com/rialto-live/rialto/realtime"
 )
@@ -73,6 +74,7 @@ type Config struct {
 type Handler struct {
 	cfg      Config
 	upgrader websocket.Upgrader
+	trouble  rate.Sometimes // thousands of viewers meet the same error at once
 }
 
 // New makes the handler. It serves while the hub runs.
@@ -92,7 +94,7 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Handler{cfg: cfg, upgrader: websocket.Upgrader{
+	return &Handler{cfg: cfg, trouble: rate.Sometimes{Interval: time.Second}, upgrader: websocket.Upgrader{
 		HandshakeTimeout: upgradeTimeout,
 		ReadBufferSize:   readBuffer,
 		WriteBufferPool:  &sync.Pool{},

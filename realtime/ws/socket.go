@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"crypto/tls"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -31,12 +32,16 @@ const sendBuffer = 64 << 10
 // realtime.Socket, whose caller keeps TryWrite and Write apart by a lock.
 type socket struct {
 	net.Conn
-	try *attempt
+	wire net.Conn // under TLS, if there is any
+	try  *attempt
 }
 
 func newSocket(m *mutable) *socket {
-	s := &socket{Conn: m.Conn}
-	if tcp, ok := m.Conn.(*net.TCPConn); ok {
+	s := &socket{Conn: m.Conn, wire: m.Conn}
+	if secure, ok := m.Conn.(*tls.Conn); ok {
+		s.wire = secure.NetConn()
+	}
+	if tcp, ok := s.wire.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer)
 	}
 	// TLS is not asked here: what it would send is larger than what it is
@@ -48,6 +53,10 @@ func newSocket(m *mutable) *socket {
 	}
 	return s
 }
+
+// Close does not wait, as TLS would: it says good-bye over a socket that may be
+// full. Our close frame has said it before.
+func (s *socket) Close() error { return s.wire.Close() }
 
 // TryWrite offers p to the kernel once. Without a kernel socket to ask it
 // takes nothing, and the caller writes from a goroutine that may wait.

@@ -136,6 +136,32 @@ func TestResumeTooOld(t *testing.T) {
 	}
 }
 
+// TestResumeFromBeforeTheSnapshot: a node opens the room, and its snapshot has
+// two events already that come through its feed only afterwards. A viewer from
+// another node, who has the first of them, must not be told that it missed
+// nothing.
+func TestResumeFromBeforeTheSnapshot(t *testing.T) {
+	m, truth := bus.NewMemory(), newShow()
+	a := start(t, options{bus: m, show: truth})
+	epoch := join(t, a.dial(nil))["epoch"].(string)
+	b := start(t, options{bus: m, show: truth, hub: func(c *realtime.Config) {
+		c.Snapshot = func(ctx context.Context, id realtime.RoomID) ([]realtime.Event, error) {
+			a.say("pin.set", "pin", realtime.Lossless, false)
+			a.say("price.set", "var_1", realtime.Lossless, false)
+			return truth.snapshot(ctx, id)
+		}
+	}})
+	join(t, b.dial(nil))
+	until(t, "the feed was read", func() bool { return b.metric("rialto_realtime_drops_total") == 2 })
+	for offset, resumed := range map[string]bool{"0": false, "1": false, "2": true} {
+		conn := b.dial(nil)
+		send(t, conn, `{"t":"join","room":"shw_1","epoch":"`+epoch+`","o":`+offset+`}`)
+		if got := read(t, conn); got["resumed"] != resumed {
+			t.Errorf("from %s: %v", offset, got)
+		}
+	}
+}
+
 // TestLastValueArrives: of a thousand values the last arrives, in far fewer
 // frames.
 func TestLastValueArrives(t *testing.T) {

@@ -130,7 +130,7 @@ func (v *viewer) end(err error, joined bool) {
 	var refused *realtime.CloseError
 	if !errors.As(err, &refused) {
 		// Logged here: the page learns only that it should come again.
-		v.handler.cfg.Log.Error("realtime: a viewer could not be let in", "error", err)
+		v.handler.trouble.Do(func() { v.handler.cfg.Log.Error("realtime: a viewer could not be let in", "error", err) })
 		refused = &realtime.CloseError{Code: realtime.CodeUnavailable, Reason: "the show cannot be read just now"}
 	}
 	v.remote.Close(refused.Code, refused.Reason)

@@ -1,0 +1,109 @@
+package ws_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rialto-live/rialto/realtime"
+	"github.com/rialto-live/rialto/realtime/ws"
+)
+
+// The tables of protocol.md say what the code does.
+
+// table returns the cells of the table under a heading, without its head.
+func table(t *testing.T, heading string) (rows [][]string) {
+	t.Helper()
+	text, err := os.ReadFile("../protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("protocol.md has no part %q", heading)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	for line := range strings.Lines(section) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "|") || strings.HasPrefix(line, "|---") {
+			continue
+		}
+		var cells []string
+		for _, cell := range strings.Split(strings.Trim(line, "|"), "|") {
+			cells = append(cells, strings.Trim(strings.TrimSpace(cell), "`"))
+		}
+		rows = append(rows, cells)
+	}
+	if len(rows) < 2 {
+		t.Fatalf("no table under %q", heading)
+	}
+	return rows[1:]
+}
+
+func TestProtocolCloseCodes(t *testing.T) {
+	var want, got []string
+	for _, c := range realtime.Codes() {
+		again := map[bool]string{true: "yes", false: "no"}[c.Reconnect]
+		want = append(want, fmt.Sprintf("%d %s %s", c.Code, c.Name, again))
+	}
+	for _, row := range table(t, "Closing") {
+		got = append(got, strings.Join(row[:3], " "))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("protocol.md:\n%s\nthe code:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestProtocolLimits(t *testing.T) {
+	want := map[string]int{
+		"one message of a page, bytes":           ws.MaxMessage,
+		"messages of a page per second, lasting": ws.MessagesPerSec,
+		"messages of a page at once":             ws.MessageBurst,
+		"seconds until the page has joined":      int(ws.JoinTimeout.Seconds()),
+		"data of one event, bytes":               realtime.MaxEventBytes,
+		"snapshot, bytes":                        realtime.MaxStateBytes,
+		"keys of a room's state":                 realtime.MaxStateKeys,
+		"snapshots for being slow, per minute":   realtime.MaxJumps,
+	}
+	rows := table(t, "Limits")
+	if len(rows) != len(want) {
+		t.Errorf("%d limits are written down, want %d", len(rows), len(want))
+	}
+	for _, row := range rows {
+		if value, known := want[row[0]]; !known || fmt.Sprint(value) != row[1] {
+			t.Errorf("%q is %s, want %d", row[0], row[1], value)
+		}
+	}
+}
+
+// TestProtocolMessages compares the types that are written down with what the
+// sources build and understand.
+func TestProtocolMessages(t *testing.T) {
+	for heading, source := range map[string]struct{ file, pattern string }{
+		"What the server sends": {"../wire.go", `\{"t":"([a-z]+)"`},
+		"What a page may send":  {"viewer.go", `(?:case |m.Type != )"([a-z]+)"`},
+	} {
+		code, err := os.ReadFile(source.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var built, written []string
+		for _, m := range regexp.MustCompile(source.pattern).FindAllStringSubmatch(string(code), -1) {
+			if !slices.Contains(built, m[1]) && !strings.Contains(m[0], "…") {
+				built = append(built, m[1])
+			}
+		}
+		for _, row := range table(t, heading) {
+			if row[0] != "any other" {
+				written = append(written, row[0])
+			}
+		}
+		slices.Sort(built)
+		slices.Sort(written)
+		if !slices.Equal(built, written) {
+			t.Errorf("%s: written %v, built %v", heading, written, built)
+		}
+	}
+}
