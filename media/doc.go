@@ -7,10 +7,11 @@
 // it in a ring of immutable packets (ring.go) and wakes the workers that have viewers of the stream (stream.go,
 // worker.go). A worker moves each viewer's cursor (subscriber.go, track.go) to the end of the newest complete frame,
 // rewrites headers as the viewer's table of cuts says (cuts.go, batch.go), and hands whole runs to the viewer's Sender
-// (sender.go). A lost packet is sent again from the ring (feedback.go).
+// (sender.go). A lost packet is sent again from the ring (feedback.go), and so is a joiner's first picture when its
+// beginning was lost (first.go).
 //
-// Numbers of a viewer's stream (SSRC, sequence, time, VP8 picture ids) change only at a cut: a join, a skip, a
-// takeover. What is sent again is therefore byte for byte what was sent.
+// Numbers of a viewer's stream (SSRC, sequence, time, VP8 picture ids) change only at a cut: a join, a first
+// picture sent again, a skip, a takeover. What is sent again is therefore byte for byte what was sent.
 //
 // # Concurrency and lifecycle
 //

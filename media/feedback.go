@@ -45,7 +45,7 @@ func (v *Subscriber) Feedback(packets []rtcp.Packet) {
 			for _, report := range f.Reports {
 				m.viewerLoss.Observe(float64(report.FractionLost) / 256)
 			}
-			v.firstReports(f.Reports)
+			v.acknowledge(f.Reports)
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			m.viewerEstimate.Observe(float64(f.Bitrate))
 		}

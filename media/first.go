@@ -69,8 +69,8 @@ func (t *track) replay(v *Subscriber, now time.Duration) (due bool) {
 	return true
 }
 
-// firstReports hands reports on to the worker until the first picture is known to have arrived.
-func (v *Subscriber) firstReports(reports []rtcp.ReceptionReport) {
+// acknowledge hands reports on to the worker until the first picture is known to have arrived.
+func (v *Subscriber) acknowledge(reports []rtcp.ReceptionReport) {
 	if v.seen.Load() {
 		return
 	}

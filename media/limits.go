@@ -56,6 +56,9 @@ const (
 
 	// reportEvery is the time between sender reports to a viewer.
 	reportEvery = time.Second
+	// A player keeps sound and picture in step once it has two reports of each, so firstReports come sooner.
+	firstReports     = 3
+	firstReportEvery = 200 * time.Millisecond
 
 	// maxLayers is how many layers one publisher may have of a kind.
 	maxLayers = 1

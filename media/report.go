@@ -47,7 +47,9 @@ func (s *Subscriber) sendReports(now time.Duration) {
 		return
 	}
 	var compound []rtcp.Packet
+	whole := true
 	for k := range s.tracks {
+		whole = whole && s.tracks[k].phase != catching
 		if sr := s.tracks[k].report(now); sr != nil {
 			compound = append(compound, sr, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
 				Source: sr.SSRC,
@@ -59,5 +61,11 @@ func (s *Subscriber) sendReports(now time.Duration) {
 		return
 	}
 	s.nextReport = now + reportEvery
+	if s.reports < firstReports {
+		s.nextReport = now + firstReportEvery
+		if whole {
+			s.reports++
+		}
+	}
 	s.sender.SendReports(compound)
 }

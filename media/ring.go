@@ -109,12 +109,12 @@ func (r *ring) insert(p *packet) insertResult {
 	if p.seq >= head {
 		r.lastAt.Store(int64(p.at))
 		r.head.Store(p.seq + 1)
-		r.trim()
 	} else {
 		n := r.lateCount.Load()
 		r.late[n%lateSlots].Store(p.seq)
 		r.lateCount.Store(n + 1)
 	}
+	r.trim() // late packets weigh as much as new ones
 	r.indexKeyframe(p)
 	return r.release(p)
 }

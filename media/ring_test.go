@@ -144,6 +144,16 @@ func TestRingBounds(t *testing.T) {
 	if r.at(1) != nil || r.at(2) == nil {
 		t.Fatal("one byte past the limit: exactly the oldest goes")
 	}
+
+	r = newRing(Video)
+	r.insert(testPacket(1, 1, true, false, 1))
+	for seq := uint64(3); seq <= ringBytes/each+1; seq++ {
+		r.insert(testPacket(seq, 1, true, false, each))
+	}
+	r.insert(testPacket(2, 1, true, false, each)) // late, and too much
+	if r.at(1) != nil || r.at(3) == nil {
+		t.Fatal("what comes late is not weighed")
+	}
 }
 
 func TestKeyframeBeginsWithItsParameterSets(t *testing.T) {

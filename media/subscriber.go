@@ -28,6 +28,7 @@ type Subscriber struct {
 	place      int // in the worker's group
 	budget     budget
 	nextReport time.Duration
+	reports    int // sent of all tracks, up to firstReports
 }
 
 // Start begins sending; the transport calls it once, when the viewer is connected. After the session's end it does nothing.

@@ -208,7 +208,8 @@ func TestSenderReportsKeepLipSync(t *testing.T) {
 			t.Fatal("the two reports are of different moments")
 		}
 		// What was taken at the same time is played at the same time: both tracks' shift against the publisher is consistent.
-		since := time.Duration(a.NTPTime-ntp) * time.Second >> 32
+		passed := a.NTPTime - ntp
+		since := time.Duration(passed>>32)*time.Second + time.Duration((passed&(1<<32-1)*uint64(time.Second)+1<<31)>>32)
 		shift := func(ssrc uint32) (out rtp.Packet) {
 			for _, p := range s.all() {
 				if p.SSRC == ssrc {
@@ -224,8 +225,52 @@ func TestSenderReportsKeepLipSync(t *testing.T) {
 		if got, want := v.RTPTime-firstVideo.Timestamp, uint32(VP8.ticks(since))+1800; got != want {
 			t.Errorf("video report is %d after its first packet, want %d (%d)", got, want, videoTS)
 		}
-		if n := len(s.reports); n < 4 || n > 8 {
+		// Two for each track soon, and then one per second.
+		if n := len(s.reports); n < 2*(firstReports+2) || n > 2*(firstReports+3) {
 			t.Errorf("%d reports in 3 s", n)
+		}
+	})
+}
+
+// Until it has two reports of each track a player lets sound and picture drift apart.
+func TestFirstReportsComeSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, c, _, _ := newJoiner(t, 800*time.Millisecond)
+		mic, err := c.pub.AddLayer(Opus)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sound := &camera{t: t, layer: mic}
+		c.layer.Report(&rtcp.SenderReport{NTPTime: 1 << 32, RTPTime: c.ts})
+		mic.Report(&rtcp.SenderReport{NTPTime: 1 << 32, RTPTime: 0})
+		_, s, _ := join(t, r, "gst_2")
+		count := func(d time.Duration) map[uint32]int {
+			for range d / (20 * time.Millisecond) {
+				c.send(3, false)
+				sound.write(sound.raw([]byte{1}, false))
+				sound.ts += 960
+				time.Sleep(20 * time.Millisecond)
+				synctest.Wait()
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			n := map[uint32]int{}
+			for _, sr := range s.reports {
+				n[sr.SSRC]++
+			}
+			return n
+		}
+		catchUp := 800 * time.Millisecond / (squeeze - 1)
+		if n := count(catchUp - 20*time.Millisecond); n[2] != 0 {
+			t.Fatal("a report of squeezed time")
+		}
+		if n := count(20*time.Millisecond + 2*firstReportEvery); n[1] < 2 || n[2] < 2 {
+			t.Fatalf("after %v: %v", catchUp+2*firstReportEvery, n)
+		}
+		count(time.Second)
+		before := count(0)
+		if n := count(3 * reportEvery); n[1]-before[1] != 3 || n[2]-before[2] != 3 {
+			t.Fatalf("later %d and %d in %v", n[1]-before[1], n[2]-before[2], 3*reportEvery)
 		}
 	})
 }
