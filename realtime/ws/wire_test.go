@@ -151,6 +151,7 @@ func TestBeforeTheUpgrade(t *testing.T) {
 	refused(http.Header{"Origin": {"https://evil.example"}}, http.StatusForbidden, "origin_refused")
 	refused(http.Header{"Origin": {"null"}}, http.StatusForbidden, "origin_refused")
 	first := n.dial(nil)
+	join(t, first) // now it is counted in the metric too
 	if refused(nil, http.StatusServiceUnavailable, "full").Header.Get("Retry-After") == "" {
 		t.Fatal("no Retry-After")
 	}
