@@ -17,12 +17,13 @@ test("a second address with its own certificate: a creator goes live over HTTPS 
   test.setTimeout(120_000);
   const folder = mkdtempSync(join(tmpdir(), "rialto-https-"));
   const certificate = makeCertificate(folder);
-  const node = new Run(["serve"], await settings(house, certificate));
+  const environment = await settings(house, certificate);
   const browser = await chromium.launch({
     ...launchOptions,
     // This one certificate is trusted, and no other: the page must be a secure context by its own merit.
     args: [...(launchOptions.args ?? []), `--ignore-certificate-errors-spki-list=${certificate.pin}`],
   });
+  const node = new Run(["serve"], environment);
   try {
     const url = await node.ready();
     expect(url).toMatch(/^https:\/\/127\.0\.0\.2:\d+$/);
@@ -38,7 +39,10 @@ test("a second address with its own certificate: a creator goes live over HTTPS 
     await pin(creator, show, await addProduct(creator, show, { title: "Copper kettle", amount: 4900, stock: 2 }));
     await goLive(creator, show);
     const viewer = await (await browser.newContext({ baseURL: url })).newPage();
+    const answered = viewer.waitForResponse((response) => response.url() === `${url}/whep/${show}` && response.status() === 201);
     await viewer.goto(`/s/${show}`);
+    const candidates = (await (await answered).text()).match(/^a=candidate:.*$/gm) ?? [];
+    expect(new Set(candidates.map((line) => line.split(" ")[4])), "video comes from the second address, too").toEqual(new Set([HOST]));
     await expectPicture(viewer, "over HTTPS");
     await expectSound(viewer);
     await expect(card(viewer, "Copper kettle").getByText("2 left"), "the room is joined over wss").toBeVisible();
