@@ -53,10 +53,10 @@ const (
 func (c Config) Validate() error {
 	var wrong []error
 	if c.Bus == nil {
-		wrong = append(wrong, errors.New("Bus is needed"))
+		wrong = append(wrong, errors.New("a Bus is needed"))
 	}
 	if c.Snapshot == nil {
-		wrong = append(wrong, errors.New("Snapshot is needed"))
+		wrong = append(wrong, errors.New("a Snapshot is needed"))
 	}
 	for name, n := range map[string]int64{
 		"Writers": int64(c.Writers), "Tick": int64(c.Tick), "Linger": int64(c.Linger), "RingFrames": int64(c.RingFrames),
