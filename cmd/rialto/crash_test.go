@@ -150,6 +150,26 @@ func TestKillNineLosesNoOrderAndLeavesNoOrphan(t *testing.T) {
 	alone(t, d.data)
 }
 
+// A show that was live when the program died is dark after the next start, until its creator is back.
+func TestKilledWhileLiveIsDarkUntilItsCreatorIsBack(t *testing.T) {
+	d := newDev(t, "--demo=false")
+	d.start()
+	mara := signUp(t, d.url, "mara", "creator")
+	show := mara.newShow()
+	key := mara.key(show)
+	publish(t, d.url+"/whip/"+show, key)
+	mara.join(show).onAir(true)
+	d.kill()
+	d.start()
+	page := guestFrom(t, d.url, loopback).join(show)
+	page.onAir(false)
+	publish(t, d.url+"/whip/"+show, key)
+	page.onAir(true)
+	sees(t, mara.watch(show), 5)
+	page.orderly()
+	interrupt(d)
+}
+
 // interrupt is Ctrl-C: it ends the program and all its children.
 func interrupt(d *dev) {
 	d.t.Helper()
