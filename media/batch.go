@@ -2,10 +2,9 @@ package media
 
 // batch is a worker's scratch space for one run, so that sending allocates nothing.
 type batch struct {
-	run     [MaxRun]Outgoing
-	from    [MaxRun]uint64          // position of each packet
-	scratch [MaxRun][MaxPacket]byte // rewritten payloads
-	n       int
+	run  [MaxRun]Outgoing
+	from [MaxRun]uint64 // position of each packet
+	n    int
 }
 
 func (b *batch) reset()     { b.n = 0 }
@@ -22,10 +21,6 @@ func (b *batch) add(t *track, c *cut, p *packet) {
 	out.Header.Timestamp = c.timestamp(p.ts)
 	out.Header.SSRC = t.ssrc
 	out.Payload = p.payload
-	if c.picture|uint16(c.tl0) != 0 && p.vp8 != (vp8Marks{}) {
-		out.Payload = b.scratch[b.n][:copy(b.scratch[b.n][:], p.payload)]
-		p.vp8.shift(out.Payload, c.picture, c.tl0)
-	}
 	b.from[b.n] = p.seq
 	b.n++
 }

@@ -8,8 +8,6 @@ type cut struct {
 	out         uint64 // outgoing sequence number of that packet, unwrapped
 	inTS, outTS uint32 // timestamps of that packet
 	divisor     int32  // 1: real time; more: timestamps squeezed by this while catching up
-	picture     uint16 // VP8 numbers are moved by these
-	tl0         uint8
 }
 
 // timestamp maps a publisher's timestamp into the viewer's time.

@@ -10,8 +10,9 @@
 // (sender.go). A lost packet is sent again from the ring (feedback.go), and so is a joiner's first picture when its
 // beginning was lost (first.go).
 //
-// Numbers of a viewer's stream (SSRC, sequence, time, VP8 picture ids) change only at a cut: a join, a first
-// picture sent again, a skip, a takeover. What is sent again is therefore byte for byte what was sent.
+// Numbers of a viewer's stream (SSRC, sequence, time) change only at a cut: a join, a first picture sent again, a skip,
+// a takeover. What is sent again is therefore byte for byte what was sent. Payloads are never changed for a viewer; the
+// numbers that VP8 keeps in them are left out when they come in (vp8.go).
 //
 // # Concurrency and lifecycle
 //

@@ -8,20 +8,11 @@ import (
 
 // feedback is one thing a viewer said, on its way to the viewer's worker.
 type feedback struct {
-	sub     *Subscriber
-	ssrc    uint32
-	kind    feedbackKind
-	nack    rtcp.NackPair
-	highest uint16 // number reported
+	sub  *Subscriber
+	ssrc uint32
+	nack rtcp.NackPair // zero Lost bits and pli false cannot be confused: pli is looked at first
+	pli  bool
 }
-
-type feedbackKind uint8
-
-const (
-	lostPackets feedbackKind = iota
-	lostPicture
-	receiverReport
-)
 
 // Feedback takes a viewer's RTCP, decrypted. Any goroutine may call it, also before Start and after the end.
 func (v *Subscriber) Feedback(packets []rtcp.Packet) {
@@ -33,19 +24,18 @@ func (v *Subscriber) Feedback(packets []rtcp.Packet) {
 		switch f := packet.(type) {
 		case *rtcp.TransportLayerNack:
 			for _, pair := range f.Nacks {
-				v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, kind: lostPackets, nack: pair})
+				v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, nack: pair})
 			}
 		case *rtcp.PictureLossIndication:
-			v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, kind: lostPicture})
+			v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, pli: true})
 		case *rtcp.FullIntraRequest:
 			for _, entry := range f.FIR {
-				v.worker.report(feedback{sub: v, ssrc: entry.SSRC, kind: lostPicture})
+				v.worker.report(feedback{sub: v, ssrc: entry.SSRC, pli: true})
 			}
 		case *rtcp.ReceiverReport:
 			for _, report := range f.Reports {
 				m.viewerLoss.Observe(float64(report.FractionLost) / 256)
 			}
-			v.acknowledge(f.Reports)
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			m.viewerEstimate.Observe(float64(f.Bitrate))
 		}
@@ -63,13 +53,10 @@ func (f *feedback) apply(b *batch, now time.Duration) (due bool) {
 		if t.ssrc != f.ssrc || t.layer == nil {
 			continue
 		}
-		switch f.kind {
-		case lostPackets:
-			t.resend(v, b, f.nack, now)
-		case lostPicture:
+		if f.pli {
 			due = t.lost(v, now) || due
-		case receiverReport:
-			t.heard(v, f.highest)
+		} else {
+			t.resend(v, b, f.nack, now)
 		}
 	}
 	return due
@@ -80,8 +67,8 @@ func (f *feedback) apply(b *batch, now time.Duration) (due bool) {
 func (t *track) lost(v *Subscriber, now time.Duration) (due bool) {
 	v.stream.relay.metrics.plis.Inc()
 	switch {
-	case t.kind != Video:
-	case t.first.open(t):
+	case t.kind != Video || t.phase == skipping:
+	case t.first.open(now):
 		return t.replay(v, now)
 	case t.phase != catching && now-t.keySent >= pliQuiet:
 		t.layer.wantKey.Store(true)

@@ -49,18 +49,21 @@ func (l *Layer) Write(raw []byte) error {
 		relay.metrics.drop(dropTooOld, 1)
 		return nil
 	}
-	p := l.slab.take(payload)
-	p.seq, p.ts, p.at, p.marker = seq, l.header.Timestamp, now, l.header.Marker
-	switch l.codec {
-	case VP8:
-		p.vp8, p.key = parseVP8(p.payload)
-	case H264:
-		p.key = h264Key(p.payload)
-	case Opus:
-		p.marker = true // each packet is a whole frame
-	}
+	p := l.take(payload)
+	p.seq, p.ts, p.at = seq, l.header.Timestamp, now
+	p.marker = l.header.Marker || l.codec == Opus // of sound, each packet is a whole frame
 	l.put(p, now)
 	return nil
+}
+
+// take copies a payload and finds out whether a keyframe begins in it.
+func (l *Layer) take(payload []byte) *packet {
+	if l.codec == VP8 {
+		return l.slab.takeVP8(payload)
+	}
+	p := l.slab.take(payload)
+	p.key = l.codec == H264 && h264Key(payload)
+	return p
 }
 
 func (l *Layer) put(p *packet, now time.Duration) {

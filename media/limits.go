@@ -42,8 +42,10 @@ const (
 	// pliQuiet is how long after a keyframe was sent to a viewer its PLI still speaks of the picture before.
 	pliQuiet = 500 * time.Millisecond
 
-	// maxReplays is how often a joiner's first picture is sent again from the ring.
-	maxReplays = 3
+	// firstPicture is how long after a join a PLI is about the first picture, and maxReplays how often that is sent
+	// again from the ring.
+	firstPicture = 2 * time.Second
+	maxReplays   = 3
 	// replayQuiet is how long after the first picture was sent a PLI may have been on its way before it arrived: a long
 	// round trip. Browsers repeat it every 200 ms.
 	replayQuiet = 200 * time.Millisecond

@@ -14,8 +14,7 @@ type packet struct {
 	ts      uint32        // the publisher's timestamp
 	at      time.Duration // arrival on the relay's clock
 	marker  bool
-	key     bool // a keyframe begins in this packet
-	vp8     vp8Marks
+	key     bool   // a keyframe begins in this packet
 	payload []byte // without padding
 }
 

@@ -56,7 +56,7 @@ func TestJoinCatchesUpFromTheKeyframe(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		first := s.all()
-		if len(first) == 0 || first[0].Payload[5] != 0 {
+		if len(first) == 0 || !beginsKeyframe(first[0]) {
 			t.Fatal("no keyframe at once")
 		}
 		if len(first) > 60 {
@@ -164,8 +164,8 @@ func TestTakeoverIsACutNotAnEnd(t *testing.T) {
 				if cut == 0 {
 					t.Fatal("the pause is not seen in the timestamps")
 				}
-				if codec == VP8 && pictureID(t, got[cut]) != pictureID(t, got[cut-1])+1 {
-					t.Fatalf("picture id %d after %d", pictureID(t, got[cut]), pictureID(t, got[cut-1]))
+				if codec == VP8 && !beginsKeyframe(got[cut]) {
+					t.Fatal("it does not go on with a keyframe")
 				}
 				if len(ended) != 0 {
 					t.Fatal("the viewer was ended")

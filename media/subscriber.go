@@ -21,7 +21,6 @@ type Subscriber struct {
 	worker *worker
 
 	started atomic.Bool // guards leaving what was never joined
-	seen    atomic.Bool // the first picture: set by the worker, read where feedback comes in
 
 	// owned by the worker
 	tracks     [kinds]track

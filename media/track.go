@@ -41,8 +41,6 @@ type track struct {
 	outTS   uint32
 	inTS    uint32
 	wall    time.Duration // when it belongs, in the viewer's time
-	picture uint16
-	tl0     uint8
 	keySent time.Duration
 
 	packets, octets uint32
@@ -132,11 +130,6 @@ func (t *track) cutTo(l *Layer, p *packet, wall time.Duration, divisor int32) {
 		c.out = last.sequence(t.pos)
 		step := max(l.codec.ticks(wall-t.wall), l.codec.ticks(time.Millisecond))
 		c.outTS = t.outTS + uint32(step)
-		c.picture, c.tl0 = last.picture, last.tl0
-		if (last.layer != l || p.seq < t.pos) && p.vp8.pictureAt != 0 {
-			c.picture = t.picture + 1 - p.vp8.picture
-			c.tl0 = t.tl0 + 1 - p.vp8.tl0
-		}
 	}
 	t.cuts.push(c)
 	if l != t.layer {
@@ -263,14 +256,10 @@ func (t *track) note(p *packet, now time.Duration) {
 	if c.divisor != 1 {
 		t.wall = t.started + (p.at-t.began)/squeeze
 	}
-	if p.vp8.pictureAt != 0 {
-		t.picture = p.vp8.picture + c.picture
-		t.tl0 = p.vp8.tl0 + c.tl0
-	}
 	if p.key {
 		t.keySent = now
-	}
-	if t.kind == Video {
-		t.first.sent(p, uint16(c.sequence(p.seq)))
+		if t.first.at == 0 {
+			t.first.at = now
+		}
 	}
 }

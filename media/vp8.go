@@ -1,81 +1,61 @@
 package media
 
-import "encoding/binary"
+// A VP8 payload begins with a descriptor (RFC 7741): one byte, and by choice numbers of pictures and temporal layers
+// after it. Those are left out before a packet is kept. A player that is given numbers shows a picture only after the
+// one numbered before it, and those of two publishers do not follow each other; some count in 7 bits and then in 15, or
+// leave out the number 0, so that they cannot be moved to follow either. Without them a player goes by sequence
+// numbers, which have no gap that is ours, and every viewer is sent the very bytes that are in the ring.
 
-// vp8Marks say where in a payload the VP8 descriptor (RFC 7741) keeps the numbers that must stay continuous
-// over a cut. An offset of 0 means absent: byte 0 is always the first descriptor byte.
-type vp8Marks struct {
-	pictureAt, tl0At uint8
-	pictureWide      bool // 15 bits instead of 7
-	picture          uint16
-	tl0              uint8
-}
+const (
+	vp8Extended  = 0x80 // X: more bytes follow
+	vp8Start     = 0x10 // S: a partition begins here
+	vp8Partition = 0x07 // PID
+)
 
-// parseVP8 finds the marks and whether a keyframe begins in this payload. A payload too short for its own
-// descriptor is no keyframe and has no marks: it is passed on and left to the viewer's decoder.
-func parseVP8(b []byte) (m vp8Marks, key bool) {
+// vp8Descriptor is how long the descriptor of a payload is, 0 when the payload is too short for it.
+func vp8Descriptor(b []byte) int {
 	if len(b) == 0 {
-		return vp8Marks{}, false
+		return 0
 	}
-	first := b[0]
-	at := 1
-	if first&0x80 != 0 { // X: extension byte
-		if len(b) < 2 {
-			return vp8Marks{}, false
-		}
-		var ok bool
-		if m, at, ok = parseVP8Extension(b); !ok {
-			return vp8Marks{}, false
-		}
+	if b[0]&vp8Extended == 0 {
+		return 1
 	}
-	// A keyframe begins where S is set on partition 0 and the frame header's P bit is clear.
-	begins := first&0x10 != 0 && first&0x07 == 0
-	return m, begins && at < len(b) && b[at]&0x01 == 0
+	if len(b) < 2 {
+		return 0
+	}
+	n := 2
+	if b[1]&0x80 != 0 { // I: picture number, in one byte or two
+		if len(b) <= n {
+			return 0
+		}
+		if b[n]&0x80 != 0 {
+			n++
+		}
+		n++
+	}
+	if b[1]&0x40 != 0 { // L: number of the lowest temporal layer
+		n++
+	}
+	if b[1]&0x30 != 0 { // T or K: they share one byte
+		n++
+	}
+	if len(b) < n {
+		return 0
+	}
+	return n
 }
 
-func parseVP8Extension(b []byte) (m vp8Marks, at int, ok bool) {
-	ext := b[1]
-	at = 2
-	if ext&0x80 != 0 { // I: picture id
-		if at >= len(b) {
-			return m, 0, false
-		}
-		m.pictureAt = uint8(at)
-		m.picture = uint16(b[at] & 0x7f)
-		if b[at]&0x80 != 0 {
-			if at+1 >= len(b) {
-				return m, 0, false
-			}
-			m.pictureWide = true
-			m.picture = binary.BigEndian.Uint16(b[at:]) & 0x7fff
-			at++
-		}
-		at++
+// takeVP8 copies a payload with the shortest descriptor, and finds out whether a keyframe begins in it. What is too short
+// for its own descriptor is copied as it is and left to the viewer's decoder.
+func (s *slab) takeVP8(payload []byte) *packet {
+	n := vp8Descriptor(payload)
+	if n == 0 {
+		return s.take(payload)
 	}
-	if ext&0x40 != 0 { // L: TL0PICIDX
-		if at >= len(b) {
-			return m, 0, false
-		}
-		m.tl0At, m.tl0 = uint8(at), b[at]
-		at++
-	}
-	if ext&0x30 != 0 { // T or K share one byte
-		at++
-	}
-	return m, at, at <= len(b)
-}
-
-// shift writes the descriptor's numbers moved by a cut's offsets into b, a copy of the payload.
-func (m vp8Marks) shift(b []byte, picture uint16, tl0 uint8) {
-	if m.pictureAt != 0 {
-		id := m.picture + picture
-		if m.pictureWide {
-			binary.BigEndian.PutUint16(b[m.pictureAt:], id&0x7fff|0x8000)
-		} else {
-			b[m.pictureAt] = uint8(id & 0x7f)
-		}
-	}
-	if m.tl0At != 0 {
-		b[m.tl0At] = m.tl0 + tl0
-	}
+	p := s.take(payload[n-1:])
+	p.payload[0] = payload[0] &^ vp8Extended
+	// A keyframe begins where partition 0 does and the frame header's lowest bit is clear.
+	begins := p.payload[0]&(vp8Start|vp8Partition) == vp8Start
+	p.key = begins && len(p.payload) > 1 && p.payload[1]&0x01 == 0
+	return p
 }
