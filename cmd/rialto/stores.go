@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/rialto-live/rialto/cmd/rialto/embedded"
@@ -32,10 +31,6 @@ const (
 	poolConns  = 40 // Postgres connections of one node
 	redisConns = 64 // more than are used at once: a small pool delays recovery after an outage
 )
-
-// The client library would write lines of its own beside the log, many for one
-// outage. Every error of it reaches a caller, who says it once.
-func init() { logging.Disable() }
 
 // stores is an open Postgres and, where there is one, an open Redis.
 type stores struct {
