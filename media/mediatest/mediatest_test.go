@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,6 +125,31 @@ func TestLossFollowsFromTheSeed(t *testing.T) {
 	}
 	if first, second := run(), run(); first != second {
 		t.Error("one seed, two fates")
+	}
+}
+
+func TestChosenPacketsAreLost(t *testing.T) {
+	n, bad, good := pair(t, 1, Profile{})
+	n.Lose(func(in bool, packet []byte) bool { return !in && packet[0]%2 == 1 })
+	for i := range byte(6) {
+		if _, err := bad.WriteTo([]byte{i}, good.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _ = bad.WriteTo([]byte{254}, good.LocalAddr())
+	if got := string(arrivals(t, good, 254)); got != "\x00\x02\x04" || n.Counts().Lost != 3 {
+		t.Errorf("% x arrived, %+v", got, n.Counts())
+	}
+	for packet, want := range map[string]bool{
+		"\x80\x60": true, "\x90\xe0": true, "\x80\xec": true, // VP8, VP8 with a marker, H264
+		"\x80\x6f": false, "\x81\xce": false, "\x16\x60": false, // sound, a request for a picture, DTLS
+	} {
+		if got := IsVideo([]byte(packet + strings.Repeat("\x00", 12))); got != want {
+			t.Errorf("% x: %t", packet, got)
+		}
+	}
+	if IsVideo([]byte{0x80, 0x60}) {
+		t.Error("two bytes are no RTP")
 	}
 }
 
