@@ -129,10 +129,19 @@ func (r *Relay) OnAir(id StreamID) bool {
 
 // Revoke ends every session the match selects, publishers and viewers alike, and says how many. A revoked
 // publisher's stream keeps its grace time: a ban or a rotated key ends the person's media, not the show.
-func (r *Relay) Revoke(m Match) int { return r.end(m, ErrRevoked) }
+// A match that names nothing selects nobody: it is always a mistake.
+func (r *Relay) Revoke(m Match) int {
+	if m == (Match{}) {
+		return 0
+	}
+	return r.end(m, ErrRevoked)
+}
 
 // Close ends a stream: every session of it, and its time on air at once.
 func (r *Relay) Close(id StreamID) {
+	if id == "" {
+		return // no stream, and to end it would match them all
+	}
 	r.mu.Lock()
 	if s := r.streams[id]; s != nil {
 		r.setOnAir(s, false)

@@ -275,6 +275,10 @@ func TestRevokeAndCloseEndSessions(t *testing.T) {
 		if err := <-ended; !errors.Is(err, ErrRevoked) {
 			t.Fatal(err)
 		}
+		if n := r.Revoke(Match{}); n != 0 {
+			t.Fatalf("an order that names nobody ended %d", n)
+		}
+		r.Close("")
 		before := len(s.all())
 		c.send(3, false)
 		synctest.Wait()
