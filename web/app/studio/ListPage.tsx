@@ -79,7 +79,7 @@ function Groups({ shows }: { shows: Show[] }): JSX.Element {
               {rows.map((show) => (
                 <li key={show.id}>
                   <a href={`/studio/${show.id}`} class="st-show">
-                    {show.poster ? <img src={show.poster} alt="" loading="lazy" /> : <span class="st-show__noimg" aria-hidden="true" />}
+                    <img src={show.poster ?? "/img/poster.svg"} alt="" loading="lazy" />
                     <span class="st-show__text">
                       <strong>{show.title}</strong>
                       <span class="num">{line(show)}</span>
