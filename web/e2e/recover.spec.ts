@@ -26,6 +26,7 @@ test("kill -9 while live: no process is left, all data is there again, and creat
     await viewer.getByRole("button", { name: "Back to the show" }).click();
     await expect(card(viewer, KETTLE).getByText("2 left")).toBeVisible();
 
+    for (const store of [/postgres/, /redis-server/, /sandbox/]) expect(program.processes()).toContainEqual(expect.stringMatching(store));
     expect(await program.kill(), "stores and sandbox go with the program").toEqual([]);
     await expect(viewer.getByText("Reconnecting.", { exact: false }), "the page says that its numbers may be old").toBeVisible();
     await expect(onAir(creator), "nobody is told to be live who is not").toBeHidden({ timeout: 20_000 });
