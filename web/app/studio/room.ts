@@ -23,12 +23,10 @@ export function followRoom(stage: Stage, sheet: RunSheet, board: SalesBoard): ()
   let lost = false;
   const watch = effect(() => {
     const phase = room.phase.value;
-    if (phase === "waiting") lost = true;
-    // The socket came back from somewhere: the server may be another process, which knows nothing of our stream.
-    if (phase === "joined" && lost) {
-      lost = false;
-      stage.publisher.suspect();
-    }
+    // The server that is gone may be the one that takes our stream: nobody must read LIVE for as long as ICE needs to notice.
+    // One that came back may be another process, which knows nothing of our stream.
+    if (phase === "waiting" || (phase === "joined" && lost)) stage.publisher.suspect();
+    lost = phase === "waiting" || (lost && phase !== "joined");
   });
   room.open();
   return () => {
