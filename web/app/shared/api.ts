@@ -2,6 +2,7 @@
 
 import { addClockSample } from "./clock";
 import { call, type CallOptions } from "./http";
+import type { FlashPrice } from "./events";
 import type { Money } from "./money";
 
 export { ApiError, isCode, isTransient, untilAnswered } from "./http";
@@ -51,8 +52,13 @@ export interface ShowPage {
 export interface Variant {
   id: string;
   title: string;
+  /** The standing price. */
   price: Money;
-  pool: string;
+  /** Kept after its end, until another one is set: whoever draws it judges by the server's clock. */
+  flash: (FlashPrice & { left: number | null }) | null;
+  /** A timed release: nothing is sold before. null: nothing to wait for. */
+  opens_at: string | null;
+  pool: string | null;
   left: number;
   on_hand: number;
 }
@@ -62,6 +68,7 @@ export interface Product {
   title: string;
   description: string;
   image: string;
+  owner: { id: string; name: string };
   variants: Variant[];
 }
 
