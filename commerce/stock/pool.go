@@ -86,10 +86,14 @@ func Reprice(ctx context.Context, tx pgx.Tx, variant commerce.VariantID) ([]comm
 // Window is when a pool sells. A zero time is no bound.
 type Window struct{ Opens, Closes time.Time }
 
-// SetWindow changes when all pools of a show sell. After the
-// commit the caller calls Service.Changed with the pools.
-func SetWindow(ctx context.Context, tx pgx.Tx, show commerce.ShowID, w Window) ([]commerce.PoolID, error) {
-	return change(ctx, tx, "window", `show = $1`, `opens_at = $2, closes_at = $3`, show, bound(w.Opens), bound(w.Closes))
+// SetWindow changes when one pool sells. It fails with ErrUnknown for a pool that is not there. After the commit the
+// caller calls Service.Changed with the pool.
+func SetWindow(ctx context.Context, tx pgx.Tx, pool commerce.PoolID, w Window) error {
+	changed, err := change(ctx, tx, "window", `id = $1`, `opens_at = $2, closes_at = $3`, pool, bound(w.Opens), bound(w.Closes))
+	if err == nil && len(changed) == 0 {
+		return fmt.Errorf("%w: pool %s", ErrUnknown, pool)
+	}
+	return err
 }
 
 // Close ends the sale in all pools of a show, now. One that was closed before stays as it was. Holds that there

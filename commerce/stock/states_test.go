@@ -175,10 +175,15 @@ func TestPoolsChange(t *testing.T) {
 		s.Changed(t.Context(), l.Pool)
 		w.refused(s, tapOf(l, "gst_e"), ErrClosed)
 		w.tx(func(ctx context.Context, tx pgx.Tx) error {
-			_, err := SetWindow(ctx, tx, w.show, Window{Opens: time.Now().Add(time.Hour)})
-			return err
+			return SetWindow(ctx, tx, l.Pool, Window{Opens: time.Now().Add(time.Hour)})
 		})
 		s.Changed(t.Context(), l.Pool)
 		w.refused(s, tapOf(l, "gst_e"), ErrNotOpen)
+		err = w.try(func(ctx context.Context, tx pgx.Tx) error {
+			return SetWindow(ctx, tx, commerce.NewID[commerce.PoolID](), Window{})
+		})
+		if !errors.Is(err, ErrUnknown) {
+			t.Fatalf("a pool that is not there: %v", err)
+		}
 	})
 }
