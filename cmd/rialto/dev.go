@@ -104,10 +104,15 @@ func openHouse(ctx context.Context, cfg Config, o devOptions, log *slog.Logger) 
 			return h, err
 		}
 	}
-	if err := h.openStores(ctx, &cfg, o.data, log); err != nil {
+	run, err := h.openStores(ctx, &cfg, o.data, log)
+	if err != nil {
 		return h, err
 	}
 	if err := h.openSandbox(ctx, &cfg, log); err != nil {
+		return h, err
+	}
+	run.Sandbox = cfg.SandboxURL
+	if err := writeRunFile(o.data, run); err != nil {
 		return h, err
 	}
 	if h.app, err = newApp(ctx, cfg, log); err != nil {
@@ -160,12 +165,13 @@ func keepSecret(file string) (string, error) {
 	return secret, os.Rename(draft, file)
 }
 
-func (h *house) openStores(ctx context.Context, cfg *Config, data string, log *slog.Logger) error {
-	run := runningStores{Database: cfg.DatabaseURL, Redis: cfg.RedisURL}
+// openStores answers where others find the stores.
+func (h *house) openStores(ctx context.Context, cfg *Config, data string, log *slog.Logger) (run runningStores, err error) {
+	run = runningStores{Database: cfg.DatabaseURL, Redis: cfg.RedisURL}
 	if cfg.DatabaseURL == "" {
 		postgres, err := embedded.StartPostgres(ctx, embedded.PostgresOptions{Dir: filepath.Join(data, "postgres"), Log: log})
 		if err != nil {
-			return err
+			return run, err
 		}
 		h.children = append(h.children, child{"postgres", postgres})
 		cfg.DatabaseURL = postgres.DSN()
@@ -174,7 +180,7 @@ func (h *house) openStores(ctx context.Context, cfg *Config, data string, log *s
 	if cfg.RedisURL == "" {
 		redis, err := embedded.StartRedis(ctx, embedded.RedisOptions{Dir: filepath.Join(data, "redis"), Log: log})
 		if err != nil {
-			return err
+			return run, err
 		}
 		h.children = append(h.children, child{"redis", redis})
 		cfg.RedisURL = redis.URL()
@@ -183,7 +189,7 @@ func (h *house) openStores(ctx context.Context, cfg *Config, data string, log *s
 			run.Redis = cfg.RedisURL
 		}
 	}
-	return writeRunFile(data, run)
+	return run, nil
 }
 
 // openSandbox starts the sandbox provider as a child of its own: it has to

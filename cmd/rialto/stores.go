@@ -161,11 +161,13 @@ func (s *stores) findEmbedded(ctx context.Context, cfg *Config, data string) err
 	return nil
 }
 
-// runningStores is the content of runFile. Redis is empty when it lives in the
-// process of `rialto dev` and nobody else can reach it.
+// runningStores is the content of runFile: what a second node needs to work on
+// the same stores. Redis is empty when it lives in the process of `rialto dev`
+// and nobody else can reach it.
 type runningStores struct {
 	Database string `json:"database"`
 	Redis    string `json:"redis,omitempty"`
+	Sandbox  string `json:"sandbox,omitempty"`
 }
 
 func readRunFile(data string) (at runningStores, err error) {
