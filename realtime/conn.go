@@ -20,9 +20,6 @@ type Socket interface {
 	Close() error
 }
 
-// Identity is who a viewer is; empty fields are unknown.
-type Identity struct{ Subject, Session string }
-
 // Join is a viewer's first message.
 type Join struct {
 	Room RoomID

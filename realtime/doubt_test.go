@@ -10,6 +10,7 @@ import (
 
 // script is a source and feed that a test writes.
 type script struct {
+	nowhere
 	ready chan struct{}
 	mu    sync.Mutex
 	queue []Delivery

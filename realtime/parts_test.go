@@ -44,7 +44,12 @@ func TestEventLimits(t *testing.T) {
 		"two values":          {func(e *Event) { e.Data = json.RawMessage(`{}{}`) }, false},
 		"not UTF-8":           {func(e *Event) { e.Data = json.RawMessage("\"\xff\"") }, false},
 		"version 0":           {func(e *Event) { e.Version = 0 }, false},
-		"sampled":             {func(e *Event) { e.Class = Sampled }, false},
+		"version -1":          {func(e *Event) { e.Version, e.Class = -1, Latest }, false},
+		"unversioned":         {func(e *Event) { e.Version, e.Class = 0, Latest }, true},
+		"urgent unversioned":  {func(e *Event) { e.Version, e.Class, e.Urgent = 0, Latest, true }, false},
+		"kept lossless":       {func(e *Event) { e.Keep = true }, false},
+		"first lossless":      {func(e *Event) { e.Priority = true }, false},
+		"added lossless":      {func(e *Event) { e.Add = 1 }, false},
 		"no class":            {func(e *Event) { e.Class = "" }, false},
 		"urgent lossless":     {func(e *Event) { e.Urgent = true }, false},
 		"urgent latest":       {func(e *Event) { e.Urgent, e.Class = true, Latest }, true},
@@ -53,6 +58,37 @@ func TestEventLimits(t *testing.T) {
 		c.change(&e)
 		if err := e.Validate(); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	line := Event{Type: "chat.line", Class: Sampled, ID: "lin_1", Keep: true, Data: json.RawMessage(`{}`)}
+	for name, c := range map[string]struct {
+		change func(*Event)
+		ok     bool
+	}{
+		"kept":             {func(*Event) {}, true},
+		"kept without id":  {func(e *Event) { e.ID = "" }, false},
+		"not kept, no id":  {func(e *Event) { e.ID, e.Keep = "", false }, true},
+		"first":            {func(e *Event) { e.Priority = true }, true},
+		"with a version":   {func(e *Event) { e.Version = 1 }, false},
+		"urgent":           {func(e *Event) { e.Urgent = true }, false},
+		"data at limit":    {func(e *Event) { e.Data = jsonOf(MaxSampledBytes) }, true},
+		"data past limit":  {func(e *Event) { e.Data = jsonOf(MaxSampledBytes + 1) }, false},
+		"no data":          {func(e *Event) { e.Data = nil }, false},
+		"kept and added":   {func(e *Event) { e.Add, e.Data = 1, nil }, false},
+		"add at limit":     {func(e *Event) { e.Keep, e.Data, e.Add = false, nil, MaxAdd }, true},
+		"add past limit":   {func(e *Event) { e.Keep, e.Data, e.Add = false, nil, MaxAdd+1 }, false},
+		"add below nobody": {func(e *Event) { e.Keep, e.Data, e.Add = false, nil, -1 }, false},
+		"add with data":    {func(e *Event) { e.Keep, e.Add = false, 1 }, false},
+	} {
+		e := line
+		c.change(&e)
+		if err := e.Validate(); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrInvalid) {
+			t.Errorf("sampled, %s: %v", name, err)
+		}
+	}
+	for e, fleeting := range map[*Event]bool{&line: true, {Class: Latest}: true, {Class: Latest, Version: 1}: false, {Class: Lossless, Version: 1}: false} {
+		if e.Fleeting() != fleeting {
+			t.Errorf("%+v: fleeting %v", e, !fleeting)
 		}
 	}
 	for id, ok := range map[RoomID]bool{"shw_1": true, "": false, "a b": false, "!control": false, "{a}": false,
@@ -311,6 +347,9 @@ type nowhere struct{}
 func (nowhere) Subscribe(context.Context, RoomID) (Position, Feed, error) {
 	return Position{Epoch: "e"}, silent{}, nil
 }
+
+func (nowhere) Recent(context.Context, RoomID) ([]Event, error) { return nil, nil }
+func (nowhere) Count(context.Context, map[RoomID]int) error     { return nil }
 
 type silent struct{}
 

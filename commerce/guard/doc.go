@@ -2,8 +2,8 @@
 //
 // # Overview
 //
-// Signer makes and checks short signed texts: the guest cookie, a studio's publish ticket, the link to an
-// order. Limiter answers "may this happen once more now, and if not, when?". With Redis all nodes count
+// Signer makes and checks short signed texts: the guest cookie, a studio's publish ticket, a room ticket, the
+// link to an order. Limiter answers "may this happen once more now, and if not, when?". With Redis all nodes count
 // together; without it, or while it is away, each node counts alone: a limit is a fence against abuse, and a
 // fence that stops sales when Redis blinks would be worse than a lower one.
 //

@@ -35,7 +35,7 @@ func TestTokenSaysWhatWasSigned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[a-z0-9_]{0,40}`)
 		c := guard.Claims{
-			Kind: rapid.SampledFrom([]guard.Kind{guard.Guest, guard.Publish, guard.Order}).Draw(t, "kind"), Subject: text.Draw(t, "subject"),
+			Kind: rapid.SampledFrom([]guard.Kind{guard.Guest, guard.Publish, guard.Order, guard.Room}).Draw(t, "kind"), Subject: text.Draw(t, "subject"),
 			Session: text.Draw(t, "session"), Show: text.Draw(t, "show"), Ref: text.Draw(t, "ref"),
 			Expires: epoch.Unix() + rapid.Int64Range(1, 1<<30).Draw(t, "seconds"),
 		}
@@ -62,12 +62,12 @@ func TestTokenSaysWhatWasSigned(t *testing.T) {
 func TestTokenOfAnotherKind(t *testing.T) {
 	now := epoch
 	s := signer(t, &now, secret)
-	for _, is := range []guard.Kind{guard.Guest, guard.Publish, guard.Order} {
+	for _, is := range []guard.Kind{guard.Guest, guard.Publish, guard.Order, guard.Room} {
 		token, err := s.Sign(guard.Claims{Kind: is, Subject: "gst_1"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, as := range []guard.Kind{guard.Guest, guard.Publish, guard.Order} {
+		for _, as := range []guard.Kind{guard.Guest, guard.Publish, guard.Order, guard.Room} {
 			if _, err := s.Verify(as, token); (err == nil) != (is == as) {
 				t.Errorf("%s as %s: %v", is, as, err)
 			}

@@ -55,11 +55,15 @@ type wireEvent struct {
 	Class   realtime.Class  `json:"c"`
 	Urgent  bool            `json:"u,omitempty"`
 	ID      string          `json:"i"`
-	Data    json.RawMessage `json:"d"`
+	Data    json.RawMessage `json:"d,omitempty"`
+
+	Keep     bool  `json:"keep,omitempty"`
+	Priority bool  `json:"first,omitempty"`
+	Add      int64 `json:"add,omitempty"`
 }
 
 func encode(e realtime.Event) ([]byte, error) {
-	return json.Marshal(wireEvent{e.Type, e.Key, e.Version, e.Class, e.Urgent, e.ID, e.Data})
+	return json.Marshal(wireEvent{e.Type, e.Key, e.Version, e.Class, e.Urgent, e.ID, e.Data, e.Keep, e.Priority, e.Add})
 }
 
 func decode(p []byte) (realtime.Event, error) {
@@ -67,13 +71,19 @@ func decode(p []byte) (realtime.Event, error) {
 	if err := json.Unmarshal(p, &w); err != nil {
 		return realtime.Event{}, fmt.Errorf("bus event: %w", err)
 	}
-	return realtime.Event{Type: w.Type, Key: w.Key, Version: w.Version, Class: w.Class, Urgent: w.Urgent, ID: w.ID, Data: w.Data}, nil
+	return realtime.Event{
+		Type: w.Type, Key: w.Key, Version: w.Version, Class: w.Class, Urgent: w.Urgent, ID: w.ID, Data: w.Data,
+		Keep: w.Keep, Priority: w.Priority, Add: w.Add,
+	}, nil
 }
 
 // prepare checks an event that is about to be published and gives it an id.
 func prepare(room realtime.RoomID, e realtime.Event) (realtime.Event, error) {
 	if err := errors.Join(room.Validate(), e.Validate()); err != nil {
 		return e, err
+	}
+	if e.Fleeting() {
+		return e, fmt.Errorf("%w: a %s event without a version has no place in the history", realtime.ErrInvalid, e.Class)
 	}
 	if e.ID == "" {
 		e.ID = uuid.NewString()
