@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/media"
 	"github.com/rialto-live/rialto/web"
@@ -225,7 +226,8 @@ func (a *App) drain(ctx context.Context) error {
 	return nil
 }
 
-// sweep deletes sessions that ended long ago; they open nothing any more.
+// sweep deletes what serves nobody any more: sessions that ended long ago, and
+// answers that are too old to be repeated.
 func (a *App) sweep(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -237,6 +239,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if err := a.accounts.DropExpired(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("expired sessions stay a little longer", "error", err)
+		}
+		if err := guard.SweepOnce(ctx, a.pool); err != nil && ctx.Err() == nil {
+			a.log.Warn("old idempotency keys stay a little longer", "error", err)
 		}
 	}
 }

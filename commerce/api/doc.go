@@ -15,6 +15,15 @@
 // a guest does first. Browsers send both on their own, so http.CrossOriginProtection refuses writes that
 // come from other sites.
 //
+// # Asking twice
+//
+// Whatever makes something can be asked for again without making it twice. Mostly the client makes the id (shows,
+// products, holds, orders, accounts), and repeating the id is the same. An operation whose id we choose is marked
+// Once: it needs an Idempotency-Key, and a repetition gets the first answer (idempotency.go). The other POSTs need
+// no key: signing out and ending a show are the same twice; a ticket is signed and kept nowhere; a session and a
+// stream key are secrets, which we do not keep in a form that could be repeated, so asking again makes a new one,
+// which replaces the one whose answer was lost.
+//
 // # Concurrency
 //
 // No goroutines of its own; handlers run in the HTTP server's.

@@ -16,6 +16,7 @@ import (
 // files that bear its name.
 func (a *API) parts() []func() {
 	return []func(){
+		a.registerOnce,
 		a.registerMe,
 		a.registerAccounts,
 		a.registerShows,
@@ -48,10 +49,16 @@ type operation struct {
 	Codes   []string // the problems that a client should expect, for the document
 	// Rule, when named, is counted per address before anything else.
 	Rule guard.Rule
+	// Once: the request must carry an Idempotency-Key; see idempotency.go. For what makes something whose id we
+	// choose. The work must be safe to do again: a node may be killed between doing it and noting that it did.
+	Once bool
 }
 
 // register adds one operation. handler may return any error; see API.translate.
 func register[I, O any](a *API, op operation, handler func(context.Context, *I) (*O, error)) {
+	if op.Once {
+		op.Codes = append(op.Codes, "idempotency_key_missing", "idempotency_key_invalid", "idempotency_key_reused", "idempotency_in_flight")
+	}
 	described := huma.Operation{
 		OperationID: op.ID, Method: op.Method, Path: Base + op.Path, Summary: op.Summary, Tags: []string{op.Tag},
 		DefaultStatus: op.Status,
@@ -59,14 +66,20 @@ func register[I, O any](a *API, op operation, handler func(context.Context, *I) 
 		MaxBodyBytes: cmp.Or(op.Body, MaxBody) + 1,
 		Responses:    map[string]*huma.Response{"default": a.problemResponse(op.Codes)},
 	}
+	if op.Once {
+		described.Middlewares = huma.Middlewares{a.once(op)}
+		describeOnce(&described)
+	}
 	huma.Register(a.huma, described, func(ctx context.Context, in *I) (*O, error) {
 		r := requestOf(ctx)
 		r.route = op.Method + " " + op.Path
 		if !op.Public {
 			r.w.Header().Set("Cache-Control", "no-store")
 		}
-		if err := a.limit(ctx, op.Rule); err != nil {
-			return nil, err
+		if !op.Once { // which has counted it
+			if err := a.limit(ctx, op.Rule); err != nil {
+				return nil, err
+			}
 		}
 		out, err := handler(ctx, in)
 		if err != nil {

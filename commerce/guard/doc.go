@@ -1,11 +1,13 @@
-// Package guard holds what stands between the world and the rest of commerce: signed tokens and rate limits.
+// Package guard holds what stands between the world and the rest of commerce: signed tokens, rate limits and
+// idempotency keys.
 //
 // # Overview
 //
 // Signer makes and checks short signed texts: the guest cookie, a studio's publish ticket, a room ticket, the
 // link to an order. Limiter answers "may this happen once more now, and if not, when?". With Redis all nodes count
 // together; without it, or while it is away, each node counts alone: a limit is a fence against abuse, and a
-// fence that stops sales when Redis blinks would be worse than a lower one.
+// fence that stops sales when Redis blinks would be worse than a lower one. ClaimOnce notes, before any work is
+// done, that somebody works on a request, and answers a repetition with what was answered first.
 //
 // # Concurrency
 //
