@@ -9,13 +9,20 @@ interface Sample {
   /** The true offset lies within this many ms of it: half of the exchange's round trip. */
   uncertainty: number;
   takenAt: number;
+  /** The device's clock minus performance.now() at that time: it grows by a nap in which performance.now() stood still. */
+  wallGap: number;
 }
 
 /** Clocks drift apart by some ppm and sleep stops performance.now() in some browsers: old samples lose to new ones. */
 const SAMPLE_LIFE_MS = 5 * 60_000;
 
+/** A device's clock that is corrected by less than this has not slept. */
+const NAP_MS = 500;
+
+const wallGap = (): number => Date.now() - performance.now();
+
 // Until the server has spoken the device's clock has to do; any sample is better.
-let best: Sample = { offset: Date.now() - performance.now(), uncertainty: Infinity, takenAt: -Infinity };
+let best: Sample = { offset: wallGap(), uncertainty: Infinity, takenAt: -Infinity, wallGap: wallGap() };
 
 /**
  * One exchange: asked at `sent` (performance.now()), the server received at `serverReceived` and answered at
@@ -28,13 +35,19 @@ export function addClockSample(sent: number, serverReceived: number, serverSent:
     offset: (serverReceived - sent + serverSent - heard) / 2,
     uncertainty: roundTrip / 2,
     takenAt: heard,
+    wallGap: wallGap(),
   };
   if (sample.uncertainty <= best.uncertainty || heard - best.takenAt > SAMPLE_LIFE_MS) best = sample;
 }
 
-/** After sleep the old offset may be wrong by the whole nap: the next sample wins, whatever its round trip. */
+/**
+ * After sleep the old offset may be wrong by the whole nap: the next sample wins, whatever its round trip. Until it comes,
+ * what the device's clock says of the nap is the best there is.
+ */
 export function distrustClock(): void {
-  best = { ...best, uncertainty: Infinity };
+  const gap = wallGap();
+  const nap = gap - best.wallGap;
+  best = { ...best, offset: best.offset + (nap > NAP_MS ? nap : 0), wallGap: gap, uncertainty: Infinity };
 }
 
 /** Milliseconds since 1970 on the server's clock. */
