@@ -72,6 +72,27 @@ export function useServerNow(periodMs: number): number {
   return now;
 }
 
+/** No timer reaches further; looking again costs nothing. */
+const LOOK_AGAIN_MS = 60_000;
+
+/**
+ * The server's time, drawn anew the moment one of `deadlines` passes, and with `counting` at each whole second before the
+ * next of them, so that clockText() changes when it should.
+ */
+export function useDeadlines(deadlines: readonly number[], counting: boolean): number {
+  const [, redraw] = useState(0);
+  const now = serverNow();
+  const next = Math.min(...deadlines.filter((time) => time > now));
+  useEffect(() => {
+    if (!Number.isFinite(next)) return;
+    const left = next - serverNow();
+    const wait = counting ? left % 1_000 || 1_000 : left;
+    const timer = setTimeout(() => redraw((n) => n + 1), Math.min(Math.max(Math.ceil(wait), 0), LOOK_AGAIN_MS));
+    return () => clearTimeout(timer);
+  });
+  return now;
+}
+
 /** "1:02:03", "2:14", never negative. Rounds up, so that 0:00 means over. */
 export function clockText(ms: number): string {
   const total = Math.max(0, Math.ceil(ms / 1000));

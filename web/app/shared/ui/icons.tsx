@@ -59,3 +59,21 @@ export const LockIcon = () => (
     <path d="M8.5 10.5V8a3.5 3.5 0 0 1 7 0v2.5" />
   </Icon>
 );
+
+export const HeartIcon = () => (
+  <Icon>
+    <path d="M12 19.5C6.5 15.4 4 12.4 4 9.2 4 6.8 5.8 5 8.1 5c1.6 0 3 .8 3.9 2.2C12.9 5.8 14.3 5 15.9 5 18.2 5 20 6.8 20 9.2c0 3.2-2.5 6.2-8 10.3z" />
+  </Icon>
+);
+
+export const SendIcon = () => (
+  <Icon>
+    <path d="M4.5 12L19.5 5l-3.8 14.5-4.2-5.5zM11.5 14l4-4" />
+  </Icon>
+);
+
+export const ChatIcon = () => (
+  <Icon>
+    <path d="M5 5.5h14v10h-8L7 19v-3.5H5z" />
+  </Icon>
+);

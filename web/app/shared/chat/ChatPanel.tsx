@@ -1,0 +1,158 @@
+// The whole conversation: its lines, the own ones that wait, and where one types. For a column or a sheet.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { ChatLine, RoomRole } from "../events";
+import { Button } from "../ui/controls";
+import { Composer } from "./Composer";
+import type { ChatLog, PendingLine } from "./log";
+import "./chat.css";
+
+const BADGES: Record<RoomRole, string | null> = { host: "Host", moderator: "Moderator", buyer: "Bought here", viewer: null };
+/** So near to the end counts as at the end. */
+const END_PX = 24;
+
+type PanelProps = {
+  log: ChatLog;
+  /** Said instead of the field where nobody can talk (any more). */
+  closed?: string | null | undefined;
+  /** The room cannot be reached right now. */
+  away?: boolean;
+  /** The field has the focus from the start. */
+  typing?: boolean;
+  /** What can be done with a line: shown at its end. */
+  actions?: (line: ChatLine) => ComponentChildren;
+  /** Stands beside the field: the heart, for viewers. */
+  beside?: ComponentChildren;
+};
+
+export function ChatPanel({ log, closed = null, away = false, typing = false, actions, beside }: PanelProps) {
+  const [listening, listen] = useState(false);
+  return (
+    <div
+      class="chat"
+      // A conversation read aloud by itself would drown the show: only who is in it hears it.
+      onFocusIn={() => listen(true)}
+      onFocusOut={(event) => listen(event.currentTarget.contains(event.relatedTarget as Node | null))}
+    >
+      <Lines log={log} listening={listening} actions={actions} />
+      {closed ? (
+        <p class="chat-closed">{closed}</p>
+      ) : (
+        <div class="chat-foot">
+          <Composer log={log} away={away} typing={typing} />
+          {beside}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Lines({ log, listening, actions }: { log: ChatLog; listening: boolean; actions: PanelProps["actions"] }) {
+  const box = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  /** How many had been heard when the reader left the end; null while at the end. */
+  const [since, setSince] = useState<number | null>(null);
+  const lines = log.lines.value;
+  const pending = log.pending.value;
+
+  const toEnd = (): void => {
+    if (box.current) box.current.scrollTop = box.current.scrollHeight;
+  };
+  // Before it is painted: a new line pushes the others up instead of appearing below.
+  useLayoutEffect(() => {
+    if (atEnd.current) toEnd();
+  }, [lines, pending]);
+  // Who says something wants to see it.
+  const own = pending.length;
+  const before = useRef(own);
+  useLayoutEffect(() => {
+    if (own > before.current) toEnd();
+    before.current = own;
+  }, [own]);
+  // A keyboard that comes up, or another width, must not leave the end.
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const watch = new ResizeObserver(() => atEnd.current && toEnd());
+    watch.observe(element);
+    return () => watch.disconnect();
+  }, []);
+
+  const onScroll = (): void => {
+    const element = box.current;
+    if (!element) return;
+    const now = element.scrollHeight - element.scrollTop - element.clientHeight <= END_PX;
+    if (now === atEnd.current) return;
+    atEnd.current = now;
+    setSince(now ? null : log.heard.peek());
+  };
+  const fresh = since === null ? 0 : log.heard.value - since;
+  return (
+    <div class="chat-box">
+      <div class="chat-scroll" ref={box} role="log" aria-label="Chat" aria-live={listening ? "polite" : "off"} tabIndex={0} onScroll={onScroll}>
+        {log.empty.value && <p class="chat-empty">Nobody has said anything yet. Say hello!</p>}
+        <ol>
+          {lines.map((line) => (
+            <Line key={line.id} line={line} mine={log.isMine(line)} actions={actions?.(line)} />
+          ))}
+          {pending.map((line) => (
+            <Pending key={line.callId} log={log} line={line} />
+          ))}
+        </ol>
+      </div>
+      {fresh > 0 && (
+        <button type="button" class="chat-pill" onClick={toEnd}>
+          <span class="num">{fresh > 99 ? "99+" : fresh}</span> new {fresh === 1 ? "line" : "lines"}
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function Line({ line, mine, actions }: { line: ChatLine; mine: boolean; actions?: ComponentChildren }) {
+  return (
+    <li class={mine ? "chat-line chat-mine" : "chat-line"}>
+      <span>
+        <Who line={line} mine={mine} />
+        {line.text}
+      </span>
+      {actions}
+    </li>
+  );
+}
+
+/** Name and badge, as they stand before a line. */
+export function Who({ line, mine }: { line: ChatLine; mine: boolean }) {
+  const badge = BADGES[line.role];
+  return (
+    <>
+      <strong class="chat-name">{mine ? "You" : line.name}</strong>{" "}
+      {badge && <span class={`chat-badge chat-badge-${line.role}`}>{badge}</span>}{" "}
+    </>
+  );
+}
+
+function Pending({ log, line }: { log: ChatLog; line: PendingLine }) {
+  const failed = line.state === "failed";
+  return (
+    <li class={failed ? "chat-line chat-mine chat-failed" : "chat-line chat-mine chat-sending"}>
+      <span>
+        <strong class="chat-name">You</strong> {line.text}
+      </span>
+      {failed ? (
+        <span class="chat-again" role="status">
+          <span>Not sent.</span>
+          <Button tone="quiet" onClick={() => void log.retry(line.callId)}>
+            Try again
+          </Button>
+          <Button tone="quiet" onClick={() => log.discard(line.callId)}>
+            Remove
+          </Button>
+        </span>
+      ) : (
+        <span class="sr-only">sending</span>
+      )}
+    </li>
+  );
+}

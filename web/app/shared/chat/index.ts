@@ -1,0 +1,3 @@
+export * from "./ChatPanel";
+export * from "./Hearts";
+export * from "./log";

@@ -1,0 +1,224 @@
+// What is said in a show, as one page knows it: the newest lines, the own ones under way, and hearts.
+//
+// A line has the id that the server gave it, so that it is shown once however often it comes. An own line stands at the end
+// from the tap on; a try whose answer did not come keeps its id, so that trying again cannot say it twice.
+
+import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { serverNow } from "../clock";
+import type { ChatLine } from "../events";
+import { CallError, newCallId, type Room } from "../realtime";
+
+/** Lines a page keeps; older ones are gone. */
+export const MAX_LINES = 200;
+/** Of one line, in characters as people count them. */
+export const MAX_TEXT = 200;
+/** Own lines that may wait or have failed. */
+export const MAX_PENDING = 5;
+/** Hearts are gathered this long and sent as a count. */
+const HEART_EVERY_MS = 1_000;
+const MAX_HEARTS = 20;
+/** When the room does not say how long to wait. */
+const PAUSE_MS = 2_000;
+/** The server's time of a line may lie this much before the tap that made it: clocks are not that exact. */
+const CLOCK_SLACK_MS = 5_000;
+
+/** An own line that the room has not confirmed. */
+export interface PendingLine {
+  callId: string;
+  text: string;
+  /** serverNow() of the first try. */
+  at: number;
+  state: "sending" | "failed";
+}
+
+export type Said =
+  | { ok: true }
+  /** The words go back to where they were typed; `problem` says why. */
+  | { ok: false; problem: string };
+
+/** Some hearts that came together. */
+export interface HeartBurst {
+  /** Rises with each burst. */
+  n: number;
+  count: number;
+}
+
+export class ChatLog {
+  /** Oldest first. */
+  readonly lines: Signal<readonly ChatLine[]> = signal([]);
+  readonly pending: Signal<readonly PendingLine[]> = signal([]);
+  /** Until then (performance.now()) the room takes no line of this person. */
+  readonly waitUntil: Signal<number> = signal(0);
+  readonly hearts: Signal<HeartBurst> = signal({ n: 0, count: 0 });
+  /** Lines that came since the page opened, not counting those from before. For "3 new". */
+  readonly heard: Signal<number> = signal(0);
+  readonly empty: ReadonlySignal<boolean> = computed(() => this.lines.value.length === 0 && this.pending.value.length === 0);
+
+  private readonly known = new Set<string>();
+  private heartsToSend = 0;
+  private heartTimer: ReturnType<typeof setTimeout> | undefined;
+  private heartsSentAt = -Infinity;
+  private readonly release: (() => void)[];
+
+  /** To be made before the room is opened: what was said before comes with the first answer. `self` names this person. */
+  constructor(
+    private readonly room: Room,
+    private readonly self: () => { subject: string; name: string } | null,
+  ) {
+    this.release = [
+      room.onSampled("chat.line", (lines, recent) => this.hear(lines, recent)),
+      room.onSampled("hearts", (bursts, recent) => {
+        const count = bursts.reduce((sum, burst) => sum + burst.count, 0);
+        if (!recent && count > 0) this.hearts.value = { n: this.hearts.peek().n + 1, count };
+      }),
+    ];
+  }
+
+  close(): void {
+    clearTimeout(this.heartTimer);
+    for (const off of this.release) off();
+  }
+
+  isMine(line: ChatLine): boolean {
+    return line.subject !== "" && line.subject === this.self()?.subject;
+  }
+
+  /** Says a line. It stands in `pending` until the room has it. */
+  async say(typed: string): Promise<Said> {
+    const text = tidy(typed);
+    if (text === "") return { ok: false, problem: "Type something first." };
+    if (lengthOf(text) > MAX_TEXT) return { ok: false, problem: `That is too long: ${MAX_TEXT} characters at most.` };
+    if (this.pending.peek().length >= MAX_PENDING) return { ok: false, problem: "Your last lines are still waiting. Try them again first." };
+    const line: PendingLine = { callId: newCallId(), text, at: serverNow(), state: "sending" };
+    this.pending.value = [...this.pending.peek(), line];
+    return this.send(line);
+  }
+
+  /** Tries a failed line again, as the same line. */
+  async retry(callId: string): Promise<Said> {
+    const line = this.pending.peek().find((each) => each.callId === callId && each.state === "failed");
+    if (!line) return { ok: true };
+    this.mark(callId, "sending");
+    return this.send(line);
+  }
+
+  discard(callId: string): void {
+    this.pending.value = this.pending.peek().filter((line) => line.callId !== callId);
+  }
+
+  /** One tap on the heart. Many taps go as one count; those of a page without a room are lost, like a clap in the rain. */
+  heart(): void {
+    this.heartsToSend = Math.min(MAX_HEARTS, this.heartsToSend + 1);
+    if (this.heartTimer !== undefined) return;
+    const wait = Math.max(0, this.heartsSentAt + HEART_EVERY_MS - performance.now());
+    if (wait === 0) this.sendHearts();
+    else this.heartTimer = setTimeout(() => this.sendHearts(), wait);
+  }
+
+  private sendHearts(): void {
+    this.heartTimer = undefined;
+    const count = this.heartsToSend;
+    this.heartsToSend = 0;
+    this.heartsSentAt = performance.now();
+    if (count > 0) this.room.remark("hearts.send", { count });
+  }
+
+  private async send(line: PendingLine): Promise<Said> {
+    try {
+      const { id } = await this.room.call("chat.say", { text: line.text }, { id: line.callId });
+      this.confirm(line, id);
+      return { ok: true };
+    } catch (error) {
+      return this.refused(line, error);
+    }
+  }
+
+  private confirm(line: PendingLine, id: string): void {
+    batch(() => {
+      this.discard(line.callId);
+      if (this.known.has(id)) return;
+      // A full room shows a choice of its lines; who wrote one sees it in any case.
+      const self = this.self();
+      const before = this.lines.peek().findLast((each) => this.isMine(each));
+      this.add([{ id, subject: self?.subject ?? "", name: before?.name || self?.name || "You", role: before?.role ?? "viewer", text: line.text, at: serverNow() }]);
+    });
+  }
+
+  private refused(line: PendingLine, error: unknown): Said {
+    const failure = error instanceof CallError ? error : null;
+    // It may have been said all the same: then it stands there already.
+    if (!this.pending.peek().some((each) => each.callId === line.callId)) return { ok: true };
+    if (!failure || failure.unsure || failure.code === "not_sent" || failure.code === "unavailable") {
+      this.mark(line.callId, "failed");
+      return { ok: true };
+    }
+    if (failure.code === "too_often" || failure.code === "room_busy")
+      this.waitUntil.value = performance.now() + (failure.retryAfterMs ?? PAUSE_MS);
+    this.discard(line.callId);
+    return { ok: false, problem: wordsFor(failure) };
+  }
+
+  private mark(callId: string, state: PendingLine["state"]): void {
+    this.pending.value = this.pending.peek().map((line) => (line.callId === callId ? { ...line, state } : line));
+  }
+
+  private hear(lines: ChatLine[], recent: boolean): void {
+    batch(() => {
+      for (const line of lines) if (this.isMine(line)) this.recognise(line);
+      const added = this.add(lines);
+      if (!recent) this.heard.value += added;
+    });
+  }
+
+  /** The line may be back before its answer, or instead of one that was lost. */
+  private recognise(line: ChatLine): void {
+    if (this.known.has(line.id)) return;
+    const found = this.pending.peek().find(({ text, at }) => text === tidy(line.text) && line.at >= at - CLOCK_SLACK_MS);
+    if (found) this.discard(found.callId);
+  }
+
+  /** Adds what is not there yet, by time; a line that we wrote down ourselves gives way to the room's. */
+  private add(lines: readonly ChatLine[]): number {
+    const fresh = lines.filter((line, i) => line.id && !this.known.has(line.id) && lines.findIndex(({ id }) => id === line.id) === i);
+    const better = new Map(lines.filter((line) => this.known.has(line.id)).map((line) => [line.id, line]));
+    if (fresh.length === 0 && better.size === 0) return 0;
+    const all = this.lines.peek().map((line) => better.get(line.id) ?? line);
+    all.push(...fresh);
+    // Lines of before the page's loss may come after newer ones. The order of those of one moment stays.
+    all.sort((a, b) => a.at - b.at);
+    this.lines.value = all.slice(-MAX_LINES);
+    this.known.clear();
+    for (const { id } of this.lines.peek()) this.known.add(id);
+    return fresh.length;
+  }
+}
+
+/** As the room takes it: no control characters, no line breaks, single blanks. */
+export function tidy(text: string): string {
+  return text.replace(/[\s\p{Cc}]+/gu, " ").trim();
+}
+
+export function lengthOf(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
+function wordsFor(error: CallError): string {
+  switch (error.code) {
+    case "text_empty":
+      return "Type something first.";
+    case "text_too_long":
+      return `That is too long: ${MAX_TEXT} characters at most.`;
+    case "too_often":
+      return "A little slower, please: one line at a time.";
+    case "room_busy":
+      return "Very many people are talking. Yours can go in a moment.";
+    case "no_identity":
+      return "We do not know who you are yet. Load this page again, then it works.";
+    case "banned":
+    case "forbidden":
+      return "You cannot talk in this show.";
+  }
+  return error.message;
+}

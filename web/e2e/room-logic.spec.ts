@@ -1,0 +1,201 @@
+// A room's client without a line: what it believes, what it asks, and what is said in it.
+
+import { expect, test } from "@playwright/test";
+import { CallError, Calls } from "../app/shared/calls";
+import { ChatLog, MAX_LINES, MAX_PENDING, MAX_TEXT, tidy } from "../app/shared/chat/log";
+import { serverNow } from "../app/shared/clock";
+import type { ChatLine } from "../app/shared/events";
+import type { Room } from "../app/shared/realtime";
+import { RoomState } from "../app/shared/roomstate";
+
+test("a value gives way to a higher version alone, and an unversioned one to whatever is heard", () => {
+  const state = new RoomState();
+  const heard: unknown[] = [];
+  state.on("pin.set", ({ product }) => heard.push(product));
+  state.apply([{ t: "pin.set", k: "pin", v: 5, d: { product: "a" } }]);
+  state.apply([{ t: "pin.set", k: "pin", v: 5, d: { product: "b" } }]);
+  state.apply([{ t: "pin.set", k: "pin", v: 4, d: { product: "c" } }]);
+  expect(state.value("pin.set", "pin").value).toEqual({ product: "a" });
+  state.apply([{ t: "viewers.set", d: { count: 3 } }]);
+  state.apply([{ t: "viewers.set", v: 0, d: { count: 2 } }]);
+  expect(state.value("viewers.set", "").value).toEqual({ count: 2 });
+  expect(state.version("viewers.set", "")).toBe(0);
+  expect(heard).toEqual(["a"]);
+});
+
+test("a snapshot takes away what it does not name, but nothing newer than itself", () => {
+  const state = new RoomState();
+  state.apply([
+    { t: "stock.set", k: "a", v: 3, d: { left: 3 } },
+    { t: "stock.set", k: "b", v: 9, d: { left: 9 } },
+    { t: "viewers.set", d: { count: 7 } },
+  ]);
+  state.replace([{ t: "pin.set", k: "pin", v: 5, d: { product: null } }]);
+  expect(state.value("stock.set", "a").value).toBeUndefined();
+  expect(state.value("stock.set", "b").value).toEqual({ left: 9 });
+  expect(state.value("viewers.set", "").value).toBeUndefined();
+});
+
+test("malformed events of a frame are left, the others are taken", () => {
+  const state = new RoomState();
+  state.apply([null, { t: 5, v: 1, d: {} }, { t: "stock.set", k: "a", v: "9", d: { left: 1 } }, { t: "stock.set", k: "b" }, { t: "stock.set", k: "c", v: 1, d: { left: 4 } }] as never);
+  expect(state.value("stock.set", "a").value).toBeUndefined();
+  expect(state.value("stock.set", "c").value).toEqual({ left: 4 });
+});
+
+const codeOf = (promise: Promise<unknown>) => promise.then(() => "answered", (error: CallError) => error.code);
+
+test("a call is answered once, by its id; refusals keep their code and their wait", async () => {
+  const sent: { id: string }[] = [];
+  const calls = new Calls((frame) => sent.push(frame as { id: string }) > 0);
+  const first = calls.ask("chat.say", { text: "a" });
+  const second = calls.ask("chat.say", { text: "b" });
+  calls.reply({ id: "of nobody", d: {} });
+  calls.reply({ id: sent[1]!.id, error: { code: "too_often", detail: "Slower.", retry_after_ms: 900 } });
+  calls.reply({ id: sent[0]!.id, d: { id: "l1" } });
+  calls.reply({ id: sent[0]!.id, d: { id: "l2" } });
+  expect(await first).toEqual({ id: "l1" });
+  await expect(second).rejects.toMatchObject({ code: "too_often", message: "Slower.", retryAfterMs: 900, unsure: false, callId: sent[1]!.id });
+});
+
+test("a call without a line says that it was not sent; one whose line broke, and one without an answer, that nobody knows", async () => {
+  let up = false;
+  const calls = new Calls(() => up);
+  expect(await codeOf(calls.ask("chat.say", { text: "a" }))).toBe("not_sent");
+  up = true;
+  const broken = calls.ask("chat.say", { text: "a" }, { id: "same" });
+  expect(await codeOf(calls.ask("chat.say", { text: "a" }, { id: "same" })), "the same one twice at once").toBe("not_sent");
+  calls.broke();
+  await expect(broken).rejects.toMatchObject({ code: "line_lost", unsure: true, callId: "same" });
+  await expect(calls.ask("chat.say", { text: "a" }, { timeoutMs: 1 })).rejects.toMatchObject({ code: "timeout", unsure: true });
+});
+
+test("calls under way are bounded", async () => {
+  const calls = new Calls(() => true);
+  const waiting = Array.from({ length: 16 }, () => codeOf(calls.ask("chat.say", { text: "a" })));
+  expect(await codeOf(calls.ask("chat.say", { text: "a" }))).toBe("not_sent");
+  calls.broke();
+  expect(new Set(await Promise.all(waiting))).toEqual(new Set(["line_lost"]));
+});
+
+const ME = "gst_me";
+
+/** A room whose answers the test gives. */
+class FakeRoom {
+  readonly asked: { text: string; id: string; settle(id: string): void; refuse(error: CallError): void }[] = [];
+  readonly remarks: number[] = [];
+  private readonly handlers = new Map<string, (items: never[], recent: boolean) => void>();
+
+  readonly onSampled = (type: string, handler: (items: never[], recent: boolean) => void): (() => void) => {
+    this.handlers.set(type, handler);
+    return () => this.handlers.delete(type);
+  };
+  readonly call = (_name: string, { text }: { text: string }, { id }: { id: string }): Promise<{ id: string }> =>
+    new Promise((resolve, reject) => this.asked.push({ text, id, settle: (line) => resolve({ id: line }), refuse: reject }));
+  readonly remark = (_name: string, { count }: { count: number }): boolean => this.remarks.push(count) > 0;
+
+  says(lines: ChatLine[], recent = false): void {
+    this.handlers.get("chat.line")?.(lines as never[], recent);
+  }
+}
+
+let clock = 1_000;
+const line = (id: string, text = id, more: Partial<ChatLine> = {}): ChatLine => ({ id, subject: "gst_other", name: "Ana", role: "viewer", text, at: clock++, ...more });
+const chat = () => {
+  const room = new FakeRoom();
+  const log = new ChatLog(room as unknown as Room, () => ({ subject: ME, name: "Me" }));
+  const ids = () => log.lines.value.map(({ id }) => id);
+  const pending = () => log.pending.value.map(({ text, state }) => `${text} ${state}`);
+  return { room, log, ids, pending };
+};
+
+test("a line is shown once, however often and late it comes, and in the order of its time", () => {
+  const { room, log, ids } = chat();
+  const [a, b, c, d] = ["a", "b", "c", "d"].map((id) => line(id)) as [ChatLine, ChatLine, ChatLine, ChatLine];
+  room.says([a, b], true);
+  expect(log.heard.value, "what was said before is not new").toBe(0);
+  room.says([d, d]);
+  room.says([a, b, c, d], true);
+  expect(ids()).toEqual(["a", "b", "c", "d"]);
+  expect(log.heard.value).toBe(1);
+});
+
+test("lines are bounded: the newest stay", () => {
+  const { room, ids } = chat();
+  for (let i = 0; i < MAX_LINES + 5; i++) room.says([line(`l${i}`)]);
+  expect(ids()).toHaveLength(MAX_LINES);
+  expect(ids()[0]).toBe("l5");
+});
+
+test("an own line waits at the end until the room has it: answer first, or line first", async () => {
+  const { room, log, ids, pending } = chat();
+  const first = log.say("  hello \n there ");
+  expect(pending()).toEqual(["hello there sending"]);
+  room.asked[0]!.settle("l1");
+  expect(await first).toEqual({ ok: true });
+  expect([ids(), pending()]).toEqual([["l1"], []]);
+  room.says([line("l1", "hello there", { subject: ME, name: "Guest 12", at: serverNow() })]);
+  expect(ids()).toEqual(["l1"]);
+  expect(log.lines.value[0]!.name, "the room's word replaces ours").toBe("Guest 12");
+
+  const second = log.say("again");
+  room.says([line("l2", "again", { subject: ME, role: "buyer", at: serverNow() })]);
+  expect([ids(), pending()]).toEqual([["l1", "l2"], []]);
+  room.asked[1]!.settle("l2");
+  await second;
+  expect(ids()).toEqual(["l1", "l2"]);
+  expect(log.lines.value[1]!.role).toBe("buyer");
+});
+
+test("a line whose answer was lost is tried again by the same id, and recognised when it had arrived", async () => {
+  const { room, log, ids, pending } = chat();
+  const said = log.say("is it safe?");
+  room.asked[0]!.refuse(new CallError("line_lost", "", room.asked[0]!.id));
+  await said;
+  expect(pending()).toEqual(["is it safe? failed"]);
+  const again = log.retry(room.asked[0]!.id);
+  expect(pending()).toEqual(["is it safe? sending"]);
+  expect(room.asked[1]!.id).toBe(room.asked[0]!.id);
+  room.asked[1]!.refuse(new CallError("timeout", "", room.asked[1]!.id));
+  await again;
+  room.says([line("old", "is it safe?", { subject: ME, at: serverNow() - 3_600_000 })], true);
+  expect(pending(), "the same words of an hour ago are another line").toEqual(["is it safe? failed"]);
+  room.says([line("l1", "is it safe?", { subject: ME, at: serverNow() })], true);
+  expect([ids(), pending()]).toEqual([["old", "l1"], []]);
+});
+
+test("what the room refuses goes back to be typed again; a wait is kept", async () => {
+  const { room, log, pending } = chat();
+  const said = log.say("quick");
+  room.asked[0]!.refuse(new CallError("too_often", "", room.asked[0]!.id, 3_000));
+  expect(await said).toMatchObject({ ok: false });
+  expect(pending()).toEqual([]);
+  expect(log.waitUntil.value - performance.now()).toBeGreaterThan(2_000);
+  expect(log.waitUntil.value - performance.now()).toBeLessThanOrEqual(3_000);
+  const busy = log.say("unheard");
+  room.asked[1]!.refuse(new CallError("unavailable", "", room.asked[1]!.id));
+  await busy;
+  expect(pending(), "a fault of the server's is no fault of the words").toEqual(["unheard failed"]);
+  log.discard(room.asked[1]!.id);
+  expect(pending()).toEqual([]);
+});
+
+test("text at its limit goes, one past it does not; waiting lines are bounded", async () => {
+  const { room, log } = chat();
+  expect(await log.say(" \n ")).toMatchObject({ ok: false });
+  expect(await log.say("x".repeat(MAX_TEXT + 1))).toMatchObject({ ok: false });
+  expect(room.asked).toHaveLength(0);
+  // Characters as people count them, not what they take in memory.
+  for (let i = 0; i < MAX_PENDING; i++) void log.say("🥘".repeat(MAX_TEXT));
+  expect(room.asked).toHaveLength(MAX_PENDING);
+  expect(await log.say("one more")).toMatchObject({ ok: false });
+  expect(tidy("a\u0000\u0007b\t c")).toBe("a b c");
+});
+
+test("hearts go at once when it is the first, then as counts", async () => {
+  const { room, log } = chat();
+  for (let i = 0; i < 30; i++) log.heart();
+  expect(room.remarks).toEqual([1]);
+  await expect.poll(() => room.remarks).toEqual([1, 20]);
+  log.close();
+});
