@@ -21,7 +21,7 @@ type roomParts struct {
 func (a *App) buildRooms() (err error) {
 	r := &roomParts{}
 	a.roomParts = r
-	if r.bus, err = bus.NewRedis(bus.RedisConfig{Client: a.redis, Log: a.log, Metrics: a.registry}); err != nil {
+	if r.bus, err = bus.NewRedis(bus.RedisConfig{Client: a.redis, Node: a.nodes.id, Log: a.log, Metrics: a.registry}); err != nil {
 		return err
 	}
 	r.hub, err = realtime.NewHub(realtime.Config{

@@ -13,6 +13,11 @@ import (
 )
 
 // Bus is what the rest of the program needs of either implementation.
+//
+// Count casts the sum over all nodes as ViewersEvent when it has changed, and
+// every ten seconds. A node that says nothing of a room for five seconds is
+// left out of its sum. Rooms are counted one by one: when it returns an error,
+// those that the error does not speak of stand.
 type Bus interface {
 	realtime.Source
 	// Publish sends an event to the room's viewers on all nodes and returns
@@ -20,6 +25,12 @@ type Bus interface {
 	// minutes, returns the first one's offset and sends nothing. A malformed
 	// event is realtime.ErrInvalid; any other error means "try again".
 	Publish(ctx context.Context, room realtime.RoomID, e realtime.Event) (offset int64, err error)
+	// Cast sends a fleeting event. It is lost on who cannot hear it now. What
+	// it leaves behind is told by Recent: the last MaxRecent with Keep (one
+	// with the same ID as one of them is not sent again) and the newest value of
+	// each type and key, behind them, by type and key. A malformed event, or
+	// one with a version, is realtime.ErrInvalid.
+	Cast(ctx context.Context, room realtime.RoomID, e realtime.Event) error
 	// Control sends payload to every node that runs now.
 	Control(ctx context.Context, payload json.RawMessage) error
 	// OnControl calls f for each control message from here on, one after the
@@ -35,17 +46,23 @@ const controlRoom = "!control"
 const (
 	// HistoryLimit is how many events of a room are kept for repair.
 	HistoryLimit = 1024
+	// ValueLimit is how many values without a version a room can have; those
+	// of further keys are sent and not remembered.
+	ValueLimit = 64
 	// feedLimit is how many events wait for a room that stands still (it
 	// reads a snapshot); more are fetched from the history later.
 	feedLimit = 2048
+	// castLimit is how many casts may wait among them: of more, the oldest are
+	// lost.
+	castLimit = 512
 	// subscribeRetry paces OnControl while the bus is out of reach.
 	subscribeRetry = 250 * time.Millisecond
 )
 
-// sizes are those two; tests of slow servers make them smaller.
-type sizes struct{ history, waiting int }
+// sizes are those; tests of slow servers make them smaller.
+type sizes struct{ history, waiting, casts int }
 
-var fullSizes = sizes{HistoryLimit, feedLimit}
+var fullSizes = sizes{HistoryLimit, feedLimit, castLimit}
 
 // wireEvent is an event as it travels between nodes.
 type wireEvent struct {
@@ -54,7 +71,7 @@ type wireEvent struct {
 	Version int64           `json:"v"`
 	Class   realtime.Class  `json:"c"`
 	Urgent  bool            `json:"u,omitempty"`
-	ID      string          `json:"i"`
+	ID      string          `json:"i,omitempty"`
 	Data    json.RawMessage `json:"d,omitempty"`
 
 	Keep     bool  `json:"keep,omitempty"`
@@ -83,12 +100,23 @@ func prepare(room realtime.RoomID, e realtime.Event) (realtime.Event, error) {
 		return e, err
 	}
 	if e.Fleeting() {
-		return e, fmt.Errorf("%w: a %s event without a version has no place in the history", realtime.ErrInvalid, e.Class)
+		return e, fmt.Errorf("%w: a %s event without a version has no place in the history: cast it", realtime.ErrInvalid, e.Class)
 	}
 	if e.ID == "" {
 		e.ID = uuid.NewString()
 	}
 	return e, nil
+}
+
+// checkCast checks an event that is about to be cast.
+func checkCast(room realtime.RoomID, e realtime.Event) error {
+	if err := errors.Join(room.Validate(), e.Validate()); err != nil {
+		return err
+	}
+	if !e.Fleeting() {
+		return fmt.Errorf("%w: an event with a version has a place in the history: publish it", realtime.ErrInvalid)
+	}
+	return nil
 }
 
 // controlEvent dresses payload as an event of the control room.

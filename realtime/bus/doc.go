@@ -15,6 +15,15 @@
 // after every lost connection and every few seconds besides, since the last
 // message before a silence can be lost as well.
 //
+// A cast (a chat line, hearts, a number of viewers) takes no part in this: it
+// has no offset, it is lost on who cannot hear it, and it neither raises nor
+// settles a doubt. What joiners should know of casts is remembered beside the
+// history and told by Recent.
+//
+// Viewers are counted by each node for itself: Count leaves the node's share
+// with the room, and the sum is cast when it has changed. A share lapses by
+// the clock of Redis, so that a dead node's viewers do not stay.
+//
 // Control messages (close these connections) go to every node. They travel as
 // a room of their own, so that a node whose link to Redis failed for a moment
 // gets them late, but gets them.
@@ -38,8 +47,9 @@
 //   - Offsets of a feed rise by one, except behind a NewsReset.
 //   - After a connection was (re)made, no message is believed before the
 //     history has been read over the place where the feed stood.
-//   - A message that was not delivered is either repaired or followed by a
+//   - An event that was not delivered is either repaired or followed by a
 //     NewsReset.
+//   - Casts take no event's place in a feed: of too many, the oldest casts go.
 //
 // # Dependencies
 //

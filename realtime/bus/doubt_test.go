@@ -8,7 +8,7 @@ import (
 
 // standing is a feed at offset 1 of epoch e.
 func standing() *feed {
-	f := newFeed("r", 10, func(*feed) {}, func(*feed) {})
+	f := newFeed("r", sizes{waiting: 10, casts: 2}, func(*feed) {}, func(*feed) {})
 	f.merge(f.question(), page{epoch: "e", top: 1, topID: "id1"})
 	return f
 }
@@ -47,5 +47,30 @@ func TestHeardInDoubt(t *testing.T) {
 	}
 	if f.hear("e", numbered(4, "id4")) || len(f.Take()) != 3 {
 		t.Fatal("after the repair a message was not believed")
+	}
+}
+
+// TestCastSettlesNothing: a cast comes in doubt too, and neither raises a
+// doubt nor lays one; what waits is not lost with a reset.
+func TestCastSettlesNothing(t *testing.T) {
+	f := standing()
+	f.cast(realtime.Event{Type: "hearts"})
+	if got := f.Take(); len(got) != 1 || got[0].Offset != 0 || f.question().doubt != f.settled {
+		t.Fatalf("got %+v, %d doubts, %d settled", got, f.doubts, f.settled)
+	}
+	f.hear("e", numbered(3, "id3"))
+	before := f.question()
+	f.cast(realtime.Event{Type: "chat.line"})
+	if q := f.question(); q != before || f.settled == f.doubts {
+		t.Fatalf("%+v became %+v", before, q)
+	}
+	f.merge(f.question(), page{epoch: "other", top: 9, topID: "id9"})
+	got := f.Take()
+	if len(got) != 2 || got[0].Event.Type != "chat.line" || got[1].News != realtime.NewsReset {
+		t.Fatalf("got %+v, want the cast and then the reset", got)
+	}
+	f.Close()
+	if f.cast(realtime.Event{}); len(f.Take()) != 0 {
+		t.Fatal("a closed feed took a cast")
 	}
 }

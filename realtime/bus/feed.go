@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/rialto-live/rialto/realtime"
@@ -39,7 +40,7 @@ type answer struct {
 // believe is decided here, by both implementations alike.
 type feed struct {
 	room  string            // static
-	limit int               // static; of queue
+	limit sizes             // static
 	ask   func(*feed)       // static: have the history read and merged; may be called with no lock held
 	leave func(*feed)       // static
 	ready chan struct{}     // static; signals that queue has something
@@ -51,6 +52,7 @@ type feed struct {
 	id     string // of the event at at.Offset
 	queue  []realtime.Delivery
 	spare  []realtime.Delivery
+	casts  int // in queue
 	open   bool
 	closed bool
 	// doubts counts the reasons to doubt what comes live; settled is how many
@@ -61,7 +63,7 @@ type feed struct {
 	heard           realtime.Position // the furthest message seen while in doubt
 }
 
-func newFeed(room string, limit int, ask, leave func(*feed)) *feed {
+func newFeed(room string, limit sizes, ask, leave func(*feed)) *feed {
 	return &feed{room: room, limit: limit, ask: ask, leave: leave, ready: make(chan struct{}, 1), begun: make(chan struct{}), doubts: 1}
 }
 
@@ -70,7 +72,7 @@ func (f *feed) Ready() <-chan struct{} { return f.ready }
 func (f *feed) Take() []realtime.Delivery {
 	f.mu.Lock()
 	taken := f.queue
-	f.queue, f.spare = f.spare[:0], taken
+	f.queue, f.spare, f.casts = f.spare[:0], taken, 0
 	short := f.open && f.doubts != f.settled
 	f.mu.Unlock()
 	if short { // perhaps because the queue was full
@@ -83,7 +85,7 @@ func (f *feed) Close() {
 	f.mu.Lock()
 	first := !f.closed
 	f.closed = true
-	f.queue = nil
+	f.queue, f.casts = nil, 0
 	f.mu.Unlock()
 	if first {
 		f.leave(f)
@@ -109,7 +111,7 @@ func (f *feed) hear(epoch string, m message) (ask bool) {
 		return true
 	case epoch == f.at.Epoch && m.offset <= f.at.Offset:
 		return false // the history was faster
-	case epoch != f.at.Epoch || m.offset > f.at.Offset+1 || len(f.queue) >= f.limit:
+	case epoch != f.at.Epoch || m.offset > f.at.Offset+1 || f.full():
 		f.doubts++
 		f.hold(epoch, m.offset)
 		return true
@@ -118,6 +120,32 @@ func (f *feed) hear(epoch string, m message) (ask bool) {
 	f.signal()
 	return false
 }
+
+// full leaves casts out: they take no event's place.
+func (f *feed) full() bool { return len(f.queue)-f.casts >= f.limit.waiting }
+
+// cast takes an event without a place. It says nothing about what else has
+// come, so that it is given in doubt as well. lost is true when another cast
+// had to go for it.
+func (f *feed) cast(e realtime.Event) (lost bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || !f.open {
+		return false // who opens a room asks for what was before
+	}
+	if f.casts == f.limit.casts {
+		oldest := slices.IndexFunc(f.queue, isCast)
+		f.queue = slices.Delete(f.queue, oldest, oldest+1)
+		f.casts--
+		lost = true
+	}
+	f.queue = append(f.queue, realtime.Delivery{Event: e})
+	f.casts++
+	f.signal()
+	return lost
+}
+
+func isCast(d realtime.Delivery) bool { return d.News == realtime.NewsNone && d.Offset == 0 }
 
 func (f *feed) hold(epoch string, offset int64) {
 	if epoch != f.heard.Epoch || offset > f.heard.Offset {
@@ -176,7 +204,7 @@ func (f *feed) merge(q question, p page) (a answer) {
 	}
 	before := f.at.Offset
 	for _, m := range p.events {
-		if m.offset == f.at.Offset+1 && len(f.queue) < f.limit {
+		if m.offset == f.at.Offset+1 && !f.full() {
 			f.push(m)
 		}
 	}
@@ -186,7 +214,7 @@ func (f *feed) merge(q question, p page) (a answer) {
 	}
 	if f.at.Offset < p.top {
 		// More than one page, or no room: Take asks again in that case.
-		a.again = len(f.queue) < f.limit
+		a.again = !f.full()
 		return a
 	}
 	settled := f.settle(q)
@@ -212,12 +240,12 @@ func (f *feed) settle(q question) (a answer) {
 	return answer{}
 }
 
-// reset goes on from the top of p. What waited is in the snapshot that the
-// room is going to read.
+// reset goes on from the top of p. The events that waited are in the snapshot
+// that the room is going to read; the casts are nowhere else.
 func (f *feed) reset(p page) {
 	f.at, f.id = realtime.Position{Epoch: p.epoch, Offset: p.top}, p.topID
-	clear(f.queue)
-	f.queue = append(f.queue[:0], realtime.Delivery{News: realtime.NewsReset, Epoch: p.epoch, Offset: p.top})
+	f.queue = slices.DeleteFunc(f.queue, func(d realtime.Delivery) bool { return !isCast(d) })
+	f.queue = append(f.queue, realtime.Delivery{News: realtime.NewsReset, Epoch: p.epoch, Offset: p.top})
 	f.suspect = false
 	f.signal()
 }

@@ -11,8 +11,9 @@ import (
 
 // TestFeedAgainstModel plays a Redis that loses messages, connections, all its
 // memory and the end of its memory, to a feed whose questions are answered
-// late. However it goes, the feed ends where Redis is, and never gives an
-// event out of its place.
+// late, with casts in between. However it goes, the feed ends where Redis is,
+// and never gives an event out of its place; casts come in their order, and
+// none is lost while there is room for it.
 func TestFeedAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t)
@@ -37,13 +38,15 @@ type model struct {
 	page    page
 	made    int
 
+	cast, heard, lost int64 // numbers of the newest cast and of the newest the room got; how many had no room
+
 	at   realtime.Position // of the room
 	have map[int64]string  // ids the room got, by offset in its epoch
 }
 
 func newModel(t *rapid.T) *model {
 	m := &model{t: t, kept: 6, have: map[int64]string{}}
-	m.feed = newFeed("r", 5, func(*feed) { m.asked = true }, func(*feed) {})
+	m.feed = newFeed("r", sizes{waiting: 5, casts: 2}, func(*feed) { m.asked = true }, func(*feed) {})
 	m.fresh()
 	m.feed.reconnected()
 	q := m.feed.question()
@@ -68,6 +71,11 @@ func (m *model) read(q question) page {
 
 func (m *model) step(n int) {
 	switch {
+	case n < 10:
+		m.cast++
+		if m.feed.cast(realtime.Event{Class: realtime.Sampled, Version: m.cast}) {
+			m.lost++
+		}
 	case n < 45:
 		m.publish()
 	case n < 65 && len(m.flight) > 0:
@@ -134,6 +142,10 @@ func (m *model) take() {
 			m.at = realtime.Position{Epoch: d.Epoch, Offset: d.Offset}
 			clear(m.have)
 		case realtime.NewsNone:
+			if d.Offset == 0 {
+				m.hearCast(d.Event.Version)
+				continue
+			}
 			if d.Offset != m.at.Offset+1 {
 				m.t.Fatalf("offset %d behind %d", d.Offset, m.at.Offset)
 			}
@@ -141,6 +153,14 @@ func (m *model) take() {
 			m.have[d.Offset] = d.Event.ID
 		}
 	}
+}
+
+func (m *model) hearCast(number int64) {
+	if number <= m.heard {
+		m.t.Fatalf("cast %d behind %d", number, m.heard)
+	}
+	m.lost -= number - m.heard - 1
+	m.heard = number
 }
 
 // finish lets everything arrive, as the periodic check does, and compares.
@@ -152,6 +172,9 @@ func (m *model) finish() {
 	}
 	if m.at.Epoch != m.epoch || m.at.Offset != int64(len(m.events)) {
 		m.t.Fatalf("the room is at %v, Redis at %s %d", m.at, m.epoch, len(m.events))
+	}
+	if m.lost != 0 || m.heard != m.cast {
+		m.t.Fatalf("%d casts are missing, the newest heard is %d of %d", -m.lost, m.heard, m.cast)
 	}
 	for offset, id := range m.have {
 		if want := m.events[offset-1].ID; id != want {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,7 +38,7 @@ func (b *Redis) Subscribe(ctx context.Context, room realtime.RoomID) (realtime.P
 }
 
 func (b *Redis) subscribe(ctx context.Context, room string) (*feed, error) {
-	f := newFeed(room, b.sizes.waiting, b.ask, b.drop)
+	f := newFeed(room, b.sizes, b.ask, b.drop)
 	b.add(ctx, f)
 	select {
 	case <-f.begun:
@@ -173,6 +174,10 @@ func (b *Redis) received(got any, up func()) {
 			b.confirmed(got.Channel)
 		}
 	case *redis.Message:
+		if cast, ok := strings.CutPrefix(got.Payload, castMark); ok {
+			b.receivedCast(got.Channel, cast)
+			return
+		}
 		epoch, m, err := parseLive(got.Payload)
 		if err != nil {
 			b.metrics.unreadable.Inc() // its offset will be missed

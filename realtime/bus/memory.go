@@ -18,6 +18,7 @@ const seenLimit = 4096
 // cluster.
 type Memory struct {
 	sizes sizes // static
+	beats beats // static
 
 	mu    sync.Mutex
 	rooms map[string]*memoryRoom
@@ -31,12 +32,15 @@ type memoryRoom struct {
 	seen    map[string]int64
 	order   []string // of seen, oldest first
 	feeds   map[*feed]struct{}
+	casts   castMemory
 }
 
 var _ Bus = (*Memory)(nil)
 
 // NewMemory makes an empty bus.
-func NewMemory() *Memory { return &Memory{sizes: fullSizes, rooms: map[string]*memoryRoom{}} }
+func NewMemory() *Memory {
+	return &Memory{sizes: fullSizes, beats: fullBeats, rooms: map[string]*memoryRoom{}}
+}
 
 // Run waits for ctx: a bus in memory has nothing to do by itself.
 func (m *Memory) Run(ctx context.Context) error { <-ctx.Done(); return nil }
@@ -103,6 +107,7 @@ func (m *Memory) room(name string) *memoryRoom {
 func (r *memoryRoom) forget() {
 	r.epoch, r.top, r.topID = uuid.NewString(), 0, ""
 	r.history, r.seen, r.order = nil, map[string]int64{}, nil
+	r.casts = castMemory{values: map[string]realtime.Event{}, viewers: map[string]memoryShare{}}
 }
 
 // Subscribe implements realtime.Source.
@@ -115,7 +120,7 @@ func (m *Memory) Subscribe(ctx context.Context, room realtime.RoomID) (realtime.
 }
 
 func (m *Memory) subscribe(room string) *feed {
-	f := newFeed(room, m.sizes.waiting, m.repair, m.leave)
+	f := newFeed(room, m.sizes, m.repair, m.leave)
 	m.mu.Lock()
 	m.room(room).feeds[f] = struct{}{}
 	m.mu.Unlock()

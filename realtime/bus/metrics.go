@@ -6,7 +6,16 @@ type metrics struct {
 	published, repeated, publishErrors prometheus.Counter
 	repaired, renewals, readErrors     prometheus.Counter
 	disconnects, unreadable            prometheus.Counter
+	casts, castRepeats, castErrors     prometheus.Counter
+	countErrors                        prometheus.Counter
+	castDrops                          *prometheus.CounterVec
 }
+
+// Reasons why a cast, or the memory of one, was lost.
+const (
+	dropQueueFull  = "queue_full"  // a room stood still
+	dropValuesFull = "values_full" // it was sent, and joiners will not be told
+)
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	counter := func(name, help string) prometheus.Counter {
@@ -15,6 +24,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			reg.MustRegister(c)
 		}
 		return c
+	}
+	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rialto_realtime_bus_cast_drops_total", Help: "Casts that a room of this node did not get, or that are not remembered, by reason.",
+	}, []string{"reason"})
+	for _, reason := range []string{dropQueueFull, dropValuesFull} {
+		drops.WithLabelValues(reason)
+	}
+	if reg != nil {
+		reg.MustRegister(drops)
 	}
 	return &metrics{
 		published:     counter("published_total", "Events published by this node."),
@@ -25,5 +43,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		readErrors:    counter("read_errors_total", "Histories that could not be read."),
 		disconnects:   counter("disconnects_total", "Lost connections to Redis."),
 		unreadable:    counter("unreadable_total", "Messages that could not be read."),
+		casts:         counter("casts_total", "Casts sent by this node."),
+		castRepeats:   counter("cast_repeats_total", "Casts that had been sent before and are still kept."),
+		castErrors:    counter("cast_errors_total", "Casts that Redis did not accept."),
+		countErrors:   counter("count_errors_total", "Counts of a room's viewers that Redis did not accept."),
+		castDrops:     drops,
 	}
 }

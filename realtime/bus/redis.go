@@ -37,7 +37,10 @@ const (
 
 // RedisConfig is what a bus over Redis is made of.
 type RedisConfig struct {
-	Client  *redis.Client
+	Client *redis.Client
+	// Node is this node's id among those that count viewers, of letters,
+	// digits, '.', '_', '-' and ':'; default: a random one.
+	Node    string
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 	// CheckEvery is how often each feed compares itself with its history even
@@ -51,9 +54,11 @@ const defaultCheckEvery = 2 * time.Second
 type Redis struct {
 	// static
 	client     *redis.Client
+	node       string
 	log        *slog.Logger
 	metrics    *metrics
 	sizes      sizes
+	beats      beats
 	checkEvery time.Duration
 	wake       chan struct{} // something is in todo
 
@@ -64,6 +69,7 @@ type Redis struct {
 	pubsub *redis.PubSub                 // of the connection that is up
 	todo   []*feed                       // want their history read
 	queued map[*feed]struct{}            // are in todo
+	shares map[realtime.RoomID]share     // what this node last said of its rooms
 }
 
 var _ Bus = (*Redis)(nil)
@@ -79,9 +85,17 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 	if cfg.CheckEvery == 0 {
 		cfg.CheckEvery = defaultCheckEvery
 	}
+	if cfg.Node == "" {
+		cfg.Node = uuid.NewString()
+	}
+	if err := realtime.RoomID(cfg.Node).Validate(); err != nil { // the same alphabet
+		return nil, fmt.Errorf("bus: node id: %w", err)
+	}
 	return &Redis{
-		client: cfg.Client, log: cfg.Log, metrics: newMetrics(cfg.Metrics), sizes: fullSizes, checkEvery: cfg.CheckEvery,
+		client: cfg.Client, node: cfg.Node, log: cfg.Log, metrics: newMetrics(cfg.Metrics),
+		sizes: fullSizes, beats: fullBeats, checkEvery: cfg.CheckEvery,
 		wake: make(chan struct{}, repairers), feeds: map[string]map[*feed]struct{}{}, queued: map[*feed]struct{}{},
+		shares: map[realtime.RoomID]share{},
 	}, nil
 }
 
@@ -101,6 +115,10 @@ func (b *Redis) Run(ctx context.Context) error {
 func metaKey(room string) string     { return keyPrefix + "{" + room + "}:meta" }
 func historyKey(room string) string  { return keyPrefix + "{" + room + "}:log" }
 func seenKey(room, id string) string { return keyPrefix + "{" + room + "}:id:" + id }
+func keptKey(room string) string     { return keyPrefix + "{" + room + "}:kept" }
+func keptIDsKey(room string) string  { return keyPrefix + "{" + room + "}:keptids" }
+func valuesKey(room string) string   { return keyPrefix + "{" + room + "}:values" }
+func viewersKey(room string) string  { return keyPrefix + "{" + room + "}:viewers" }
 func channelOf(room string) string   { return keyPrefix + "{" + room + "}" }
 
 //go:embed publish.lua
@@ -151,7 +169,8 @@ func (b *Redis) publish(ctx context.Context, room string, e realtime.Event) (int
 func (b *Redis) read(ctx context.Context, room string, from int64, stale string) (page, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	reply, err := readScript.Run(ctx, b.client, []string{metaKey(room), historyKey(room)},
+	reply, err := readScript.Run(ctx, b.client,
+		[]string{metaKey(room), historyKey(room), keptKey(room), keptIDsKey(room), valuesKey(room)},
 		uuid.NewString(), roomTTL.Milliseconds(), max(from, 0), pageLimit, stale).Slice()
 	if err != nil {
 		return page{}, fmt.Errorf("history of %s: %w", room, err)

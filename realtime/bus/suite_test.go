@@ -27,21 +27,25 @@ type cluster struct {
 	a, b   Bus
 	forget func()
 	sizes  sizes
+	// timeless is a server whose keys lapse only when it is told that time has
+	// passed.
+	timeless bool
 }
 
 // clusters are the implementations that the suite holds to one behaviour.
 var clusters = map[string]func(*testing.T) cluster{
 	"memory": func(t *testing.T) cluster {
 		m := NewMemory()
-		return cluster{m, m, m.Forget, fullSizes}
+		m.beats = quick
+		return cluster{m.Node("a"), m.Node("b"), m.Forget, fullSizes, false}
 	},
 	"miniredis": func(t *testing.T) cluster {
 		s := miniredis.RunT(t)
-		return cluster{sized(t, "redis://"+s.Addr(), small), sized(t, "redis://"+s.Addr(), small), s.FlushAll, small}
+		return cluster{sized(t, "redis://"+s.Addr(), small), sized(t, "redis://"+s.Addr(), small), s.FlushAll, small, true}
 	},
 	"redis": func(t *testing.T) cluster {
 		s := embeddedtest.NewRedisServer(t)
-		return cluster{node(t, s.URL()), node(t, s.URL()), s.Flush, fullSizes}
+		return cluster{node(t, s.URL()), node(t, s.URL()), s.Flush, fullSizes, false}
 	},
 }
 
@@ -52,7 +56,10 @@ func node(t *testing.T, url string) *Redis {
 }
 
 // small suits miniredis, which needs some milliseconds for a script.
-var small = sizes{history: 64, waiting: 128}
+var small = sizes{history: 64, waiting: 128, casts: 32}
+
+// quick lets tests see a node lapse.
+var quick = beats{lapse: 800 * time.Millisecond, refresh: 200 * time.Millisecond, again: 1200 * time.Millisecond}
 
 func sized(t *testing.T, url string, s sizes) *Redis {
 	t.Helper()
@@ -60,7 +67,7 @@ func sized(t *testing.T, url string, s sizes) *Redis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.sizes = s
+	b.sizes, b.beats = s, quick
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()
@@ -91,6 +98,9 @@ func TestSuite(t *testing.T) {
 				"order": order, "once": once, "later": later, "limits": limits, "forget": forget, "forget in silence": forgetInSilence,
 				"rooms apart": roomsApart, "stand still": standStill, "too long": tooLong, "control": control, "many at once": manyAtOnce,
 				"closed": closedFeed,
+				"casts":  casts, "cast limits": castLimits, "kept": kept, "kept once": keptOnce, "values": values, "flood of casts": castFlood,
+				"count": count, "count of nobody": countNobody, "count of the dead": countDead, "count again": countAgain, "count limits": countLimits,
+				"many rooms": countManyRooms, "count forgotten": countForgotten,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, start(t)) })
 			}
@@ -328,7 +338,7 @@ func tooLong(t *testing.T, c cluster) {
 		}
 		l.at.Offset = d.Offset
 	}
-	if _, memory := c.a.(*Memory); memory && resets != 1 {
+	if _, memory := c.a.(memoryNode); memory && resets != 1 {
 		t.Fatalf("%d resets, want 1", resets)
 	}
 	publish(t, c.b, "shw_1", event(n+1))
