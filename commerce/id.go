@@ -37,6 +37,8 @@ type (
 	paymentKind struct{}
 	keyKind     struct{}
 	banKind     struct{}
+	flashKind   struct{}
+	dropKind    struct{}
 
 	AccountID = ID[accountKind]
 	SessionID = ID[sessionKind]
@@ -50,6 +52,8 @@ type (
 	PaymentID = ID[paymentKind]
 	KeyID     = ID[keyKind]
 	BanID     = ID[banKind]
+	FlashID   = ID[flashKind]
+	DropID    = ID[dropKind]
 )
 
 func (accountKind) prefix() string { return "acc_" }
@@ -64,6 +68,8 @@ func (orderKind) prefix() string   { return "ord_" }
 func (paymentKind) prefix() string { return "pay_" }
 func (keyKind) prefix() string     { return "key_" }
 func (banKind) prefix() string     { return "ban_" }
+func (flashKind) prefix() string   { return "fls_" }
+func (dropKind) prefix() string    { return "drp_" }
 
 const (
 	prefixLength = 4
