@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/catalog"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/show"
@@ -15,53 +16,78 @@ import (
 // DefaultCap is how many units of one variant one buyer may have in a show.
 const DefaultCap = 10
 
-// PutProduct puts a product on sale in a show that the caller has locked: the product and its price, its place
-// on the run sheet, its units, and what the audience is told, all with tx. Doing it again with other content
-// changes it. After the commit the caller hands the pools to Changed.
+// SaveProduct writes a product and its prices. Where it is on sale a hold at an old price commits nothing after this,
+// and the audience of every open show that sells it is told. After the commit the caller hands the pools to Changed.
+//
+// Errors: catalog's.
+func SaveProduct(ctx context.Context, tx pgx.Tx, e catalog.Edit) (catalog.Saved, []commerce.PoolID, error) {
+	saved, pools, err := save(ctx, tx, e)
+	if err != nil || !saved.Changed || saved.Created {
+		return saved, pools, err
+	}
+	return saved, pools, show.Announce(ctx, tx, e.ID)
+}
+
+// save writes a product, and begins a new offer wherever a variant is sold whose price is another now.
+func save(ctx context.Context, tx pgx.Tx, e catalog.Edit) (saved catalog.Saved, pools []commerce.PoolID, err error) {
+	if saved, err = catalog.Save(ctx, tx, e); err != nil {
+		return catalog.Saved{}, nil, err
+	}
+	if len(saved.Repriced) > 0 {
+		pools, err = stock.Reprice(ctx, tx, saved.Repriced...)
+	}
+	return saved, pools, err
+}
+
+// PutProduct puts a product with one variant on sale in a show that the caller has locked: the product and its price,
+// its place on the run sheet, its units, and what the audience is told, all with tx. Doing it again with other
+// content changes it. After the commit the caller hands the pools to Changed.
 //
 // Errors: catalog's, show.ErrEnded, show.ErrFull, stock.ErrQuantity.
 func PutProduct(ctx context.Context, tx pgx.Tx, s show.Show, e catalog.Edit, units int) (catalog.Product, []commerce.PoolID, error) {
-	before, err := price(ctx, tx, e.Variant.ID)
+	saved, pools, err := save(ctx, tx, e)
 	if err != nil {
 		return catalog.Product{}, nil, err
 	}
-	p, err := catalog.Save(ctx, tx, e)
-	if err != nil {
-		return catalog.Product{}, nil, err
-	}
-	if _, err := show.AddProduct(ctx, tx, s, p.ID); err != nil {
-		return catalog.Product{}, nil, err
-	}
-	var pools []commerce.PoolID
-	if before != nil && (before.Amount != e.Variant.Amount || before.Currency != e.Variant.Currency) {
-		// In every show that sells it: a hold at the old price must not commit after this.
-		if pools, err = stock.Reprice(ctx, tx, e.Variant.ID); err != nil {
-			return catalog.Product{}, nil, err
-		}
-	}
-	level, err := stock.Put(ctx, tx, stock.Supply{
-		Pool: commerce.NewID[commerce.PoolID](), Show: s.ID, Variant: e.Variant.ID, OnHand: units, Cap: DefaultCap,
-	})
-	if err != nil {
-		return catalog.Product{}, nil, err
-	}
-	if err := show.Announce(ctx, tx, p.ID); err != nil {
-		return catalog.Product{}, nil, err
-	}
-	return p, append(pools, level.Pool), outbox.Event(ctx, tx, s.ID, level.Event())
+	supplied, err := supply(ctx, tx, s, saved.Product, e.Variants[0].ID, units)
+	return saved.Product, append(pools, supplied...), err
 }
 
-// price is what a variant costs until now; nil when it is new.
-func price(ctx context.Context, tx pgx.Tx, id commerce.VariantID) (*catalog.Variant, error) {
-	rows, err := tx.Query(ctx, `select id, title, amount, currency from variant where id = $1`, id)
+// PutStock puts one's own variant on sale in a show that the caller has locked, or changes its number of units. After
+// the commit the caller hands the pools to Changed.
+//
+// Errors: catalog.ErrUnknown, catalog.ErrNotYours, show.ErrNoSupplier, show.ErrEnded, show.ErrFull, stock.ErrQuantity.
+func PutStock(ctx context.Context, tx pgx.Tx, s show.Show, by account.Account, variant commerce.VariantID, units int) (catalog.Product, []commerce.PoolID, error) {
+	// Locked: a price that changes at this moment finds the product on the run sheet, or is here already.
+	p, err := catalog.LockOf(ctx, tx, variant)
+	if err != nil {
+		return catalog.Product{}, nil, err
+	}
+	if p.Owner != by.ID {
+		return catalog.Product{}, nil, catalog.ErrNotYours
+	}
+	if err := s.MaySupply(ctx, tx, by); err != nil {
+		return catalog.Product{}, nil, err
+	}
+	pools, err := supply(ctx, tx, s, p, variant, units)
+	return p, pools, err
+}
+
+// supply makes sure of a place on the run sheet, sets the units of one variant, and tells the audience.
+func supply(ctx context.Context, tx pgx.Tx, s show.Show, p catalog.Product, variant commerce.VariantID, units int) ([]commerce.PoolID, error) {
+	if _, err := show.AddProduct(ctx, tx, s, p.ID); err != nil {
+		return nil, err
+	}
+	level, err := stock.Put(ctx, tx, stock.Supply{
+		Pool: commerce.NewID[commerce.PoolID](), Show: s.ID, Variant: variant, OnHand: units, Cap: DefaultCap,
+	})
 	if err != nil {
 		return nil, err
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[catalog.Variant])
-	if err != nil || len(found) == 0 {
+	if err := show.Announce(ctx, tx, p.ID); err != nil {
 		return nil, err
 	}
-	return &found[0], nil
+	return []commerce.PoolID{level.Pool}, outbox.Event(ctx, tx, s.ID, level.Event())
 }
 
 // Close ends the sale of a show with tx, which ends the show too; call it before the show's own events are
@@ -70,7 +96,7 @@ func Close(ctx context.Context, tx pgx.Tx, id commerce.ShowID) ([]commerce.PoolI
 	return stock.Close(ctx, tx, id)
 }
 
-// Changed makes what PutProduct or Close have committed count everywhere at once.
+// Changed makes what PutProduct, PutStock, SaveProduct or Close have committed count everywhere at once.
 func (s *Service) Changed(ctx context.Context, pools ...commerce.PoolID) {
 	s.offers.forgetPools(pools)
 	s.Stock.Changed(ctx, pools...)

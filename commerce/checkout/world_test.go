@@ -98,7 +98,7 @@ func (w *world) tryPut(id commerce.ShowID, amount int64, units int) (pools []com
 		}
 		_, pools, err = PutProduct(ctx, tx, s, catalog.Edit{
 			ID: w.product, Owner: w.creator.ID, Title: "Copper pan 28 cm",
-			Variant: catalog.Variant{ID: w.variant, Amount: amount, Currency: "EUR"},
+			Variants: []catalog.Variant{{ID: w.variant, Amount: amount, Currency: "EUR"}},
 		}, units)
 		return err
 	})

@@ -1,5 +1,5 @@
 // Package show owns shows: one selling event of a creator each, with its schedule, its state on the air, its
-// run sheet (what it sells, in which order), its pin and its stream key.
+// run sheet (what it sells, in which order), its brands (who may put their products on it), its pin and its stream key.
 //
 // # Overview
 //

@@ -44,6 +44,8 @@ var (
 	upcoming = list{name: "upcoming", by: "starts_at", upwards: true, where: `s.state = 'scheduled' and s.starts_at > now() - interval '6 hours'`}
 	ended    = list{name: "ended", by: "ended_at", where: `s.state = 'ended' and s.started_at is not null`}
 	mine     = list{name: "mine", by: "created_at", where: `s.creator = $3`}
+	supplied = list{name: "supplied", by: "created_at", where: `s.state <> 'ended' and
+		(s.creator = $3 or exists (select from show_brand b where b.show = s.id and b.account = $3))`}
 )
 
 // ListLive lists what is on now, latest start first.
@@ -64,6 +66,12 @@ func ListEnded(ctx context.Context, q schema.Querier, cursor string) (Page, erro
 // ListMine lists all shows of a creator, newest first.
 func ListMine(ctx context.Context, q schema.Querier, creator commerce.AccountID, cursor string) (Page, error) {
 	return mine.page(ctx, q, cursor, creator)
+}
+
+// ListSupplied lists the shows that somebody may stock and that have not ended, newest first: their own, and those
+// that they are a brand of.
+func ListSupplied(ctx context.Context, q schema.Querier, by commerce.AccountID, cursor string) (Page, error) {
+	return supplied.page(ctx, q, cursor, by)
 }
 
 func (l list) page(ctx context.Context, q schema.Querier, cursor string, args ...any) (Page, error) {

@@ -87,9 +87,10 @@ func (s *stage) show(startsIn *time.Duration) commerce.ShowID {
 func (s *stage) product(title string) catalog.Product {
 	s.Helper()
 	var p catalog.Product
-	err := s.in(func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
-		p, err = catalog.Save(ctx, tx, catalog.Edit{ID: commerce.NewID[commerce.ProductID](), Owner: s.mara.ID, Title: title,
-			Variant: catalog.Variant{ID: commerce.NewID[commerce.VariantID](), Amount: 4900, Currency: "EUR"}})
+	err := s.in(func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
+		saved, err := catalog.Save(ctx, tx, catalog.Edit{ID: commerce.NewID[commerce.ProductID](), Owner: s.mara.ID, Title: title,
+			Variants: []catalog.Variant{{ID: commerce.NewID[commerce.VariantID](), Amount: 4900, Currency: "EUR"}}})
+		p = saved.Product
 		return err
 	})
 	if err != nil {

@@ -77,10 +77,10 @@ func Put(ctx context.Context, tx pgx.Tx, s Supply) (Level, error) {
 	return l, nil
 }
 
-// Reprice begins a new offer version in every pool of a variant, for the transaction that changes its price: a
+// Reprice begins a new offer version in every pool of the variants, for the transaction that changes their prices: a
 // tap at the old price then commits nothing. After the commit the caller calls Service.Changed with the pools.
-func Reprice(ctx context.Context, tx pgx.Tx, variant commerce.VariantID) ([]commerce.PoolID, error) {
-	return change(ctx, tx, "reprice", `variant = $1`, `offer_version = offer_version + 1`, variant)
+func Reprice(ctx context.Context, tx pgx.Tx, variants ...commerce.VariantID) ([]commerce.PoolID, error) {
+	return change(ctx, tx, "reprice", `variant = any ($1)`, `offer_version = offer_version + 1`, variants)
 }
 
 // Window is when a pool sells. A zero time is no bound.

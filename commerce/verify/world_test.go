@@ -132,7 +132,7 @@ func (w *world) sell(units int) {
 		}
 		_, _, err = checkout.PutProduct(ctx, tx, s, catalog.Edit{
 			ID: commerce.NewID[commerce.ProductID](), Owner: creator.ID, Title: "Copper pan 28 cm",
-			Variant: catalog.Variant{ID: w.variant, Amount: 4900, Currency: "EUR"},
+			Variants: []catalog.Variant{{ID: w.variant, Amount: 4900, Currency: "EUR"}},
 		}, units)
 		return err
 	}))
