@@ -40,13 +40,13 @@ var (
 		"GET /healthz", "GET /metrics", "GET /readyz",
 	}
 	apiPaths = []string{
-		"DELETE /holds/{hold}", "DELETE /sessions", "DELETE /sessions/current", "DELETE /shows/{show}/bans/{subject}",
-		"GET /holds/{hold}", "GET /me", "GET /orders/{order}", "GET /pictures/{name}", "GET /shows", "GET /shows/mine", "GET /shows/{show}",
+		"DELETE /holds/{hold}", "DELETE /sessions", "DELETE /sessions/current", "DELETE /shows/{show}/bans/{subject}", "DELETE /shows/{show}/brands/{account}",
+		"GET /holds/{hold}", "GET /me", "GET /orders/{order}", "GET /pictures/{name}", "GET /products/mine", "GET /products/{product}", "GET /shows", "GET /shows/mine", "GET /shows/supplied", "GET /shows/{show}", "GET /shows/{show}/brands",
 		"GET /shows/{show}/products", "GET /shows/{show}/sales", "GET /shows/{show}/stream-key",
 		"PATCH /me",
-		"POST /accounts", "POST /sessions", "POST /shows/{show}/end", "POST /shows/{show}/publish-ticket", "POST /shows/{show}/stream-key",
-		"PUT /holds/{hold}", "PUT /me/password", "PUT /orders/{order}", "PUT /shows/{show}", "PUT /shows/{show}/bans/{subject}",
-		"PUT /shows/{show}/pin", "PUT /shows/{show}/products/{product}",
+		"POST /accounts", "POST /pictures", "POST /sessions", "POST /shows/{show}/end", "POST /shows/{show}/publish-ticket", "POST /shows/{show}/stream-key",
+		"PUT /holds/{hold}", "PUT /me/password", "PUT /orders/{order}", "PUT /products/{product}", "PUT /shows/{show}", "PUT /shows/{show}/bans/{subject}", "PUT /shows/{show}/brands", "PUT /shows/{show}/drops/{drop}",
+		"PUT /shows/{show}/pin", "PUT /shows/{show}/products/{product}", "PUT /shows/{show}/stock/{variant}",
 	}
 )
 

@@ -10,6 +10,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/catalog"
 	"github.com/rialto-live/rialto/commerce/checkout"
+	"github.com/rialto-live/rialto/commerce/drop"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/show"
@@ -20,6 +21,7 @@ type variantBody struct {
 	ID     commerce.VariantID `json:"id"`
 	Title  string             `json:"title"`
 	Price  amountBody         `json:"price"`
+	Opens  *time.Time         `json:"opens_at" doc:"When it is or was released; null: it sells at once"`
 	Pool   *commerce.PoolID   `json:"pool"`
 	Left   int                `json:"left"`
 	OnHand int                `json:"on_hand"`
@@ -30,6 +32,7 @@ type productBody struct {
 	Title       string             `json:"title"`
 	Description string             `json:"description"`
 	Image       string             `json:"image"`
+	Owner       ownerBody          `json:"owner"`
 	Variants    []variantBody      `json:"variants"`
 }
 
@@ -56,11 +59,20 @@ type putProductInput struct {
 	}
 }
 
-func productOf(p catalog.Product, levels map[commerce.VariantID]stock.Level) productBody {
-	body := productBody{ID: p.ID, Title: p.Title, Description: p.Description, Image: p.Image, Variants: make([]variantBody, 0, len(p.Variants))}
+// terms is how a show sells its variants: how many, from when.
+type terms struct {
+	levels map[commerce.VariantID]stock.Level
+	drops  map[commerce.VariantID]drop.Drop
+}
+
+func productOf(p catalog.Product, t terms) productBody {
+	body := productBody{
+		ID: p.ID, Title: p.Title, Description: p.Description, Image: p.Image, Owner: ownerBody{ID: p.Owner, Name: p.OwnerName},
+		Variants: make([]variantBody, 0, len(p.Variants)),
+	}
 	for _, v := range p.Variants {
-		variant := variantBody{ID: v.ID, Title: v.Title, Price: amountBody{Amount: v.Amount, Currency: v.Currency}}
-		if l, ok := levels[v.ID]; ok {
+		variant := variantBody{ID: v.ID, Title: v.Title, Price: amountBody{Amount: v.Amount, Currency: v.Currency}, Opens: t.drops[v.ID].Opens}
+		if l, ok := t.levels[v.ID]; ok {
 			variant.Pool, variant.Left, variant.OnHand = &l.Pool, l.Left, l.OnHand
 		}
 		body.Variants = append(body.Variants, variant)
@@ -68,17 +80,26 @@ func productOf(p catalog.Product, levels map[commerce.VariantID]stock.Level) pro
 	return body
 }
 
-// levelsOf reads how many units a show has of what.
-func levelsOf(ctx context.Context, q schema.Querier, id commerce.ShowID) (map[commerce.VariantID]stock.Level, error) {
+func termsOf(ctx context.Context, q schema.Querier, id commerce.ShowID) (t terms, err error) {
 	list, err := stock.Levels(ctx, q, id)
+	if err != nil {
+		return terms{}, err
+	}
+	t.levels = make(map[commerce.VariantID]stock.Level, len(list))
+	for _, l := range list {
+		t.levels[l.Variant] = l
+	}
+	t.drops, err = drop.Latest(ctx, q, id)
+	return t, err
+}
+
+// readProduct answers with a product as the show sells it now.
+func (a *API) readProduct(ctx context.Context, show commerce.ShowID, p catalog.Product) (*productOutput, error) {
+	t, err := termsOf(ctx, a.config.Pool, show)
 	if err != nil {
 		return nil, err
 	}
-	levels := make(map[commerce.VariantID]stock.Level, len(list))
-	for _, l := range list {
-		levels[l.Variant] = l
-	}
-	return levels, nil
+	return &productOutput{Body: productOf(p, t)}, nil
 }
 
 func (a *API) registerProducts() {
@@ -101,13 +122,13 @@ func (a *API) registerProducts() {
 			if err != nil {
 				return err
 			}
-			levels, err := levelsOf(ctx, q, s.ID)
+			t, err := termsOf(ctx, q, s.ID)
 			if err != nil {
 				return err
 			}
 			out.Body.Pinned, out.Body.Products = s.Pin, make([]productBody, 0, len(products))
 			for _, p := range products {
-				out.Body.Products = append(out.Body.Products, productOf(p, levels))
+				out.Body.Products = append(out.Body.Products, productOf(p, t))
 			}
 			out.Body.Version, err = outbox.Seq(ctx, q, s.ID)
 			return err
@@ -133,7 +154,8 @@ func (a *API) putProduct(ctx context.Context, in *putProductInput) (*productOutp
 	err := a.editing(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, who Identity) (err error) {
 		product, pools, err = checkout.PutProduct(ctx, tx, s, catalog.Edit{
 			ID: in.Product, Owner: who.Account.ID, Title: in.Body.Title, Description: in.Body.Description, Image: in.Body.Image,
-			Variant: catalog.Variant{ID: in.Body.Variant, Amount: in.Body.Price.Amount, Currency: in.Body.Price.Currency},
+			Variants:   []catalog.Variant{{ID: in.Body.Variant, Amount: in.Body.Price.Amount, Currency: in.Body.Price.Currency}},
+			KeepTitles: true,
 		}, in.Body.Stock)
 		return err
 	})
@@ -141,9 +163,5 @@ func (a *API) putProduct(ctx context.Context, in *putProductInput) (*productOutp
 		return nil, err
 	}
 	a.config.Sale.changed(ctx, pools)
-	levels, err := levelsOf(ctx, a.config.Pool, in.Show)
-	if err != nil {
-		return nil, err
-	}
-	return &productOutput{Body: productOf(product, levels)}, nil
+	return a.readProduct(ctx, in.Show, product)
 }

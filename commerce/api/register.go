@@ -24,6 +24,8 @@ func (a *API) parts() []func() {
 		a.registerBans,
 		a.registerPictures,
 		a.registerSale,
+		a.registerCatalog,
+		a.registerBrands,
 	}
 }
 
@@ -31,9 +33,10 @@ const (
 	// MaxBody is the most that an operation reads when it says nothing else.
 	MaxBody = 64 << 10
 
-	tagPeople = "People"
-	tagShows  = "Shows"
-	tagSale   = "Sale"
+	tagPeople  = "People"
+	tagShows   = "Shows"
+	tagCatalog = "Catalogue"
+	tagSale    = "Sale"
 )
 
 // operation is what differs between operations; register fills in what is the same for all.

@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/catalog"
 	"github.com/rialto-live/rialto/commerce/checkout"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/order"
@@ -71,13 +70,6 @@ func (a *API) registerSale() {
 		translation{is: order.ErrUnknown, make: says(http.StatusNotFound, "order_unknown", "There is no such order of yours.")},
 		translation{is: order.ErrEmail, status: http.StatusUnprocessableEntity, code: "email_invalid"},
 		translation{is: order.ErrName, status: http.StatusUnprocessableEntity, code: "name_invalid"},
-		translation{is: catalog.ErrTitle, status: http.StatusUnprocessableEntity, code: "title_invalid"},
-		translation{is: catalog.ErrDescription, status: http.StatusUnprocessableEntity, code: "description_invalid"},
-		translation{is: catalog.ErrPrice, status: http.StatusUnprocessableEntity, code: "price_invalid"},
-		translation{is: catalog.ErrImage, status: http.StatusUnprocessableEntity, code: "image_invalid"},
-		translation{is: catalog.ErrNotYours, status: http.StatusForbidden, code: "forbidden"},
-		translation{is: catalog.ErrUnknown, status: http.StatusNotFound, code: "product_unknown"},
-		translation{is: catalog.ErrTooMany, status: http.StatusConflict, code: "too_many_variants"},
 	)
 	a.registerProducts()
 	a.registerSales()

@@ -168,7 +168,7 @@ func TestPinOverHTTP(t *testing.T) {
 	}
 	showID, _ := commerce.Parse[commerce.ShowID](id)
 	err = schema.InTx(t.Context(), s.pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		if _, err := catalog.Save(ctx, tx, catalog.Edit{ID: product, Owner: by, Title: "Copper pan", Variant: catalog.Variant{ID: variant, Amount: 4900, Currency: "EUR"}}); err != nil {
+		if _, err := catalog.Save(ctx, tx, catalog.Edit{ID: product, Owner: by, Title: "Copper pan", Variants: []catalog.Variant{{ID: variant, Amount: 4900, Currency: "EUR"}}}); err != nil {
 			return err
 		}
 		locked, err := show.Lock(ctx, tx, showID)

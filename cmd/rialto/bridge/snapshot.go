@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/drop"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/show"
@@ -43,7 +45,11 @@ func Snapshot(pool *pgxpool.Pool) func(context.Context, realtime.RoomID) ([]real
 			if err != nil {
 				return err
 			}
-			events, err = versioned(append(said, counts...), version)
+			releases, err := drop.Events(ctx, q, id)
+			if err != nil {
+				return err
+			}
+			events, err = versioned(slices.Concat(said, counts, releases), version)
 			return err
 		})
 		return events, err

@@ -132,7 +132,7 @@ func (w *world) sell(id commerce.ShowID, units int) (product commerce.ProductID)
 	w.on(id, func(ctx context.Context, tx pgx.Tx, s show.Show) error {
 		_, _, err := checkout.PutProduct(ctx, tx, s, catalog.Edit{
 			ID: product, Owner: w.mara.Account.ID, Title: "Copper pan 28 cm",
-			Variant: catalog.Variant{ID: commerce.NewID[commerce.VariantID](), Amount: 4900, Currency: "EUR"},
+			Variants: []catalog.Variant{{ID: commerce.NewID[commerce.VariantID](), Amount: 4900, Currency: "EUR"}},
 		}, units)
 		return err
 	})
