@@ -34,6 +34,7 @@ var commands = []command{
 	{"admin", "create-operator: the first account that may run the service", runAdmin},
 	{"verify", "check every promise in the stores; exit 1 on a breach", runVerify},
 	{"sandbox", "the sandbox payment provider", runSandbox},
+	{"openapi", "print the OpenAPI document of the HTTP API and the rooms", runOpenAPI},
 	{"version", "which version this is", runVersion},
 }
 

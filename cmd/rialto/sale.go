@@ -63,7 +63,7 @@ func (a *App) buildSale() (err error) {
 		Accounts: s.accounts, Signer: s.signer, Limiter: limiter, Kick: kick,
 		WHIPURL: a.whipURL, RemoteAddr: remoteAddr(a.cfg.TrustedProxy),
 		Secure: a.cfg.secure(), Sandbox: a.cfg.Sandbox, Version: version(),
-		Sale: api.Sale{Checkout: s.checkout},
+		Sale: api.Sale{Checkout: s.checkout}, Room: roomKinds,
 	})
 	return err
 }

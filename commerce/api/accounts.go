@@ -52,7 +52,7 @@ func (a *API) registerSignUp() {
 			Email    string             `json:"email"`
 			Name     string             `json:"name"`
 			Password string             `json:"password"`
-			Roles    []account.Role     `json:"roles,omitempty" maxItems:"8" doc:"creator, viewer, brand; none: viewer"`
+			Roles    []account.Role     `json:"roles,omitempty" maxItems:"8" enum:"creator,viewer,brand,operator" doc:"creator, viewer, brand; none: viewer"`
 		}
 	}) (*accountOutput, error) {
 		b := in.Body

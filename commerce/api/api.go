@@ -25,7 +25,7 @@ import (
 // Base is where the program mounts Handler.
 const Base = "/api/v1"
 
-// Config is what the API needs. All but Secure, Sandbox, TrustedOrigins, Version and Sale must be set.
+// Config is what the API needs. All but Secure, Sandbox, TrustedOrigins, Version, Sale and Room must be set.
 type Config struct {
 	Pool       *pgxpool.Pool
 	Log        *slog.Logger
@@ -47,6 +47,7 @@ type Config struct {
 	TrustedOrigins []string // other origins of ours whose pages may write (other nodes' PUBLIC_URL)
 
 	Sale Sale // stock, checkout and what else selling needs; see sale.go
+	Room Room // what other areas say over a show's socket, for the document
 }
 
 // Validate says all that is missing.
@@ -76,6 +77,7 @@ type API struct {
 	config       Config
 	log          *slog.Logger
 	huma         huma.API
+	mux          *http.ServeMux
 	handler      http.Handler
 	metrics      *metrics
 	translations []translation
@@ -90,17 +92,24 @@ func New(config Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: metrics: %w", err)
 	}
-	a := &API{config: config, log: config.Log, metrics: m}
-	mux := http.NewServeMux()
-	a.huma = humago.New(mux, a.document())
-	for _, part := range a.parts() {
-		part()
-	}
-	a.handler, err = a.wrap(mux)
-	if err != nil {
+	a := describe(config)
+	a.metrics = m
+	if a.handler, err = a.wrap(a.mux); err != nil {
 		return nil, err
 	}
 	return a, nil
+}
+
+// describe registers all operations; it needs nothing of config that only running them would need.
+func describe(config Config) *API {
+	a := &API{config: config, log: config.Log, mux: http.NewServeMux()}
+	a.huma = humago.New(a.mux, a.document())
+	for _, part := range a.parts() {
+		part()
+	}
+	a.describeRoom()
+	a.tighten()
+	return a
 }
 
 // Handler serves everything under Base; paths are absolute.
@@ -108,10 +117,11 @@ func (a *API) Handler() http.Handler { return a.handler }
 
 func (a *API) document() huma.Config {
 	c := huma.DefaultConfig("Rialto", cmp.Or(a.config.Version, "dev"))
-	c.Info.Description = "Live-stream shopping: shows, products, holds, orders. Amounts are whole numbers of minor units, times are RFC 3339 in UTC."
+	c.Info.Description = aboutAPI
+	c.Components.Schemas = huma.NewMapRegistry(schemaPrefix, schemaName)
 	c.OpenAPIPath = Base + "/openapi"
-	// The docs page would load scripts from another host, which our CSP refuses; $schema links would tell
-	// nobody anything.
+	// huma's docs page would load scripts from another host, which our CSP refuses: ours is at /docs. $schema
+	// links would tell nobody anything.
 	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil
 	c.Transformers = []huma.Transformer{fromHuma}
 	// A body in another form is refused as 415 rather than guessed at.

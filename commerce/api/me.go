@@ -13,7 +13,7 @@ type accountBody struct {
 	ID    commerce.AccountID `json:"id"`
 	Name  string             `json:"name"`
 	Email string             `json:"email"`
-	Roles []account.Role     `json:"roles"`
+	Roles []account.Role     `json:"roles" enum:"creator,viewer,brand,operator"`
 }
 
 func bodyOf(a account.Account) *accountBody {

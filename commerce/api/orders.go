@@ -33,7 +33,7 @@ type orderBody struct {
 	ID      commerce.OrderID `json:"id"`
 	Hold    commerce.HoldID  `json:"hold"`
 	Show    commerce.ShowID  `json:"show"`
-	State   order.State      `json:"state"`
+	State   order.State      `json:"state" enum:"pending,authorised,confirmed,captured,fulfilled,settled,cancelled,refund_pending,refunded"`
 	Total   amountBody       `json:"total"`
 	Email   string           `json:"email"`
 	Lines   []lineBody       `json:"lines"`

@@ -22,6 +22,7 @@ func (a *API) parts() []func() {
 		a.registerShows,
 		a.registerKeys,
 		a.registerBans,
+		a.registerRoom,
 		a.registerPictures,
 		a.registerSale,
 		a.registerCatalog,

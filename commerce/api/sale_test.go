@@ -30,6 +30,8 @@ type shop struct {
 	store         *miniredis.Miniredis
 	holdFor       time.Duration
 	notConfigured bool
+	room          api.Room
+	version       string
 }
 
 func newShop(t *testing.T, units int, change ...func(*shop)) *shop {
@@ -38,7 +40,9 @@ func newShop(t *testing.T, units int, change ...func(*shop)) *shop {
 	for _, f := range change {
 		f(w)
 	}
-	w.site = newSite(t, func(c *api.Config) { c.Sale = api.Sale{Checkout: w.checkout(t, c)} })
+	w.site = newSite(t, func(c *api.Config) {
+		c.Sale, c.Room, c.Version = api.Sale{Checkout: w.checkout(t, c)}, w.room, w.version
+	})
 	w.creator, _ = w.signUp("mara", "creator")
 	w.show = w.creator.newShow()
 	w.creator.want(200, "", "PUT", w.path(), w.wish(4900, units))

@@ -16,7 +16,7 @@ import (
 // saleBody is an order as the creator sees it: what is to be sent to whom, without the buyer's address.
 type saleBody struct {
 	ID      commerce.OrderID `json:"id"`
-	State   order.State      `json:"state"`
+	State   order.State      `json:"state" enum:"pending,authorised,confirmed,captured,fulfilled,settled,cancelled,refund_pending,refunded"`
 	Name    string           `json:"name"`
 	Total   amountBody       `json:"total"`
 	Lines   []lineBody       `json:"lines"`

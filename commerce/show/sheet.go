@@ -25,12 +25,12 @@ var (
 
 // PinSet is the data of the event pin.set; nil means that nothing is pinned.
 type PinSet struct {
-	Product *commerce.ProductID `json:"product"`
+	Product *commerce.ProductID `json:"product" doc:"null: nothing is pinned"`
 }
 
 // CatalogSet is the data of the event catalog.set: the list has changed, read it again.
 type CatalogSet struct {
-	Count int `json:"count"`
+	Count int `json:"count" doc:"How many products there are"`
 }
 
 // Products is the run sheet, in the creator's order.

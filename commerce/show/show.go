@@ -66,7 +66,7 @@ type Show struct {
 
 // StateSet is the data of the event show.state.
 type StateSet struct {
-	State     State      `json:"state"`
+	State     State      `json:"state" enum:"scheduled,live,ended"`
 	OnAir     bool       `json:"on_air"`
 	Title     string     `json:"title"`
 	StartsAt  *time.Time `json:"starts_at"`
