@@ -24,8 +24,9 @@ type Config struct {
 	Now      func() time.Time
 
 	Writers       int           // goroutines that write to sockets; default: one per core
-	Tick          time.Duration // how long latest-value events are merged
+	Tick          time.Duration // how long latest-value and sampled events are merged
 	Linger        time.Duration // how long an empty room stays
+	CountEvery    time.Duration // how often the bus is told how many watch
 	RingFrames    int           // frames a room remembers for slow and returning viewers
 	RingBytes     int
 	MaxConns      int // on this node
@@ -39,6 +40,7 @@ type Config struct {
 const (
 	defaultTick          = 100 * time.Millisecond
 	defaultLinger        = 30 * time.Second
+	defaultCountEvery    = time.Second // the bus forgets after 5
 	defaultRingFrames    = 1024
 	defaultRingBytes     = 1 << 20
 	defaultMaxConns      = 20_000
@@ -59,8 +61,9 @@ func (c Config) Validate() error {
 		wrong = append(wrong, errors.New("a Snapshot is needed"))
 	}
 	for name, n := range map[string]int64{
-		"Writers": int64(c.Writers), "Tick": int64(c.Tick), "Linger": int64(c.Linger), "RingFrames": int64(c.RingFrames),
-		"RingBytes": int64(c.RingBytes), "MaxConns": int64(c.MaxConns), "MaxPerAddress": int64(c.MaxPerAddress),
+		"Writers": int64(c.Writers), "Tick": int64(c.Tick), "Linger": int64(c.Linger), "CountEvery": int64(c.CountEvery),
+		"RingFrames": int64(c.RingFrames),
+		"RingBytes":  int64(c.RingBytes), "MaxConns": int64(c.MaxConns), "MaxPerAddress": int64(c.MaxPerAddress),
 		"MaxRooms": int64(c.MaxRooms), "WriteStall": int64(c.WriteStall), "PingEvery": int64(c.PingEvery), "DeadAfter": int64(c.DeadAfter),
 	} {
 		if n < 0 {
@@ -101,6 +104,7 @@ func (c Config) withDefaults() Config {
 	orInt(&c.MaxRooms, defaultMaxRooms)
 	orTime(&c.Tick, defaultTick)
 	orTime(&c.Linger, defaultLinger)
+	orTime(&c.CountEvery, defaultCountEvery)
 	orTime(&c.WriteStall, defaultWriteStall)
 	orTime(&c.PingEvery, defaultPingEvery)
 	orTime(&c.DeadAfter, defaultDeadAfter)

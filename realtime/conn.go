@@ -64,7 +64,10 @@ type Conn struct {
 	room     *room
 	tail     []byte   // the rest of a frame whose beginning is out
 	queue    [][]byte // ready frames for this viewer alone; they go before those of the room
+	me       []byte   // a ready frame: the newest version of this person's document, not yet out
+	told     int64    // that version, or the last that is out
 	cursor   uint64   // the next frame of the room's ring
+	skip     uint64   // sampled frames before this one are not for this viewer
 	cuts     uint64   // ring.cuts when cursor was set
 	jumps    int
 	jumpsEnd time.Time
@@ -82,29 +85,30 @@ func (c *Conn) Join(ctx context.Context, join Join, authenticate func(context.Co
 	if err != nil {
 		return err
 	}
-	r, err := c.hub.enter(ctx, join.Room)
+	r, err := c.hub.enter(ctx, join.Room, who)
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	if c.phase != waiting {
 		c.mu.Unlock()
-		c.hub.leave(r)
+		c.hub.leave(r, who)
 		return nil
 	}
 	c.identity, c.room = who, r
+	c.hub.subjects.add(who.Subject, c)
 	// From here on Revoke finds this viewer; what was revoked while its
 	// authentication was under way is in the list.
 	if refused := c.hub.revoked.since(mark, r.id, who); refused != nil {
 		c.mu.Unlock()
 		return refused
 	}
-	first, cursor, cuts, resumed := r.admit(join.Have, c.hub.cfg.Now())
-	c.queue = append(c.queue, first)
-	c.cursor, c.cuts, c.phase = cursor, cuts, open
+	in := r.admit(join.Have, c.hub.cfg.Now())
+	c.queue = append(c.queue, in.first)
+	c.cursor, c.skip, c.cuts, c.phase = in.cursor, in.skip, in.cuts, open
 	_ = c.sock.SetReadDeadline(time.Time{}) // under mu: a close sets one
 	c.mu.Unlock()
-	c.hub.metrics.joins.WithLabelValues(map[bool]string{true: "resumed", false: "snapshot"}[resumed]).Inc()
+	c.hub.metrics.joins.WithLabelValues(map[bool]string{true: "resumed", false: "snapshot"}[in.resumed]).Inc()
 	r.shards[c.id%uint64(len(r.shards))].add(c)
 	c.pump() // the joined frame, and what came before the shard knew of c
 	return nil
@@ -168,13 +172,14 @@ func (c *Conn) kill(why string) {
 func (c *Conn) Detach() {
 	c.mu.Lock()
 	c.phase = gone
-	r := c.room
-	c.queue, c.tail = nil, nil
+	r, who := c.room, c.identity
+	c.queue, c.tail, c.me = nil, nil, nil
 	c.mu.Unlock()
 	_ = c.sock.Close()
 	if r != nil {
 		r.shards[c.id%uint64(len(r.shards))].remove(c)
-		c.hub.leave(r)
+		c.hub.subjects.remove(who.Subject, c)
+		c.hub.leave(r, who)
 	}
 	c.hub.detach(c)
 }

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,6 +74,10 @@ func (e Event) Fleeting() bool { return e.Class == Sampled || e.Class == Latest 
 type stateKey struct{ typ, key string }
 
 func (e Event) stateKey() stateKey { return stateKey{e.Type, e.Key} }
+
+func (k stateKey) compare(other stateKey) int {
+	return cmp.Or(cmp.Compare(k.typ, other.typ), cmp.Compare(k.key, other.key))
+}
 
 // Validate reports the first rule e breaks. Data must be JSON in UTF-8, since
 // it is put into frames as it stands.

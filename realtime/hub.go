@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // maxSnapshots is how many rooms may read their snapshot at once: after the
@@ -28,7 +30,9 @@ type Hub struct {
 	metrics   *metrics
 	writers   []*writer
 	conns     *registry
+	subjects  *subjects
 	revoked   revocations
+	uncounted rate.Sometimes // says that counts are not told
 	snapshots chan struct{}
 	// beforeTake lets a test hold a room still.
 	beforeTake func(RoomID)
@@ -50,8 +54,9 @@ func NewHub(cfg Config) (*Hub, error) {
 	}
 	cfg = cfg.withDefaults()
 	h := &Hub{
-		cfg: cfg, metrics: newMetrics(cfg.Metrics), conns: newRegistry(), rooms: map[RoomID]*room{},
+		cfg: cfg, metrics: newMetrics(cfg.Metrics), conns: newRegistry(), subjects: newSubjects(), rooms: map[RoomID]*room{},
 		snapshots: make(chan struct{}, maxSnapshots), beforeTake: func(RoomID) {},
+		uncounted: rate.Sometimes{Interval: time.Minute},
 	}
 	for range cfg.Writers {
 		h.writers = append(h.writers, newWriter())
@@ -75,6 +80,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		h.Go(func() { w.run(inner) })
 	}
 	h.Go(func() { h.sweep(inner) })
+	h.Go(func() { h.census(inner) })
 
 	<-ctx.Done()
 	h.closeAll(hurriedSpread)
@@ -84,6 +90,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	h.closeAll(hurriedSpread) // who attached before running was false
 	stop()
 	h.tasks.Wait()
+	h.count(context.WithoutCancel(ctx)) // nobody is left
 	return nil
 }
 
@@ -161,8 +168,8 @@ func (h *Hub) detach(c *Conn) {
 
 // enter counts a viewer into a room, which is opened if need be, and waits
 // until the room is ready.
-func (h *Hub) enter(ctx context.Context, id RoomID) (*room, error) {
-	r, err := h.member(id)
+func (h *Hub) enter(ctx context.Context, id RoomID, who Identity) (*room, error) {
+	r, err := h.member(id, who)
 	if err != nil {
 		return nil, err
 	}
@@ -173,13 +180,13 @@ func (h *Hub) enter(ctx context.Context, id RoomID) (*room, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		h.leave(r)
+		h.leave(r, who)
 		return nil, err
 	}
 	return r, nil
 }
 
-func (h *Hub) member(id RoomID) (*room, error) {
+func (h *Hub) member(id RoomID, who Identity) (*room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rooms[id]
@@ -200,12 +207,18 @@ func (h *Hub) member(id RoomID) (*room, error) {
 		h.metrics.rooms.Inc()
 	}
 	r.members++
+	if who.watches() {
+		r.watching++
+	}
 	return r, nil
 }
 
-func (h *Hub) leave(r *room) {
+func (h *Hub) leave(r *room, who Identity) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if who.watches() {
+		r.watching--
+	}
 	if r.members--; r.members == 0 {
 		r.emptySince = h.cfg.Now()
 	}

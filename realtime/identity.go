@@ -7,6 +7,9 @@ type Identity struct {
 	Role             Role
 }
 
+// watches says whether somebody is counted as watching.
+func (i Identity) watches() bool { return i.Role != RoleHost }
+
 // Role is what a viewer is in the room it joined.
 type Role string
 

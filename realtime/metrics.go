@@ -8,6 +8,8 @@ type metrics struct {
 	joins, closes, drops  *prometheus.CounterVec
 	jumps, resets, doubts prometheus.Counter
 	snapshotErrors        prometheus.Counter
+	recentErrors          prometheus.Counter
+	countErrors           prometheus.Counter
 }
 
 // Reasons of dropped things, as the label says them.
@@ -16,7 +18,11 @@ const (
 	dropStateFull = "state_full" // an event that found no place in the room's state
 	dropOlder     = "older"      // an event that a newer one of its key overtook
 	dropInSnap    = "in_snapshot"
-	dropMerged    = "merged" // a latest value that its successor replaced before the tick
+	dropMerged    = "merged"   // a latest value that its successor replaced before the tick
+	dropRepeated  = "repeated" // a sampled event that had come before
+	dropThinned   = "thinned"  // a sampled event that found no place in its tick
+	dropSums      = "sums"     // a number that found no place among those to be added up
+	dropLagging   = "lagging"  // a frame of sampled events that one slow viewer was not shown
 )
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -42,9 +48,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		resets:         counter("resets_total", "Rooms that started a new epoch."),
 		doubts:         counter("doubts_total", "Rooms compared with a snapshot after the bus was away."),
 		snapshotErrors: counter("snapshot_errors_total", "Snapshots that could not be read."),
+		recentErrors:   counter("recent_errors_total", "Rooms that could not learn what was said last."),
+		countErrors:    counter("count_errors_total", "Counts of viewers that could not be told."),
 	}
 	if reg != nil {
-		reg.MustRegister(m.rooms, m.conns, m.parked, m.frames, m.bytes, m.joins, m.closes, m.drops, m.jumps, m.resets, m.doubts, m.snapshotErrors)
+		reg.MustRegister(m.rooms, m.conns, m.parked, m.frames, m.bytes, m.joins, m.closes, m.drops, m.jumps, m.resets, m.doubts, m.snapshotErrors,
+			m.recentErrors, m.countErrors)
 	}
 	return m
 }

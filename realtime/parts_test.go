@@ -122,7 +122,7 @@ func TestRing(t *testing.T) {
 		}
 	}
 	view := func(cursor uint64) string {
-		frames, ok := r.from(cursor, make([][]byte, 0, 8))
+		frames, _, ok := r.from(cursor, 0, make([][]byte, 0, 8))
 		if !ok {
 			return "gone"
 		}

@@ -64,34 +64,47 @@ func (c *Conn) flushWith(s *scratch) {
 }
 
 // gather lists the frames that go next: the begun one, the viewer's own, the
-// room's. A viewer whose cursor was overtaken gets a snapshot in their place.
+// newest word about its document, the room's. This is where slow viewers are
+// seen, and where the ladder of doc.go stands: one who lags is not shown what
+// is sampled, one whose cursor was overtaken gets a snapshot.
 func (c *Conn) gather(frames [][]byte) [][]byte {
 	if c.tail != nil {
 		frames = append(frames, c.tail)
 	}
+	own := len(frames)
 	frames = append(frames, c.queue...)
 	if c.phase != open {
 		return frames
 	}
-	r := c.room
+	if c.me != nil {
+		frames = append(frames, c.me)
+	}
+	r, lost, ok := c.room, 0, false
 	r.mu.RLock()
-	frames, ok := r.ring.from(c.cursor, frames)
+	c.skip, lost = r.ring.lag(c.cursor, c.skip)
+	frames, c.cursor, ok = r.ring.from(c.cursor, c.skip, frames)
 	r.mu.RUnlock()
+	if lost > 0 {
+		c.hub.metrics.drops.WithLabelValues(dropLagging).Add(float64(lost))
+	}
 	if ok {
 		return frames
 	}
-	before := len(c.queue)
 	c.jump()
-	return append(frames, c.queue[before:]...)
+	frames = append(frames[:own], c.queue...)
+	if c.phase == open && c.me != nil {
+		frames = append(frames, c.me)
+	}
+	return frames
 }
 
 // jump brings the viewer forward with a snapshot, or says good-bye when that
 // has been needed too often.
 func (c *Conn) jump() {
 	r, now := c.room, c.hub.cfg.Now()
-	first, cursor, cuts, _ := r.admit(Position{}, now)
-	slow := cuts == c.cuts // else everybody in the room is given a snapshot
-	c.cursor, c.cuts = cursor, cuts
+	in := r.admit(Position{}, now)
+	slow := in.cuts == c.cuts // else everybody in the room is given a snapshot
+	c.cursor, c.skip, c.cuts = in.cursor, in.skip, in.cuts
 	if slow {
 		c.hub.metrics.jumps.Inc()
 		if now.After(c.jumpsEnd) {
@@ -102,7 +115,7 @@ func (c *Conn) jump() {
 			return
 		}
 	}
-	c.queue = append(c.queue, first)
+	c.queue = append(c.queue, in.first)
 }
 
 // endSlow is close for the writing side, which is about to look at the queue
@@ -146,6 +159,8 @@ func (c *Conn) consume(frames [][]byte, n int) {
 			if c.queue = c.queue[1:]; len(c.queue) == 0 {
 				c.queue = nil
 			}
+		case c.me != nil && c.phase == open:
+			c.me = nil
 		default:
 			c.cursor++
 		}

@@ -86,12 +86,19 @@ func (h *Hub) revoke(rev revocation) int {
 	}
 	h.revoked.add(rev)
 	found := 0
-	h.conns.each(func(c *Conn) {
+	end := func(c *Conn) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.room != nil && rev.match.matches(c.room.id, c.identity) && c.close(rev.code, rev.words) {
 			found++
 		}
-	})
+	}
+	if rev.match.Subject == "" {
+		h.conns.each(end)
+		return found
+	}
+	for _, c := range h.subjects.of(rev.match.Subject) {
+		end(c)
+	}
 	return found
 }

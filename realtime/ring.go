@@ -10,15 +10,23 @@ type ring struct {
 	base     uint64 // sequence of the oldest frame
 	next     uint64 // sequence the next frame gets
 	bytes    int
+	written  uint64 // bytes of all frames ever
 	maxBytes int
 	floor    int64  // only a viewer that has everything up to floor can resume here
 	cuts     uint64 // how often everybody had to be given a snapshot
 }
 
 type slot struct {
-	frame  []byte
-	offset int64
+	frame   []byte
+	offset  int64
+	start   uint64 // bytes of all frames before it
+	sampled bool   // may be left out
 }
+
+// lagShare is the part of a ring, in frames or in bytes, by which a viewer may
+// lag and still be shown all that is sampled: enough for a line that stumbles,
+// and far from being overtaken.
+const lagShare = 16
 
 func newRing(frames, maxBytes int) ring {
 	return ring{slots: make([]slot, frames), maxBytes: maxBytes}
@@ -26,13 +34,22 @@ func newRing(frames, maxBytes int) ring {
 
 // append adds a frame and lets the oldest go when there are too many or they
 // are too large together. The newest always stays.
-func (r *ring) append(frame []byte, offset int64) {
+func (r *ring) append(frame []byte, offset int64) { r.put(slot{frame: frame, offset: offset}) }
+
+// appendSampled is append for a frame that slow viewers do without.
+func (r *ring) appendSampled(frame []byte, offset int64) {
+	r.put(slot{frame: frame, offset: offset, sampled: true})
+}
+
+func (r *ring) put(s slot) {
 	if r.next-r.base == uint64(len(r.slots)) {
 		r.evict()
 	}
-	*r.at(r.next) = slot{frame, offset}
+	s.start = r.written
+	*r.at(r.next) = s
 	r.next++
-	r.bytes += len(frame)
+	r.bytes += len(s.frame)
+	r.written += uint64(len(s.frame))
 	for r.bytes > r.maxBytes && r.next-r.base > 1 {
 		r.evict()
 	}
@@ -70,14 +87,40 @@ func (r *ring) resume(offset int64) (cursor uint64, ok bool) {
 	return r.base + uint64(i), true
 }
 
-// from appends the frames from cursor on to view, as many as fit its capacity.
-// ok is false when the oldest of them is gone.
-func (r *ring) from(cursor uint64, view [][]byte) (_ [][]byte, ok bool) {
+// from appends the frames from cursor on to view, as many as fit its capacity,
+// and returns where they begin: sampled frames before skip are passed over, and
+// end the list when they stand behind others. ok is false when the oldest frame
+// wanted is gone.
+func (r *ring) from(cursor, skip uint64, view [][]byte) (_ [][]byte, start uint64, ok bool) {
 	if cursor < r.base {
-		return view, false
+		return view, cursor, false
 	}
-	for ; cursor < r.next && len(view) < cap(view); cursor++ {
+	for cursor < min(skip, r.next) && r.at(cursor).sampled {
+		cursor++
+	}
+	start = cursor
+	for ; cursor < r.next && len(view) < cap(view) && (cursor >= skip || !r.at(cursor).sampled); cursor++ {
 		view = append(view, r.at(cursor).frame)
 	}
-	return view, true
+	return view, start, true
+}
+
+// lag judges a viewer who is at cursor and skips sampled frames before skip. If
+// it lags too far behind the rest, all of them up to now are to be skipped:
+// lost is how many those are.
+func (r *ring) lag(cursor, skip uint64) (_ uint64, lost int) {
+	from := max(cursor, skip, r.base)
+	if from >= r.next {
+		return skip, 0
+	}
+	frames, bytes := r.next-from, r.written-r.at(from).start
+	if frames <= uint64(max(1, len(r.slots)/lagShare)) && bytes <= uint64(max(1, r.maxBytes/lagShare)) {
+		return skip, 0
+	}
+	for seq := from; seq < r.next; seq++ {
+		if r.at(seq).sampled {
+			lost++
+		}
+	}
+	return r.next, lost
 }

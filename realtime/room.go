@@ -10,6 +10,7 @@ import (
 const (
 	openTimeout     = 5 * time.Second
 	snapshotTimeout = 5 * time.Second
+	recallTimeout   = time.Second
 	retryFirst      = 100 * time.Millisecond
 	retryMost       = 2 * time.Second
 )
@@ -28,24 +29,30 @@ type room struct {
 	// guarded by Hub.mu
 	members    int
 	emptySince time.Time
+	watching   int       // members who are counted as viewers
+	told       int       // what the bus was told last
+	toldAt     time.Time // and when
 
 	// owned by run
-	feed Feed
-	tick *time.Timer
-	due  bool // tick is running
+	feed    Feed
+	tick    *time.Timer
+	due     bool // tick is running
+	sampler sampler
 
-	mu    sync.RWMutex // guards what follows
-	at    Position     // every event up to here is in state
-	state state
-	ring  ring
+	mu     sync.RWMutex // guards what follows
+	at     Position     // every event up to here is in state
+	state  state
+	recent memory
+	ring   ring
 }
 
 func newRoom(h *Hub, id RoomID, cancel context.CancelFunc) *room {
 	r := &room{
 		id: id, hub: h, cancel: cancel, ready: make(chan struct{}),
-		shards: make([]shard, len(h.writers)),
-		state:  newState(),
-		ring:   newRing(h.cfg.RingFrames, h.cfg.RingBytes),
+		shards:  make([]shard, len(h.writers)),
+		sampler: newSampler(perTick(h.cfg.Tick)),
+		state:   newState(),
+		ring:    newRing(h.cfg.RingFrames, h.cfg.RingBytes),
 	}
 	for i := range r.shards {
 		r.shards[i].writer = h.writers[i]
@@ -94,8 +101,38 @@ func (r *room) open(ctx context.Context) error {
 		feed.Close()
 		return err
 	}
+	r.recall(ctx)
 	r.feed = feed
 	return nil
+}
+
+// recall learns what the room should remember and has not heard itself: all,
+// when it opens; what was said while the bus was out of reach, later. A room
+// can do without.
+func (r *room) recall(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, recallTimeout)
+	defer cancel()
+	remembered, err := r.hub.cfg.Bus.Recent(bounded, r.id)
+	if err != nil {
+		r.hub.metrics.recentErrors.Inc()
+		return
+	}
+	var said []Event
+	for _, e := range remembered {
+		switch {
+		case !e.Fleeting() || e.Validate() != nil:
+		case e.Keep && !r.sampler.knows(e.ID):
+			said = append(said, e)
+		case e.Class == Latest:
+			r.apply(Delivery{Event: e})
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if news := r.recent.recall(said); len(news) > 0 {
+		r.flush()
+		r.ring.appendSampled(sampleFrame(entriesOf(news)), r.at.Offset)
+	}
 }
 
 // load reads a snapshot and goes on from at. Without force the viewers are
@@ -129,14 +166,16 @@ func (r *room) take(ctx context.Context) {
 		case NewsReset:
 			r.hub.metrics.resets.Inc()
 			r.reload(ctx, &Position{d.Epoch, d.Offset})
+			r.recall(ctx)
 		case NewsDoubt:
 			r.hub.metrics.doubts.Inc()
 			r.reload(ctx, nil)
+			r.recall(ctx)
 		default:
 			r.apply(d)
 		}
 	}
-	if len(r.state.pending)+len(r.state.urged) > 0 && !r.due {
+	if (len(r.state.pending)+len(r.state.urged) > 0 || !r.sampler.empty()) && !r.due {
 		r.due = true
 		r.tick.Reset(r.hub.cfg.Tick)
 	}
@@ -165,10 +204,17 @@ func (r *room) reload(ctx context.Context, reset *Position) {
 }
 
 // apply puts one event into the state and, unless it can wait for the tick or
-// is old news, into the ring.
+// is old news, into the ring. A sampled one always waits.
 func (r *room) apply(d Delivery) {
+	if d.Event.Class == Sampled {
+		r.sample(d.Event)
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if d.Event.Fleeting() {
+		d.Offset = r.at.Offset // it moves nobody in the history
+	}
 	judged := r.state.judge(d.Event)
 	switch judged {
 	case older:
@@ -224,15 +270,40 @@ func (r *room) flush() {
 	}
 }
 
+// sample takes a sampled event for the tick.
+func (r *room) sample(e Event) {
+	if e.Keep && (r.sampler.knows(e.ID) || r.recent.knows(e.ID)) {
+		r.drop(dropRepeated)
+		return
+	}
+	left, ok := r.sampler.take(e)
+	if !ok {
+		r.drop(dropSums)
+	}
+	r.dropMany(dropThinned, left)
+}
+
 func (r *room) endTick() {
+	shown, left := r.sampler.end()
+	r.dropMany(dropThinned, left)
 	r.mu.Lock()
 	r.flush()
 	clear(r.state.urged)
+	if len(shown) > 0 {
+		r.recent.add(shown)
+		r.ring.appendSampled(sampleFrame(entriesOf(shown)), r.at.Offset)
+	}
 	r.mu.Unlock()
 	r.wake()
 }
 
 func (r *room) drop(reason string) { r.hub.metrics.drops.WithLabelValues(reason).Inc() }
+
+func (r *room) dropMany(reason string, n int) {
+	if n > 0 {
+		r.hub.metrics.drops.WithLabelValues(reason).Add(float64(n))
+	}
+}
 
 func (r *room) wake() {
 	for i := range r.shards {
@@ -240,17 +311,29 @@ func (r *room) wake() {
 	}
 }
 
-// admit gives a viewer its first frame and its cursor. have is what it says it
-// has from before, or zero.
-func (r *room) admit(have Position, now time.Time) (first []byte, cursor, cuts uint64, resumed bool) {
+// admission is how a viewer comes into a room, or is brought forward in it.
+type admission struct {
+	first   []byte // its joined frame
+	cursor  uint64
+	skip    uint64 // what was sampled before this is in first, or gone
+	cuts    uint64
+	resumed bool
+}
+
+// admit lets a viewer in. have is what it says it has from before, or zero.
+func (r *room) admit(have Position, now time.Time) admission {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	in := admission{cursor: r.ring.next, skip: r.ring.next, cuts: r.ring.cuts}
 	// Somebody who is ahead of this node comes from another that was faster;
 	// the snapshot is older, and versions keep the viewer from going back.
 	if have.Epoch == r.at.Epoch && have.Offset <= r.at.Offset {
 		if cursor, ok := r.ring.resume(have.Offset); ok {
-			return joinedFrame(have, now.UnixMilli(), true, []byte("[]")), cursor, r.ring.cuts, true
+			in.cursor, in.resumed = cursor, true
+			in.first = joinedFrame(have, now.UnixMilli(), true, r.state.unversioned(), r.recent.json())
+			return in
 		}
 	}
-	return joinedFrame(r.at, now.UnixMilli(), false, r.state.snapshot()), r.ring.next, r.ring.cuts, false
+	in.first = joinedFrame(r.at, now.UnixMilli(), false, r.state.snapshot(), r.recent.json())
+	return in
 }

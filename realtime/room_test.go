@@ -130,9 +130,9 @@ func TestFramesSpeakForTheirOffset(t *testing.T) {
 				r.endTick()
 			}
 			if rapid.IntRange(0, 5).Draw(t, "join") == 0 {
-				first, cursor, _, _ := r.admit(Position{}, time.Now())
-				m := readFrames(t, first)[0]
-				j := joiner{known{}, cursor, m.Offset}
+				in := r.admit(Position{}, time.Now())
+				m := readFrames(t, in.first)[0]
+				j := joiner{known{}, in.cursor, m.Offset}
 				j.state.take(t, m)
 				joiners = append(joiners, j)
 			}
@@ -143,7 +143,7 @@ func TestFramesSpeakForTheirOffset(t *testing.T) {
 			if !maps.Equal(j.state, truth[j.offset]) {
 				t.Fatalf("joined at %d with %v, want %v", j.offset, j.state, truth[j.offset])
 			}
-			frames, _ := r.ring.from(j.cursor, make([][]byte, 0, 1000))
+			frames, _, _ := r.ring.from(j.cursor, 0, make([][]byte, 0, 1000))
 			last := int64(0)
 			for _, f := range frames {
 				m := readFrames(t, f)[0]
@@ -176,7 +176,7 @@ func TestUrgentOncePerTick(t *testing.T) {
 	e := stock("var_1", 11)
 	e.Urgent = true
 	r.apply(Delivery{Offset: 11, Event: e})
-	frames, _ := r.ring.from(0, make([][]byte, 0, 8))
+	frames, _, _ := r.ring.from(0, 0, make([][]byte, 0, 8))
 	if got := readFrames(t, bytes.Join(frames, nil)); len(got) != 3 || got[0].V != 1 || got[1].Type != "tick" || got[1].Offset != 10 || got[2].V != 11 {
 		t.Fatalf("frames %+v", got)
 	}

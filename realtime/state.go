@@ -1,7 +1,6 @@
 package realtime
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,10 +26,11 @@ type state struct {
 	pending map[stateKey]struct{}
 	urged   map[stateKey]struct{} // keys that were urgent since the last tick
 	list    []byte                // the snapshot as JSON, until something changes
+	loose   []byte                // the unversioned part of it, likewise
 }
 
 type held struct {
-	version int64
+	version int64 // 0: none, and the next one replaces it
 	json    []byte
 }
 
@@ -48,14 +48,15 @@ const (
 	full           // no room for another key
 )
 
-// judge says what will become of e.
+// judge says what will become of e. An unversioned value is never too old.
 func (s *state) judge(e Event) verdict {
-	if e.Version <= s.floor {
+	versioned := e.Version > 0
+	if versioned && e.Version <= s.floor {
 		return inSnap
 	}
 	old, known := s.entries[e.stateKey()]
 	switch {
-	case known && e.Version <= old.version:
+	case versioned && known && e.Version <= old.version:
 		return older
 	case !known && len(s.entries) == MaxStateKeys, s.bytes+entrySize(e)-len(old.json) > MaxStateBytes:
 		return full
@@ -69,11 +70,15 @@ func (s *state) put(e Event) {
 	s.bytes += len(json) - len(s.entries[key].json)
 	s.entries[key] = held{e.Version, json}
 	s.list = nil
+	if e.Version == 0 {
+		s.loose = nil
+	}
 }
 
 // replace takes a snapshot for the state and reports whether anything in it
 // was news. A key with a version above the whole snapshot is kept: its event
-// was written after the snapshot was read.
+// was written after the snapshot was read. So is an unversioned value, of which
+// a snapshot knows nothing.
 func (s *state) replace(snapshot []Event) (news bool, err error) {
 	fresh := newState()
 	for _, e := range snapshot {
@@ -91,7 +96,7 @@ func (s *state) replace(snapshot []Event) (news bool, err error) {
 		fresh.floor = max(fresh.floor, e.Version)
 	}
 	for key, old := range s.entries {
-		if old.version > fresh.floor {
+		if _, named := fresh.entries[key]; old.version > fresh.floor || old.version == 0 && !named {
 			fresh.bytes += len(old.json) - len(fresh.entries[key].json)
 			fresh.entries[key] = old
 		}
@@ -103,13 +108,14 @@ func (s *state) replace(snapshot []Event) (news bool, err error) {
 }
 
 // differs compares data, not versions: every event of a snapshot carries the
-// version of the whole, whether or not it changed.
+// version of the whole, whether or not it changed. Unversioned values are not
+// compared: they come by themselves.
 func (s *state) differs(fresh state) bool {
 	if len(s.entries) != len(fresh.entries) {
 		return true
 	}
 	for key, now := range fresh.entries {
-		if old, known := s.entries[key]; !known || string(dataOf(old.json)) != string(dataOf(now.json)) {
+		if old, known := s.entries[key]; now.version > 0 && (!known || string(dataOf(old.json)) != string(dataOf(now.json))) {
 			return true
 		}
 	}
@@ -142,6 +148,22 @@ func (s *state) snapshot() []byte {
 	return s.list
 }
 
+// unversioned is the part of the snapshot that no history knows, as a JSON
+// list.
+func (s *state) unversioned() []byte {
+	if s.loose != nil {
+		return s.loose
+	}
+	var keys []stateKey
+	for key, h := range s.entries {
+		if h.version == 0 {
+			keys = append(keys, key)
+		}
+	}
+	s.loose = appendList(nil, s.sorted(keys))
+	return s.loose
+}
+
 // wait notes that the viewers are to be told of key at the next tick, and
 // reports whether they were not already.
 func (s *state) wait(key stateKey) bool {
@@ -165,7 +187,7 @@ func (s *state) takePending() [][]byte {
 }
 
 func (s *state) sorted(keys []stateKey) [][]byte {
-	slices.SortFunc(keys, func(a, b stateKey) int { return cmp.Or(cmp.Compare(a.typ, b.typ), cmp.Compare(a.key, b.key)) })
+	slices.SortFunc(keys, stateKey.compare)
 	out := make([][]byte, len(keys))
 	for i, key := range keys {
 		out[i] = s.entries[key].json

@@ -59,6 +59,9 @@ func appendEvent(b []byte, e Event) []byte {
 		b = append(b, e.Key...)
 		b = append(b, '"')
 	}
+	if e.Version == 0 {
+		return b
+	}
 	b = append(b, `,"v":`...)
 	return strconv.AppendInt(b, e.Version, 10)
 }
@@ -68,7 +71,7 @@ func appendData(b []byte, d json.RawMessage) []byte {
 	return append(b, d...)
 }
 
-// eventFrame is {"t","k","v","o","d"}.
+// eventFrame is {"t","k","v","o","d"}, without v for an unversioned event.
 func eventFrame(e Event, offset int64) []byte {
 	b := append(make([]byte, 0, len(e.Type)+len(e.Key)+len(e.Data)+64), '{')
 	b = appendEvent(b, e)
@@ -85,6 +88,19 @@ func tickFrame(entries [][]byte, offset int64) []byte {
 	b = append(b, `,"d":`...)
 	b = append(appendList(b, entries), '}')
 	return frame(opText, b)
+}
+
+// sampleFrame is {"t":"sample","d":[event,…]}; entries are ready events.
+func sampleFrame(entries [][]byte) []byte {
+	b := append([]byte(nil), `{"t":"sample","d":`...)
+	b = append(appendList(b, entries), '}')
+	return frame(opText, b)
+}
+
+// meFrame announces a version of somebody's private document.
+func meFrame(version int64) []byte {
+	b := append(make([]byte, 0, 48), `{"t":"me","v":`...)
+	return frame(opText, append(strconv.AppendInt(b, version, 10), '}'))
 }
 
 func appendList(b []byte, entries [][]byte) []byte {
@@ -107,10 +123,10 @@ func entry(e Event) []byte {
 	return append(appendData(appendEvent(b, e), e.Data), '}')
 }
 
-// joinedFrame is {"t":"joined","epoch","o","now","resumed","d"}; list is the
-// ready JSON list of the snapshot.
-func joinedFrame(at Position, now int64, resumed bool, list []byte) []byte {
-	b := append(make([]byte, 0, len(list)+128), `{"t":"joined","epoch":"`...)
+// joinedFrame is {"t":"joined","epoch","o","now","resumed","d","s"}; list is
+// the ready JSON list of the snapshot, recent that of what is remembered.
+func joinedFrame(at Position, now int64, resumed bool, list, recent []byte) []byte {
+	b := append(make([]byte, 0, len(list)+len(recent)+128), `{"t":"joined","epoch":"`...)
 	b = append(b, at.Epoch...)
 	b = append(b, `","o":`...)
 	b = strconv.AppendInt(b, at.Offset, 10)
@@ -119,7 +135,9 @@ func joinedFrame(at Position, now int64, resumed bool, list []byte) []byte {
 	b = append(b, `,"resumed":`...)
 	b = strconv.AppendBool(b, resumed)
 	b = append(b, `,"d":`...)
-	b = append(append(b, list...), '}')
+	b = append(b, list...)
+	b = append(b, `,"s":`...)
+	b = append(append(b, recent...), '}')
 	return frame(opText, b)
 }
 
