@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -55,27 +54,8 @@ func (s *script) say(truth []Event, deliveries ...Delivery) {
 func TestDoubt(t *testing.T) {
 	s := newScript(stock("a", 3))
 	h := runHub(t, func(c *Config) { c.Bus, c.Snapshot, c.Tick = s, s.snapshot, time.Millisecond })
-	sock := &narrow{rng: rand.New(rand.NewPCG(1, 0))}
-	c := attach(t, h, sock)
-	if err := c.Join(context.Background(), Join{Room: "shw_1"}, nobody); err != nil {
-		t.Fatal(err)
-	}
-	got := func(n int) []message {
-		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-			c.mu.Lock()
-			whole := c.tail == nil && !c.parked
-			c.mu.Unlock()
-			if whole {
-				if all := readFrames(t, sock.bytes()); len(all) >= n {
-					return all
-				}
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%d frames did not come", n)
-			}
-		}
-	}
+	c, sock := listening(t, h, Join{Room: "shw_1"}, Identity{})
+	got := func(n int) []message { t.Helper(); return awaitFrames(t, c, sock, n) }
 	resumes := func(offset int64) bool {
 		return c.room.admit(Position{"e", offset}, time.Now()).resumed
 	}

@@ -190,7 +190,7 @@ func (a *App) Run(ctx context.Context) error {
 		stage{"transport", []func(context.Context) error{a.peers.Run, a.relay.Run}},
 		stage{"promises", []func(context.Context) error{a.stock.Run, a.checkout.Run, a.reap, a.sweep}},
 		stage{"outbox", []func(context.Context) error{a.dispatcher.Run}},
-		stage{"rooms", []func(context.Context) error{a.hub.Run, a.obey}},
+		stage{"rooms", []func(context.Context) error{a.hub.Run, a.chat.Run, a.obey}},
 		stage{"bus", []func(context.Context) error{a.bus.Run, a.nodes.run, a.serveAdmin}},
 	)
 }

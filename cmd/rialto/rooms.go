@@ -6,6 +6,7 @@ import (
 	"github.com/rialto-live/rialto/cmd/rialto/bridge"
 	"github.com/rialto-live/rialto/realtime"
 	"github.com/rialto-live/rialto/realtime/bus"
+	"github.com/rialto-live/rialto/realtime/chat"
 	"github.com/rialto-live/rialto/realtime/ws"
 )
 
@@ -13,6 +14,7 @@ import (
 type roomParts struct {
 	bus     bus.Bus
 	hub     *realtime.Hub
+	chat    *chat.Chat
 	sockets *ws.Handler
 }
 
@@ -24,16 +26,19 @@ func (a *App) buildRooms() (err error) {
 	if r.bus, err = bus.NewRedis(bus.RedisConfig{Client: a.redis, Node: a.nodes.id, Log: a.log, Metrics: a.registry}); err != nil {
 		return err
 	}
-	r.hub, err = realtime.NewHub(realtime.Config{
+	if r.hub, err = realtime.NewHub(realtime.Config{
 		Bus: r.bus, Snapshot: bridge.Snapshot(a.pool), Log: a.log, Metrics: a.registry,
-	})
+	}); err != nil {
+		return err
+	}
+	r.chat, err = chat.New(chat.Config{Cast: r.bus.Cast, Log: a.log, Metrics: a.registry})
 	return err
 }
 
 func (a *App) buildDoor() (err error) {
 	door := bridge.Door{Pool: a.pool, Signer: a.signer, Identify: a.api.Identify}
 	a.sockets, err = ws.New(ws.Config{
-		Hub: a.hub, Authenticate: door.Authenticate, AllowOrigin: a.allowOrigin,
+		Hub: a.hub, Authenticate: door.Authenticate, Call: a.chat.Call, AllowOrigin: a.allowOrigin,
 		RemoteAddr: remoteAddr(a.cfg.TrustedProxy), Log: a.log,
 	})
 	return err

@@ -19,7 +19,7 @@ const (
 	Guest   Kind = "guest"   // the guest cookie: Subject
 	Publish Kind = "publish" // a studio may publish one show: Subject, Session, Show
 	Order   Kind = "order"   // whoever holds the link may read one order: Ref
-	Room    Kind = "room"    // a room ticket, where cookies do not travel: Subject, Session (with an account), Show
+	Room    Kind = "room"    // a room ticket, where cookies do not travel: Subject, Session (with an account)
 )
 
 const (

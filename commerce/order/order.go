@@ -220,6 +220,21 @@ func Revenue(ctx context.Context, q schema.Querier, show commerce.ShowID) ([]mon
 	return amounts, nil
 }
 
+// Bought says whether buyer has an order of this show that is confirmed and was not taken back.
+func Bought(ctx context.Context, q schema.Querier, show commerce.ShowID, buyer string) (bought bool, err error) {
+	var paid []string
+	for _, s := range States() {
+		if s.Paid() {
+			paid = append(paid, string(s))
+		}
+	}
+	err = q.QueryRow(ctx, "select exists (select from orders where buyer = $1 and show = $2 and state = any($3))", buyer, show, paid).Scan(&bought)
+	if err != nil {
+		return false, fmt.Errorf("orders of %s: %w", show, err)
+	}
+	return bought, nil
+}
+
 func scan(row pgx.CollectableRow) (Order, error) {
 	var (
 		o          Order

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,12 @@ type Config struct {
 	// OnEvent is called for each event that changed the state, snapshots'
 	// too, in order.
 	OnEvent func(realtime.Event)
-	Log     *slog.Logger
+	// OnSample is called for each sampled event (chat, hearts), in order. One
+	// with an id is never heard twice.
+	OnSample func(realtime.Event)
+	// OnMe is called with each new version of this person's private document.
+	OnMe func(version int64)
+	Log  *slog.Logger
 	// BackoffMost bounds the wait before coming again; default 15 s.
 	BackoffMost time.Duration
 }
@@ -60,6 +66,12 @@ type Client struct {
 
 	dials, snapshots, resumes, frames atomic.Int64
 	joined                            atomic.Bool
+	me                                atomic.Int64
+	samples                           samples // owned by Run
+
+	calls   sync.Mutex // guards what follows, and the order of writes
+	conn    *websocket.Conn
+	waiting map[string]waitingCall
 }
 
 // Stats counts what happened to a client.
@@ -79,14 +91,24 @@ func New(cfg Config) *Client {
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(realtime.Event) {}
 	}
+	if cfg.OnSample == nil {
+		cfg.OnSample = func(realtime.Event) {}
+	}
+	if cfg.OnMe == nil {
+		cfg.OnMe = func(int64) {}
+	}
 	dial := &net.Dialer{Timeout: dialTimeout, LocalAddr: cfg.LocalAddr}
-	return &Client{cfg: cfg, dialer: websocket.Dialer{NetDialContext: dial.DialContext, HandshakeTimeout: dialTimeout, ReadBufferSize: 4 << 10, WriteBufferSize: 1 << 10}}
+	return &Client{cfg: cfg, waiting: map[string]waitingCall{}, dialer: websocket.Dialer{NetDialContext: dial.DialContext, HandshakeTimeout: dialTimeout, ReadBufferSize: 4 << 10, WriteBufferSize: 1 << 10}}
 }
 
 // Stats may be called at any time.
 func (c *Client) Stats() Stats {
 	return Stats{Dials: c.dials.Load(), Snapshots: c.snapshots.Load(), Resumes: c.resumes.Load(), Frames: c.frames.Load(), Joined: c.joined.Load()}
 }
+
+// Me is the newest version of this person's private document that the server
+// has spoken of on the present connection or before; 0 if it has not.
+func (c *Client) Me() int64 { return c.me.Load() }
 
 // Run watches until ctx ends, and returns nil then, or until the server says
 // that coming again is of no use: that is a *realtime.CloseError.
@@ -138,11 +160,12 @@ func (c *Client) connection(ctx context.Context) error {
 	}
 	live, stop := context.WithCancel(ctx)
 	pinging := make(chan struct{})
-	go func() { // the only writer from here on; pongs are control frames, which gorilla lets anybody write
+	go func() { // with calls, the only writer from here on; pongs are control frames, which gorilla lets anybody write
 		defer close(pinging)
-		c.ping(live, conn)
+		c.ping(live)
 	}()
 	defer func() { stop(); <-pinging }()
+	defer c.disconnect()
 	for {
 		_, data, err := conn.ReadMessage()
 		if err != nil {
@@ -151,6 +174,9 @@ func (c *Client) connection(ctx context.Context) error {
 		_ = conn.SetReadDeadline(time.Now().Add(silence))
 		if err := c.heard(data, time.Now()); err != nil {
 			return err
+		}
+		if c.joined.Load() {
+			c.connect(conn)
 		}
 	}
 }
@@ -163,7 +189,7 @@ type joinMessage struct {
 	Token  string          `json:"token,omitempty"`
 }
 
-func (c *Client) ping(ctx context.Context, conn *websocket.Conn) {
+func (c *Client) ping(ctx context.Context) {
 	for n := 0; ; n++ {
 		wait := pingEvery
 		if n < len(firstPings) {
@@ -174,13 +200,9 @@ func (c *Client) ping(ctx context.Context, conn *websocket.Conn) {
 			return
 		case <-time.After(wait):
 		}
-		if !c.joined.Load() {
-			continue
-		}
-		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if conn.WriteJSON(map[string]any{"t": "ping", "c": time.Now().UnixMilli()}) != nil {
-			return // the reader finds out
-		}
+		c.calls.Lock()
+		_ = c.write(map[string]any{"t": "ping", "c": time.Now().UnixMilli()})
+		c.calls.Unlock()
 	}
 }
 
@@ -190,9 +212,11 @@ type message struct {
 	Offset  int64  `json:"o"`
 	Epoch   string `json:"epoch"`
 	Resumed bool   `json:"resumed"`
+	Call    string `json:"id"`
 	C       int64  `json:"c"`
 	R       int64  `json:"r"`
-	S       int64  `json:"s"`
+	// S is the moment a pong was written, or what a joined remembers.
+	S json.RawMessage `json:"s"`
 }
 
 func (c *Client) heard(data []byte, now time.Time) error {
@@ -201,38 +225,86 @@ func (c *Client) heard(data []byte, now time.Time) error {
 		return fmt.Errorf("a frame that is no JSON: %w", err)
 	}
 	c.frames.Add(1)
-	var news, list []realtime.Event
 	switch m.Type {
 	case "pong":
-		c.Clock.add(m.C, m.R, m.S, now.UnixMilli())
-	case "joined", "tick":
-		if err := json.Unmarshal(m.Data, &list); err != nil {
-			return fmt.Errorf("a list that is none: %w", err)
+		var written int64
+		if err := json.Unmarshal(m.S, &written); err != nil {
+			return fmt.Errorf("a pong without its moment: %w", err)
 		}
-		news = c.take(m, list)
+		c.Clock.add(m.C, m.R, written, now.UnixMilli())
+	case "reply":
+		return c.answered(m.Call, data)
+	case "me":
+		c.told(m.Version)
+	case "joined":
+		return c.enter(m)
+	case "tick", "sample":
+		return c.list(m)
 	default:
 		m.Event.Class = ""
-		news = c.follow(m.Offset, []realtime.Event{m.Event})
-	}
-	for _, e := range news {
-		c.cfg.OnEvent(e)
+		c.changed(c.follow(m.Offset, []realtime.Event{m.Event}))
 	}
 	return nil
 }
 
-func (c *Client) take(m message, list []realtime.Event) []realtime.Event {
-	switch {
-	case m.Type == "tick":
-		return c.follow(m.Offset, list)
-	case m.Resumed:
+func (c *Client) told(version int64) {
+	if version > c.me.Load() {
+		c.me.Store(version)
+		c.cfg.OnMe(version)
+	}
+}
+
+func (c *Client) enter(m message) error {
+	state, err := listOf(m.Data)
+	if err != nil {
+		return err
+	}
+	remembered, err := listOf(m.S)
+	if err != nil {
+		return err
+	}
+	if m.Resumed {
 		c.resumes.Add(1)
-		c.joined.Store(true)
+		c.changed(c.follow(m.Offset, state))
+	} else {
+		c.snapshots.Add(1)
+		c.changed(c.replace(realtime.Position{Epoch: m.Epoch, Offset: m.Offset}, state))
+	}
+	c.joined.Store(true)
+	c.sampled(remembered)
+	return nil
+}
+
+func (c *Client) list(m message) error {
+	list, err := listOf(m.Data)
+	if err != nil {
+		return err
+	}
+	if m.Type == "sample" {
+		c.sampled(list)
 		return nil
 	}
-	c.snapshots.Add(1)
-	news := c.replace(realtime.Position{Epoch: m.Epoch, Offset: m.Offset}, list)
-	c.joined.Store(true)
-	return news
+	c.changed(c.follow(m.Offset, list))
+	return nil
+}
+
+func (c *Client) changed(news []realtime.Event) {
+	for _, e := range news {
+		c.cfg.OnEvent(e)
+	}
+}
+
+func (c *Client) sampled(events []realtime.Event) {
+	for _, e := range c.samples.news(events) {
+		c.cfg.OnSample(e)
+	}
+}
+
+func listOf(data json.RawMessage) (list []realtime.Event, err error) {
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("a list that is none: %w", err)
+	}
+	return list, nil
 }
 
 // finalError is the reason not to come again, if err is one.

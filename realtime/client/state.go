@@ -80,7 +80,7 @@ func (s *State) apply(events []realtime.Event) (news []realtime.Event) {
 	}
 	for _, e := range events {
 		key := Key{e.Type, e.Key}
-		if old, known := s.entries[key]; known && e.Version <= old.Version {
+		if old, known := s.entries[key]; known && e.Version > 0 && e.Version <= old.Version {
 			continue
 		}
 		s.entries[key] = e

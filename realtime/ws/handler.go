@@ -35,8 +35,18 @@ const (
 // in. It is a variable of Config for tests.
 const JoinTimeout = 10 * time.Second
 
+// CallTimeout is how long a page's call may take. It is a variable of Config
+// for tests.
+const CallTimeout = 5 * time.Second
+
 // Identity is who a viewer is.
 type Identity = realtime.Identity
+
+// Caller is who calls; CallError refuses a call.
+type (
+	Caller    = realtime.Caller
+	CallError = realtime.CallError
+)
 
 // Hello is what there is to know about somebody who asks to come in.
 type Hello struct {
@@ -59,6 +69,11 @@ var (
 type Config struct {
 	Hub          *realtime.Hub
 	Authenticate func(ctx context.Context, hello Hello) (Identity, error)
+	// Call does what a page asks for; nil knows no call. name and data come from
+	// the page and were not looked at. What it returns is given to the page as
+	// JSON, nil as {}; an error that is a *CallError is told, any other is
+	// logged and told as "unavailable". It must end when ctx does.
+	Call func(ctx context.Context, from Caller, name string, data json.RawMessage) (any, error)
 	// AllowOrigin judges the Origin header of browsers. Requests without one
 	// do not come from a page and pass.
 	AllowOrigin func(origin string) bool
@@ -67,6 +82,7 @@ type Config struct {
 	RemoteAddr  func(*http.Request) netip.Addr
 	Log         *slog.Logger
 	JoinTimeout time.Duration // default JoinTimeout
+	CallTimeout time.Duration // default CallTimeout
 	Now         func() time.Time
 }
 
@@ -90,6 +106,12 @@ func New(cfg Config) (*Handler, error) {
 	}
 	if cfg.JoinTimeout == 0 {
 		cfg.JoinTimeout = JoinTimeout
+	}
+	if cfg.CallTimeout == 0 {
+		cfg.CallTimeout = CallTimeout
+	}
+	if cfg.Call == nil {
+		cfg.Call = noCalls
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -133,6 +155,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.cfg.Hub.Go(v.read) {
 		v.remote.Detach()
 	}
+}
+
+// noCalls is a Config.Call that knows none.
+func noCalls(_ context.Context, _ Caller, name string, _ json.RawMessage) (any, error) {
+	return nil, realtime.UnknownCall(name)
 }
 
 // hijacker gives gorilla a connection that can be muted once the upgrade is

@@ -3,12 +3,15 @@ package ws_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rialto-live/rialto/realtime"
+	"github.com/rialto-live/rialto/realtime/chat"
 	"github.com/rialto-live/rialto/realtime/ws"
 )
 
@@ -17,16 +20,7 @@ import (
 // table returns the cells of the table under a heading, without its head.
 func table(t *testing.T, heading string) (rows [][]string) {
 	t.Helper()
-	text, err := os.ReadFile("../protocol.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(text), "\n## "+heading+"\n")
-	if !found {
-		t.Fatalf("protocol.md has no part %q", heading)
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	for line := range strings.Lines(section) {
+	for line := range strings.Lines(part(t, heading)) {
 		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "|") || strings.HasPrefix(line, "|---") {
 			continue
 		}
@@ -40,6 +34,41 @@ func table(t *testing.T, heading string) (rows [][]string) {
 		t.Fatalf("no table under %q", heading)
 	}
 	return rows[1:]
+}
+
+func part(t *testing.T, heading string) string {
+	t.Helper()
+	text, err := os.ReadFile("../protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("protocol.md has no part %q", heading)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	return section
+}
+
+// sourcesOf joins the files of a pattern, without their tests.
+func sourcesOf(t *testing.T, pattern string) string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %v, %v", pattern, files, err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(code)
+	}
+	return all.String()
 }
 
 func TestProtocolCloseCodes(t *testing.T) {
@@ -57,7 +86,7 @@ func TestProtocolCloseCodes(t *testing.T) {
 }
 
 func TestProtocolLimits(t *testing.T) {
-	want := map[string]int{
+	want := map[string]any{
 		"one message of a page, bytes":           ws.MaxMessage,
 		"messages of a page per second, lasting": ws.MessagesPerSec,
 		"messages of a page at once":             ws.MessageBurst,
@@ -66,6 +95,20 @@ func TestProtocolLimits(t *testing.T) {
 		"snapshot, bytes":                        realtime.MaxStateBytes,
 		"keys of a room's state":                 realtime.MaxStateKeys,
 		"snapshots for being slow, per minute":   realtime.MaxJumps,
+
+		"characters of a call's id":                  realtime.MaxCallID,
+		"seconds until a call is answered":           int(ws.CallTimeout.Seconds()),
+		"characters of a line of chat":               chat.MaxText,
+		"lines of a person at once":                  chat.LineBurst,
+		"seconds between lines of a person, lasting": int(chat.LineEvery.Seconds()),
+		fmt.Sprintf("lines of a room from one node, per %d ms", chat.RoomWindow.Milliseconds()): fmt.Sprintf(
+			"%d, of these %d reserved", chat.RoomLines, chat.RoomReserved),
+		"hearts in a call":                          chat.MaxHearts,
+		"hearts of a person at once":                chat.HeartBurst,
+		"hearts of a person per second, lasting":    int(time.Second / chat.HeartEvery),
+		"sampled events shown in a room per second": realtime.SampledPerSecond,
+		"sampled events remembered for joiners":     realtime.MaxRecent,
+		"data of one sampled event, bytes":          realtime.MaxSampledBytes,
 	}
 	rows := table(t, "Limits")
 	if len(rows) != len(want) {
@@ -73,7 +116,26 @@ func TestProtocolLimits(t *testing.T) {
 	}
 	for _, row := range rows {
 		if value, known := want[row[0]]; !known || fmt.Sprint(value) != row[1] {
-			t.Errorf("%q is %s, want %d", row[0], row[1], value)
+			t.Errorf("%q is %s, want %v", row[0], row[1], value)
+		}
+	}
+}
+
+func TestProtocolCalls(t *testing.T) {
+	var want, got []string
+	for _, c := range chat.Calls() {
+		want = append(want, c.Name+": "+strings.Join(c.Codes, ", "))
+	}
+	want = append(want, "any other: "+realtime.CallUnknown)
+	for _, row := range table(t, "Calls") {
+		got = append(got, row[0]+": "+row[3])
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("protocol.md:\n%s\nthe code:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, code := range []string{realtime.CallInvalid, realtime.CallUnavailable} {
+		if !strings.Contains(part(t, "Calls"), "`"+code+"`") {
+			t.Errorf("protocol.md does not speak of %s", code)
 		}
 	}
 }
@@ -81,16 +143,13 @@ func TestProtocolLimits(t *testing.T) {
 // TestProtocolMessages compares the types that are written down with what the
 // sources build and understand.
 func TestProtocolMessages(t *testing.T) {
-	for heading, source := range map[string]struct{ file, pattern string }{
-		"What the server sends": {"../wire.go", `\{"t":"([a-z]+)"`},
+	for heading, source := range map[string]struct{ files, pattern string }{
+		"What the server sends": {"../*.go", `\{"t":"([a-z]+)"`},
 		"What a page may send":  {"viewer.go", `(?:case |m.Type != )"([a-z]+)"`},
 	} {
-		code, err := os.ReadFile(source.file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		code := sourcesOf(t, source.files)
 		var built, written []string
-		for _, m := range regexp.MustCompile(source.pattern).FindAllStringSubmatch(string(code), -1) {
+		for _, m := range regexp.MustCompile(source.pattern).FindAllStringSubmatch(code, -1) {
 			if !slices.Contains(built, m[1]) && !strings.Contains(m[0], "…") {
 				built = append(built, m[1])
 			}

@@ -23,6 +23,7 @@ type viewer struct {
 	remote  *realtime.Conn
 	header  http.Header // dropped after the join
 	addr    netip.Addr
+	caller  realtime.Caller // set by the join
 }
 
 // message is anything a page sends.
@@ -33,6 +34,9 @@ type message struct {
 	Offset int64           `json:"o"`
 	Token  string          `json:"token"`
 	Clock  int64           `json:"c"`
+	ID     string          `json:"id"`
+	Call   string          `json:"call"`
+	Data   json.RawMessage `json:"d"`
 }
 
 // read is the reader goroutine: the join, then the page's questions, until the
@@ -96,7 +100,11 @@ func (v *viewer) join(m message) error {
 	ctx, cancel := context.WithTimeout(context.Background(), v.handler.cfg.JoinTimeout)
 	defer cancel()
 	return v.remote.Join(ctx, realtime.Join{Room: m.Room, Have: realtime.Position{Epoch: m.Epoch, Offset: m.Offset}},
-		func(ctx context.Context) (Identity, error) { return v.handler.cfg.Authenticate(ctx, hello) })
+		func(ctx context.Context) (who Identity, err error) {
+			who, err = v.handler.cfg.Authenticate(ctx, hello)
+			v.caller = realtime.Caller{Room: m.Room, Identity: who}
+			return who, err
+		})
 }
 
 func (v *viewer) answer(m message) error {
@@ -104,10 +112,64 @@ func (v *viewer) answer(m message) error {
 	case "ping":
 		v.remote.Pong(m.Clock, v.handler.cfg.Now())
 		return nil
+	case "call":
+		return v.call(m)
 	case "join":
 		return badMessage("this socket has joined; open another for another show")
 	}
 	return badMessage("unknown message type")
+}
+
+// call has something done for the page and answers it. The page's next message
+// is read afterwards, so that one page has one call under way, and not for
+// longer than CallTimeout.
+func (v *viewer) call(m message) error {
+	if m.ID != "" && !isCallID(m.ID) {
+		return badMessage("the id of a call has at most 40 letters, digits, '_' or '-'")
+	}
+	if !v.remote.Open() {
+		return nil // a page that is being closed does nothing more here
+	}
+	from := v.caller
+	from.Call = m.ID
+	ctx, cancel := context.WithTimeout(context.Background(), v.handler.cfg.CallTimeout)
+	defer cancel()
+	result, err := v.handler.cfg.Call(ctx, from, m.Call, m.Data)
+	if m.ID == "" {
+		return nil
+	}
+	data := json.RawMessage("{}")
+	if err == nil && result != nil {
+		data, err = json.Marshal(result)
+	}
+	if err != nil {
+		v.remote.Refuse(m.ID, v.refusal(err))
+		return nil
+	}
+	v.remote.Reply(m.ID, data)
+	return nil
+}
+
+// refusal is what the page is told of err.
+func (v *viewer) refusal(err error) *CallError {
+	var refused *CallError
+	if errors.As(err, &refused) {
+		return refused
+	}
+	v.handler.trouble.Do(func() { v.handler.cfg.Log.Error("realtime: a call could not be answered", "error", err) })
+	return &CallError{Code: realtime.CallUnavailable, Detail: "This cannot be done just now. Try again."}
+}
+
+func isCallID(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= realtime.MaxCallID
 }
 
 func badMessage(why string) error {

@@ -1,0 +1,90 @@
+package realtime
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// A page may call: ask the server to do something, with an answer to this page
+// alone. What calls there are is not realtime's to know.
+
+// Caller is who calls, and from where.
+type Caller struct {
+	Room RoomID
+	Identity
+	// Call is the id the page gave this call. A page that got no answer asks
+	// again with the same one. Empty when it wants no answer.
+	Call string
+}
+
+// CallError is a call that was refused, in words for the page and its person.
+// Every other error of a call is told as CallUnavailable, without its text.
+type CallError struct {
+	Code       string // stable
+	Detail     string
+	RetryAfter time.Duration // 0: trying again later is not what is missing
+}
+
+func (e *CallError) Error() string { return fmt.Sprintf("call refused: %s: %s", e.Code, e.Detail) }
+
+// Codes that any call can be answered with.
+const (
+	CallUnknown     = "unknown_call"
+	CallInvalid     = "call_invalid" // d is not what the call takes
+	CallUnavailable = "unavailable"  // cannot be done just now
+)
+
+// UnknownCall refuses a call that nobody knows.
+func UnknownCall(name string) *CallError {
+	return &CallError{Code: CallUnknown, Detail: fmt.Sprintf("There is no call %.60q.", name)}
+}
+
+// MaxCallID is how long the id of a call may be.
+const MaxCallID = 40
+
+// CallInfo is one row of the table of calls in protocol.md.
+type CallInfo struct {
+	Name  string
+	Codes []string // besides those that any call can be answered with
+}
+
+// Reply answers a call with data, which must be JSON.
+func (c *Conn) Reply(call string, data json.RawMessage) { c.Send(replyFrame(call, data)) }
+
+// Refuse answers a call with an error.
+func (c *Conn) Refuse(call string, why *CallError) { c.Send(refusalFrame(call, why)) }
+
+// Open says whether the viewer is in its room: it has joined, and nobody has
+// begun to close it.
+func (c *Conn) Open() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.phase == open
+}
+
+// replyFrame is {"t":"reply","id","d"}. The id is a name, see ws.
+func replyFrame(call string, data json.RawMessage) []byte {
+	b := append(make([]byte, 0, len(call)+len(data)+48), `{"t":"reply","id":"`...)
+	b = append(append(b, call...), '"')
+	return frame(opText, append(appendData(b, data), '}'))
+}
+
+// refusalFrame is {"t":"reply","id","error":{"code","detail","retry_after_ms"}};
+// the last is left out when it is 0.
+func refusalFrame(call string, why *CallError) []byte {
+	b := append(make([]byte, 0, len(call)+len(why.Detail)+128), `{"t":"reply","id":"`...)
+	b = append(append(b, call...), `","error":{"code":`...)
+	b = append(appendText(b, why.Code), `,"detail":`...)
+	b = appendText(b, why.Detail)
+	if ms := why.RetryAfter.Milliseconds(); ms > 0 {
+		b = strconv.AppendInt(append(b, `,"retry_after_ms":`...), ms, 10)
+	}
+	return frame(opText, append(b, "}}"...))
+}
+
+func appendText(b []byte, s string) []byte {
+	text, _ := json.Marshal(s) // a string can always be written
+	return append(b, text...)
+}

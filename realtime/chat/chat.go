@@ -1,0 +1,225 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rialto-live/rialto/realtime"
+)
+
+// The calls, and the events that come of them.
+const (
+	CallSay    = "chat.say"
+	CallHearts = "hearts.send"
+
+	TypeLine   = "chat.line"
+	TypeHearts = "hearts"
+)
+
+// Codes of refusals, besides those of any call.
+const (
+	CodeTextEmpty   = "text_empty"
+	CodeTextTooLong = "text_too_long"
+	CodeTooOften    = "too_often"
+	CodeRoomBusy    = "room_busy"
+	CodeNoIdentity  = "no_identity"
+)
+
+// Calls are the rows of chat in protocol.md.
+func Calls() []realtime.CallInfo {
+	return []realtime.CallInfo{
+		{Name: CallSay, Codes: []string{CodeTextEmpty, CodeTextTooLong, CodeTooOften, CodeRoomBusy, CodeNoIdentity}},
+		{Name: CallHearts},
+	}
+}
+
+const (
+	// MaxHearts is the most that one call adds.
+	MaxHearts = 20
+	// heartsEvery is how often a room's hearts are cast.
+	heartsEvery = 200 * time.Millisecond
+	castTimeout = 2 * time.Second
+)
+
+// Line is the data of the event chat.line.
+type Line struct {
+	ID      string `json:"id"`
+	Subject string `json:"subject"`
+	Name    string `json:"name"`
+	Role    string `json:"role" enum:"host,moderator,buyer,viewer"`
+	Text    string `json:"text"`
+	At      int64  `json:"at"` // by the server's clock, in Unix milliseconds
+}
+
+// Hearts is the data of the event hearts: how many since the last one.
+type Hearts struct {
+	Count int64 `json:"count"`
+}
+
+// Said is the answer to chat.say.
+type Said struct {
+	ID string `json:"id"`
+}
+
+// Config is what a Chat is made of. Cast is needed.
+type Config struct {
+	Cast    func(context.Context, realtime.RoomID, realtime.Event) error
+	Now     func() time.Time
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// Chat is the chat of all rooms, on one node.
+type Chat struct {
+	// static
+	cfg     Config
+	metrics *metrics
+
+	mu      sync.Mutex // guards what follows
+	authors *recent[string, *author]
+	rooms   *recent[realtime.RoomID, *quota]
+	hearts  map[realtime.RoomID]int64 // not cast yet
+}
+
+// New makes a chat; Run casts its hearts.
+func New(cfg Config) (*Chat, error) {
+	if cfg.Cast == nil {
+		return nil, errors.New("chat: Cast is needed")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Chat{
+		cfg: cfg, metrics: newMetrics(cfg.Metrics),
+		authors: newRecent[string, *author](MaxAuthors), rooms: newRecent[realtime.RoomID, *quota](MaxRooms),
+		hearts: map[realtime.RoomID]int64{},
+	}, nil
+}
+
+// Call answers a page. It fits ws.Config.Call.
+func (c *Chat) Call(ctx context.Context, from realtime.Caller, name string, data json.RawMessage) (answer any, err error) {
+	switch name {
+	case CallSay:
+		answer, err = c.say(ctx, from, data)
+	case CallHearts:
+		err = c.heart(from, data)
+	default:
+		return nil, realtime.UnknownCall(name)
+	}
+	var refused *realtime.CallError
+	switch {
+	case errors.As(err, &refused):
+		c.metrics.refused.WithLabelValues(refused.Code).Inc()
+	case err != nil:
+		c.metrics.refused.WithLabelValues(realtime.CallUnavailable).Inc()
+	}
+	return answer, err
+}
+
+func (c *Chat) say(ctx context.Context, from realtime.Caller, data json.RawMessage) (any, error) {
+	if from.Subject == "" {
+		return nil, refuse(CodeNoIdentity, "Nobody knows who you are. Open the show's page first, with cookies allowed.")
+	}
+	var said struct {
+		Text *string `json:"text"`
+	}
+	if json.Unmarshal(data, &said) != nil || said.Text == nil {
+		return nil, refuse(realtime.CallInvalid, `chat.say takes {"text":"…"}.`)
+	}
+	text, err := clean(*said.Text)
+	if err != nil {
+		return nil, err
+	}
+	now := c.cfg.Now()
+	line := Line{ID: lineID(from), Subject: from.Subject, Name: from.Name, Role: from.Role.String(), Text: text, At: now.UnixMilli()}
+	again, err := c.mayBeSaid(from, line.ID, now)
+	if err != nil {
+		return nil, err
+	}
+	if !again {
+		err = c.cast(ctx, from, line, now)
+	}
+	return Said{line.ID}, err
+}
+
+// cast says a line that the fences have let through. What it cost is given
+// back when it could not be said.
+func (c *Chat) cast(ctx context.Context, from realtime.Caller, line Line, now time.Time) error {
+	e, err := line.event(from.Role)
+	if err == nil {
+		err = c.cfg.Cast(ctx, from.Room, e)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	author := c.authorOf(from, now)
+	if err != nil {
+		author.lines.giveBack(linePace)
+		return fmt.Errorf("chat in %s: %w", from.Room, err)
+	}
+	author.said(line.ID)
+	c.metrics.lines.Inc()
+	return nil
+}
+
+// mayBeSaid asks the fences; again is true for a line that was said before.
+func (c *Chat) mayBeSaid(from realtime.Caller, id string, now time.Time) (again bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	author := c.authorOf(from, now)
+	if author.hasSaid(id) {
+		return true, nil
+	}
+	if wait := author.lines.take(now, linePace); wait > 0 {
+		return false, &realtime.CallError{Code: CodeTooOften, Detail: "You write faster than others can read. Wait a moment.", RetryAfter: wait}
+	}
+	room := c.rooms.get(from.Room, func() *quota { return &quota{} })
+	if wait := room.take(now, from.Role != realtime.RoleViewer); wait > 0 {
+		author.lines.giveBack(linePace)
+		return false, &realtime.CallError{Code: CodeRoomBusy, Detail: "Very many are writing just now. Try again in a moment.", RetryAfter: wait}
+	}
+	return false, nil
+}
+
+// authorOf needs mu.
+func (c *Chat) authorOf(from realtime.Caller, now time.Time) *author {
+	return c.authors.get(from.Subject, func() *author { return &author{lines: bucket{now}, hearts: bucket{now}} })
+}
+
+// lineID is the same for a call that is made again.
+func lineID(from realtime.Caller) string {
+	call := from.Call
+	if call == "" { // no answer is wanted, so that nobody can ask again
+		call = uuid.NewString()
+	}
+	sum := sha256.Sum256([]byte(string(from.Room) + "\n" + from.Subject + "\n" + call))
+	return "lin_" + hex.EncodeToString(sum[:16])
+}
+
+func (l Line) event(role realtime.Role) (realtime.Event, error) {
+	var data bytes.Buffer
+	enc := json.NewEncoder(&data)
+	enc.SetEscapeHTML(false) // frames are no HTML, and < would be six bytes
+	if err := enc.Encode(l); err != nil {
+		return realtime.Event{}, err
+	}
+	return realtime.Event{
+		Type: TypeLine, Class: realtime.Sampled, ID: l.ID, Keep: true, Priority: role != realtime.RoleViewer,
+		Data: bytes.TrimSuffix(data.Bytes(), []byte("\n")),
+	}, nil
+}
+
+func refuse(code, detail string) error { return &realtime.CallError{Code: code, Detail: detail} }

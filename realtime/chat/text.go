@@ -1,0 +1,57 @@
+package chat
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// MaxText is how long a line may be, in characters, after it was cleaned.
+const MaxText = 200
+
+// clean gives a text its one spelling: NFC, white space as single blanks and
+// none at the ends, and nothing in it that cannot be seen and could change how
+// the lines around it look. Joiners stay: emoji and scripts need them.
+func clean(text string) (string, error) {
+	var b strings.Builder
+	gap, seen := false, false
+	for _, r := range strings.ToValidUTF8(text, "") {
+		switch {
+		case unicode.IsSpace(r):
+			gap = b.Len() > 0
+			continue
+		case unseen(r):
+			continue
+		case gap:
+			b.WriteByte(' ')
+			gap = false
+		}
+		b.WriteRune(r)
+		seen = seen || unicode.IsGraphic(r) && !unicode.IsMark(r)
+	}
+	if !seen {
+		return "", refuse(CodeTextEmpty, "Write something first.")
+	}
+	text = norm.NFC.String(b.String()) // last: what was unseen may have kept a letter from its accent
+	if n := utf8.RuneCountInString(text); n > MaxText {
+		return "", refuse(CodeTextTooLong, fmt.Sprintf("A line has at most %d characters; this one has %d.", MaxText, n))
+	}
+	return text, nil
+}
+
+// unseen are controls, what turns the direction of writing, and blanks of no
+// width.
+func unseen(r rune) bool {
+	switch {
+	case unicode.IsControl(r):
+		return true
+	case r == '\u00AD', r == '\u061C', r == '\u180E', r == '\u200B', r == '\u200E', r == '\u200F', r == '\uFEFF':
+		return true
+	case r >= '\u202A' && r <= '\u202E', r >= '\u2060' && r <= '\u206F':
+		return true
+	}
+	return false
+}
