@@ -91,6 +91,28 @@ func TestOneLivingOrderPerHold(t *testing.T) {
 	}
 }
 
+// TestBought: in every state of an order, and for nobody else.
+func TestBought(t *testing.T) {
+	db := schematest.Pool(t)
+	o := wish(t, db)
+	if _, _, err := create(t, db, o); err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range States() {
+		if _, err := db.Exec(t.Context(), `update orders set state = $2 where id = $1`, o.ID, state); err != nil {
+			t.Fatal(err)
+		}
+		if bought, err := Bought(t.Context(), db, o.Show, o.Buyer); err != nil || bought != state.Paid() {
+			t.Errorf("%s: %v, %v", state, bought, err)
+		}
+		other, err := Bought(t.Context(), db, o.Show, "gst_b")
+		elsewhere, err2 := Bought(t.Context(), db, commerce.NewID[commerce.ShowID](), o.Buyer)
+		if err := errors.Join(err, err2); err != nil || other || elsewhere {
+			t.Errorf("%s: somebody else %v, elsewhere %v, %v", state, other, elsewhere, err)
+		}
+	}
+}
+
 func TestOrdersThatCannotBe(t *testing.T) {
 	db := schematest.Pool(t)
 	o := wish(t, db)

@@ -160,33 +160,3 @@ func TestDoorWithoutPostgresSaysLater(t *testing.T) {
 		t.Errorf("a join without Postgres: %v; want an error that says come again", err)
 	}
 }
-
-func TestAuthenticate(t *testing.T) {
-	w := newWorld(t)
-	id, ended := w.newShow(w.mara), w.newShow(w.mara)
-	w.end(ended)
-	vic := w.signUp("vic")
-	guest, guestCookie := w.guest()
-	banned, bannedCookie := w.guest()
-	w.ban(id, banned, false)
-	for _, c := range []struct {
-		name string
-		room string
-		from http.Header
-		who  ws.Identity
-		want error
-	}{
-		{"nobody known", id.String(), http.Header{}, ws.Identity{}, nil},
-		{"a guest", id.String(), guestCookie, ws.Identity{Subject: guest}, nil},
-		{"an account", id.String(), cookies(vic), ws.Identity{Subject: vic.Account.ID.String(), Session: vic.ID.String()}, nil},
-		{"somebody banned", id.String(), bannedCookie, ws.Identity{}, ws.ErrForbidden},
-		{"an ended show keeps its page", ended.String(), guestCookie, ws.Identity{Subject: guest}, nil},
-		{"an unknown show", commerce.NewID[commerce.ShowID]().String(), guestCookie, ws.Identity{}, ws.ErrUnknownRoom},
-		{"no show at all", "control", guestCookie, ws.Identity{}, ws.ErrUnknownRoom},
-	} {
-		who, err := w.door.Authenticate(t.Context(), ws.Hello{Room: realtime.RoomID(c.room), Header: c.from})
-		if !errors.Is(err, c.want) || err == nil && who != c.who {
-			t.Errorf("%s: %+v %v, want %+v %v", c.name, who, err, c.who, c.want)
-		}
-	}
-}
