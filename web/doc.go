@@ -4,10 +4,10 @@
 //
 // The pages are TypeScript under app/, built by Vite into static/app, which is
 // not committed. `go build ./...` works without them: static/index.html is, and
-// says how to build the rest. Two documents exist. The viewer's answers home,
-// shows, orders and the account pages; the studio's alone may ask for camera
-// and microphone. Both are the same bytes for everybody: who somebody is, the
-// page asks the API.
+// says how to build the rest. Three documents exist. The viewer's answers home,
+// shows, orders and the account pages; the brand's keeps products, stock and
+// releases; the studio's alone may ask for camera and microphone. All are the
+// same bytes for everybody: who somebody is, the page asks the API.
 //
 // # Concurrency and lifecycle
 //

@@ -15,6 +15,7 @@ import (
 const (
 	viewerPage = "index.html"
 	studioPage = "studio.html"
+	brandPage  = "brand.html"
 
 	cacheHashed = "public, max-age=31536000, immutable"
 	cachePage   = "no-cache" // kept, but asked for again each time: the ETag answers

@@ -32,6 +32,7 @@ func testSite(t *testing.T, cfg Config) *site {
 	return newSite(fstest.MapFS{
 		"index.html":            {Data: []byte("<title>viewer</title>")},
 		"studio.html":           {Data: []byte("<title>studio</title>")},
+		"brand.html":            {Data: []byte("<title>brand</title>")},
 		"assets/main-abc.js":    {Data: []byte(script)},
 		"assets/main-abc.js.gz": {Data: packed(t, script)},
 		"img/pan.svg":           {Data: []byte("<svg/>")},
@@ -66,6 +67,7 @@ func TestPagesByPath(t *testing.T) {
 		"/": {200, "viewer"}, "/s/shw_1": {200, "viewer"}, "/orders/ord_1?link=x": {200, "viewer"},
 		"/signin": {200, "viewer"}, "/signup": {200, "viewer"}, "/account": {200, "viewer"},
 		"/studio": {200, "studio"}, "/studio/shw_1": {200, "studio"},
+		"/brand": {200, "brand"}, "/brand/shw_1": {200, "brand"}, "/brand/a/b": {404, "brand"}, "/brands": {404, "viewer"},
 		"/nowhere": {404, "viewer"}, "/s": {404, "viewer"}, "/s/a/b": {404, "viewer"}, "/signin/x": {404, "viewer"},
 		"/index.html": {404, ""}, "/assets/gone.js": {404, ""}, "/assets/main-abc.js.gz": {404, ""},
 		"/..%2fembed.go": {404, ""}, "//signin": {404, "viewer"},
@@ -79,7 +81,7 @@ func TestPagesByPath(t *testing.T) {
 
 func TestTrailingSlashLeadsToThePageOnly(t *testing.T) {
 	s := testSite(t, Config{})
-	for path, want := range map[string]string{"/studio/": "/studio", "/s/shw_1/": "/s/shw_1", "//evil.test/": "", "//evil.test/s/x/": "", "/nowhere/": ""} {
+	for path, want := range map[string]string{"/studio/": "/studio", "/brand/": "/brand", "/brand/shw_1/": "/brand/shw_1", "/s/shw_1/": "/s/shw_1", "//evil.test/": "", "//evil.test/s/x/": "", "/nowhere/": ""} {
 		got := get(s, "GET", "http://shop.test"+path)
 		if to := got.Header.Get("Location"); to != want {
 			t.Errorf("%s leads to %q, want %q", path, to, want)
@@ -149,7 +151,7 @@ func TestPackedOnlyForThoseWhoTakeIt(t *testing.T) {
 func TestPolicy(t *testing.T) {
 	nodes := []string{"https://n2.shop.test", "http://127.0.0.2:8080", "javascript:alert(1)", "https://x.test; script-src *", ""}
 	s := testSite(t, Config{NodeOrigins: func() []string { return nodes }})
-	for path, camera := range map[string]string{"/": "camera=()", "/nowhere": "camera=()", "/studio": "camera=(self)", "/studio/shw_1": "camera=(self)"} {
+	for path, camera := range map[string]string{"/": "camera=()", "/nowhere": "camera=()", "/brand": "camera=()", "/brand/shw_1": "camera=()", "/studio": "camera=(self)", "/studio/shw_1": "camera=(self)"} {
 		h := get(s, "GET", "http://shop.test"+path).Header
 		csp := h.Get("Content-Security-Policy")
 		for _, want := range []string{
@@ -192,7 +194,7 @@ func TestPolicyIsBounded(t *testing.T) {
 func TestWithoutBuiltPages(t *testing.T) {
 	s := newSite(mustSub(static, "static"), Config{})
 	s.files = map[string]file{viewerPage: s.files[viewerPage]} // as in a clean clone, whatever is built here
-	for _, path := range []string{"/", "/s/shw_1", "/studio"} {
+	for _, path := range []string{"/", "/s/shw_1", "/studio", "/brand"} {
 		got := get(s, "GET", "http://shop.test"+path)
 		if body := text(t, got); !strings.Contains(body, "make build") {
 			t.Errorf("%s: %d %q does not say how to build the pages", path, got.StatusCode, body)
@@ -207,7 +209,7 @@ func TestBuiltPages(t *testing.T) {
 	if home := get(h, "GET", "http://shop.test/"); home.StatusCode != 200 {
 		t.Fatalf("home: %d", home.StatusCode)
 	}
-	for _, path := range []string{"/", "/studio"} {
+	for _, path := range []string{"/", "/studio", "/brand"} {
 		body := text(t, get(h, "GET", "http://shop.test"+path))
 		if strings.Contains(body, "<style") || strings.Contains(body, " style=") || strings.Contains(body, "onclick=") {
 			t.Errorf("%s holds inline style or script", path)

@@ -1,4 +1,4 @@
-// Two pages (viewer, studio), hashed files for an immutable cache, and the size promise to people on phones.
+// Three pages (viewer, studio, brand), hashed files for an immutable cache, and the size promise to people on phones.
 
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -61,7 +61,7 @@ function budget(): Plugin {
           if (total > VIEWER_BUDGET) this.error(`${name} needs ${kilobytes(total)}, at most ${kilobytes(VIEWER_BUDGET)}`);
         }
         if (starts.length === 0) this.error("no viewer's page was found, so none can be judged");
-        report.push("loaded later, or by the studio:");
+        report.push("loaded later, or backstage:");
         for (const name of Object.keys(bundle).filter((n) => /\.(js|css)$/.test(n) && !counted.has(n)))
           report.push(`  ${kilobytes(sizeOf(bundle, name))}  ${name}`);
         console.log(report.join("\n"));
@@ -98,7 +98,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    rollupOptions: { input: { viewer: at("./app/index.html"), studio: at("./app/studio.html") } },
+    rollupOptions: { input: { viewer: at("./app/index.html"), studio: at("./app/studio.html"), brand: at("./app/brand.html") } },
   },
   server: {
     // `npm run dev` beside a running program: its API, sockets and media.

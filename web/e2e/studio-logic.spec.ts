@@ -7,7 +7,7 @@ import { decibels, position, SILENCE_MS, SilenceWatch } from "../app/studio/mete
 import { PictureJudge } from "../app/studio/picture";
 import { LineJudge, WARM_UP_MS, type Counters } from "../app/studio/quality";
 import { verdict } from "../app/studio/reach";
-import { elapsed, fromLocalInput, toLocalInput } from "../app/studio/words";
+import { elapsed, fromLocalInput, toLocalInput } from "../app/shared/back/words";
 import { rankCodecs } from "../app/studio/whip";
 
 test("H264 constrained baseline goes first, VP8 next, and nothing is lost", () => {

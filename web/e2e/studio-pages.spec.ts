@@ -1,83 +1,11 @@
 // The studio's pages in every state a creator can meet, and axe on each. The picture goes to a second end in this browser.
 
-import { expect, test, type Page, type Route } from "@playwright/test";
-import type { Show } from "../app/shared/api";
-import { barriers } from "./fixtures/inspect";
-import { catalog, guest, mara, PAN, PAN_VARIANT, show, SHOW } from "./fixtures/kitchen";
-import { ORIGIN, problem, Shop } from "./fixtures/pages";
+import { expect, test } from "@playwright/test";
+import { accessible, Stage, tooSmall } from "./fixtures/desk";
+import { guest, mara, PAN, PAN_VARIANT, SHOW } from "./fixtures/kitchen";
+import { ORIGIN, problem } from "./fixtures/pages";
 
 const IRON = "prd_00000000000000000000000000000004";
-const sales = (more: object = {}) => ({ held: 2, sold: 24, revenue: { amount: 117600, currency: "EUR" }, orders: [], ...more });
-
-class Stage extends Shop {
-  show: Show = show({ state: "scheduled", on_air: false, started_at: null });
-  whip: { method: string; token: string | undefined }[] = [];
-  refusal: { status: number; code: string; retryAfter?: number } | null = null;
-  private far: Page | null = null;
-
-  async begin(): Promise<this> {
-    const context = this.page.context();
-    await context.grantPermissions(["camera", "microphone"], { origin: ORIGIN });
-    await this.start();
-    await this.page.route(`${ORIGIN}/healthz`, (route) => route.fulfill({ body: "ok" }));
-    await this.page.route(`${ORIGIN}/whip/**`, (route) => this.publish(route));
-    this.answers["GET /me"] = { body: mara() };
-    this.answers["GET /shows/mine"] = () => ({ body: { shows: [this.show], next: null } });
-    this.answers[`GET /shows/${SHOW}`] = () => ({ body: this.show });
-    this.answers[`GET /shows/${SHOW}/products`] = { body: catalog() };
-    this.answers[`GET /shows/${SHOW}/sales`] = { body: sales() };
-    this.answers[`GET /shows/${SHOW}/stream-key`] = { body: { generation: 1, whip_url: `${ORIGIN}/whip/${SHOW}`, hint: "sk_…9f3c" } };
-    this.answers[`POST /shows/${SHOW}/publish-ticket`] = { body: { whip_url: `${ORIGIN}/whip/${SHOW}`, token: "ticket-1", expires_at: new Date().toISOString() } };
-    this.answers[`PUT /shows/${SHOW}/pin`] = { body: {} };
-    this.answers[`POST /shows/${SHOW}/end`] = () => {
-      this.show = { ...this.show, state: "ended", on_air: false, ended_at: new Date().toISOString() };
-      return { body: this.show };
-    };
-    return this;
-  }
-
-  desk(): Promise<unknown> {
-    return this.open(`/studio/${SHOW}?quality=low`);
-  }
-
-  async live(): Promise<void> {
-    await this.desk();
-    await this.page.getByRole("button", { name: "Go live" }).click();
-    await expect(this.page.getByText("LIVE")).toBeVisible({ timeout: 20_000 });
-  }
-
-  private async publish(route: Route): Promise<void> {
-    const request = route.request();
-    this.whip.push({ method: request.method(), token: request.headers().authorization });
-    if (request.method() === "DELETE") return route.fulfill({ status: 200 });
-    if (this.refusal) {
-      const { status, code, retryAfter } = this.refusal;
-      const headers = { "Content-Type": "application/problem+json", ...(retryAfter ? { "Retry-After": String(retryAfter) } : {}) };
-      return route.fulfill({ status, headers, body: JSON.stringify({ status, code, title: code }) });
-    }
-    this.far ??= await this.page.context().newPage();
-    const answer = await this.far.evaluate(async (sdp) => {
-      const pc = new RTCPeerConnection();
-      await pc.setRemoteDescription({ type: "offer", sdp });
-      await pc.setLocalDescription(await pc.createAnswer());
-      await new Promise<void>((done) => {
-        const check = (): void => void (pc.iceGatheringState === "complete" && done());
-        pc.addEventListener("icegatheringstatechange", check);
-        check();
-      });
-      return pc.localDescription!.sdp;
-    }, request.postData() ?? "");
-    const started = this.show.started_at ?? new Date().toISOString();
-    this.show = { ...this.show, state: "live", on_air: true, started_at: started };
-    this.send({ t: "show.state", k: "show", v: 20 + this.whip.length, d: this.show });
-    await route.fulfill({ status: 201, body: answer, headers: { "Content-Type": "application/sdp", Location: `/whip/r/n-1/${this.whip.length}` } });
-  }
-}
-
-async function accessible(page: Page): Promise<void> {
-  expect(await barriers(page)).toEqual([]);
-  expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling").toBe(true);
-}
 
 test("a guest and a viewer are shown the way in", async ({ page }) => {
   const stage = await new Stage(page).begin();
@@ -142,8 +70,7 @@ for (const [width, scheme] of [[320, "light"], [375, "dark"], [1280, "light"], [
     await accessible(page);
     expect(stage.whip.map(({ method, token }) => `${method} ${token}`)).toEqual(["POST Bearer ticket-1"]);
     expect(stage.violations).toEqual([]);
-    const small = await page.locator("button:visible, select:visible, summary:visible").evaluateAll((all) => all.filter((one) => one.getBoundingClientRect().height < 44).map((one) => one.outerHTML.slice(0, 80)));
-    expect(small, "touch targets").toEqual([]);
+    expect(await tooSmall(page), "touch targets").toEqual([]);
   });
 
 test("camera and microphone off and on again, in one session", async ({ page }) => {

@@ -78,6 +78,36 @@ export interface Catalog {
   version: number;
 }
 
+/** A product as its owner keeps it, without what a show makes of it. */
+export interface BrandProduct {
+  id: string;
+  title: string;
+  description: string;
+  image: string;
+  owner: { id: string; name: string };
+  variants: { id: string; title: string; price: Money }[];
+}
+
+export interface BrandProductPage {
+  products: BrandProduct[];
+  next: string | null;
+}
+
+/** A brand that may put products of its own into a show. */
+export interface ShowBrand {
+  id: string;
+  name: string;
+  email: string;
+}
+
+/** A timed release: nothing of the variant is sold before. null: it is open. */
+export interface Drop {
+  id: string;
+  show: string;
+  variant: string;
+  opens_at: string | null;
+}
+
 export type HoldState = "held" | "paying" | "sold" | "expired" | "released" | string;
 
 export interface Hold {
@@ -199,6 +229,45 @@ export const putProduct = (
 export const putPin = (show: string, product: string | null, o?: CallOptions) =>
   api<unknown>("PUT", `/shows/${enc(show)}/pin`, { product }, o);
 export const getSales = (show: string, o?: CallOptions) => api<Sales>("GET", `/shows/${enc(show)}/sales`, undefined, o);
+
+
+/** `lasts_s` 10 to 86,400; `starts_at` null: now; `cap` 0: no cap. Replaces the variant's present flash price. */
+export const putFlashPrice = (
+  show: string,
+  id: string,
+  body: { variant: string; amount: number; lasts_s: number; starts_at: string | null; cap: number },
+  o?: CallOptions,
+) => api<FlashPrice & { variant: string }>("PUT", `/shows/${enc(show)}/flash-prices/${enc(id)}`, body, o);
+export const endFlashPrice = (show: string, id: string, o?: CallOptions) =>
+  api<void>("DELETE", `/shows/${enc(show)}/flash-prices/${enc(id)}`, undefined, o);
+/** The same id moves a release until it has opened; `opens_at` null opens it now. */
+export const putDrop = (show: string, id: string, body: { variant: string; opens_at: string | null }, o?: CallOptions) =>
+  api<Drop>("PUT", `/shows/${enc(show)}/drops/${enc(id)}`, body, o);
+
+// What brands supply
+
+export const showBrands = (show: string, o?: CallOptions) => api<{ brands: ShowBrand[] }>("GET", `/shows/${enc(show)}/brands`, undefined, o);
+export const addBrand = (show: string, email: string, o?: CallOptions) =>
+  api<{ brands: ShowBrand[] }>("PUT", `/shows/${enc(show)}/brands`, { email }, o);
+export const removeBrand = (show: string, account: string, o?: CallOptions) =>
+  api<void>("DELETE", `/shows/${enc(show)}/brands/${enc(account)}`, undefined, o);
+/** Shows that the caller may stock, not ended, newest first. */
+export const suppliedShows = (cursor?: string | null, o?: CallOptions) =>
+  api<ShowPage>("GET", `/shows/supplied${cursor ? `?cursor=${enc(cursor)}` : ""}`, undefined, o);
+/** Sets the units of a variant of one's own in a show, and puts its product on the run sheet. */
+export const putStock = (show: string, variant: string, units: number, o?: CallOptions) =>
+  api<Product>("PUT", `/shows/${enc(show)}/stock/${enc(variant)}`, { units }, o);
+export const myProducts = (cursor?: string | null, o?: CallOptions) =>
+  api<BrandProductPage>("GET", `/products/mine${cursor ? `?cursor=${enc(cursor)}` : ""}`, undefined, o);
+/** Variants left out stay as they are. */
+export const putBrandProduct = (
+  id: string,
+  body: { title: string; description: string; image: string; variants: { id: string; title: string; price: Money }[] },
+  o?: CallOptions,
+) => api<BrandProduct>("PUT", `/products/${enc(id)}`, body, o);
+/** PNG, JPEG or WebP of at most 2 MiB; the same picture again has the same address. */
+export const postPicture = (picture: Blob, key: string, o?: CallOptions) =>
+  api<{ image: string }>("POST", `/pictures`, picture, { timeoutMs: 60_000, ...o, idempotencyKey: key });
 
 // Buying
 

@@ -29,6 +29,8 @@ export interface CallOptions {
   timeoutMs?: number;
   /** Lets a request outlive its page; bodies of such requests are limited to 64 kB by browsers. */
   keepalive?: boolean;
+  /** For requests that make something whose id the server chooses: the same key again is answered like the first. */
+  idempotencyKey?: string;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -64,6 +66,16 @@ export async function refusal(response: Response): Promise<ApiError> {
   return new ApiError(response.status, problem.code ?? `http_${response.status}`, detail, retryAfter(response.headers), problem);
 }
 
+/** A Blob goes as it is, all else as JSON. */
+function encoded(body: unknown, options: CallOptions): { headers: Record<string, string>; body: BodyInit | null } {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (options.idempotencyKey) headers["Idempotency-Key"] = options.idempotencyKey;
+  if (body === undefined) return { headers, body: null };
+  const raw = body instanceof Blob;
+  headers["Content-Type"] = raw ? body.type : "application/json";
+  return { headers, body: raw ? body : JSON.stringify(body) };
+}
+
 export async function call<T>(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<T> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), options.timeoutMs ?? TIMEOUT_MS);
@@ -76,8 +88,7 @@ export async function call<T>(method: string, path: string, body?: unknown, opti
       credentials: "include",
       cache: "no-store",
       keepalive: options.keepalive ?? false,
-      headers: body === undefined ? { Accept: "application/json" } : { Accept: "application/json", "Content-Type": "application/json" },
-      body: body === undefined ? null : JSON.stringify(body),
+      ...encoded(body, options),
       signal: limit.signal,
     });
     if (!response.ok) throw await refusal(response);

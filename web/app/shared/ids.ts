@@ -3,10 +3,15 @@
 
 import { serverNow } from "./clock";
 
-export type Prefix = "acc" | "shw" | "prd" | "var" | "hld" | "ord";
+export type Prefix = "acc" | "shw" | "prd" | "var" | "hld" | "ord" | "fls" | "drp";
 
-/** A new id: prefix and 32 hex digits of a UUID version 7. Needs no secure context, unlike crypto.randomUUID. */
+/** A new id: prefix and 32 hex digits of a UUID version 7. */
 export function newId(prefix: Prefix): string {
+  return `${prefix}_${newKey()}`;
+}
+
+/** 32 hex digits that nothing else has: for requests whose id the server chooses. Needs no secure context, unlike crypto.randomUUID. */
+export function newKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   let time = Math.max(0, Math.floor(serverNow()));
   for (let i = 5; i >= 0; i--) {
@@ -15,7 +20,7 @@ export function newId(prefix: Prefix): string {
   }
   bytes[6] = 0x70 | (bytes[6]! & 0x0f);
   bytes[8] = 0x80 | (bytes[8]! & 0x3f);
-  return `${prefix}_${Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("")}`;
+  return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
 export function isId(prefix: Prefix, text: string): boolean {

@@ -6,7 +6,7 @@ import type { JSX } from "preact";
 import { Button, CheckIcon } from "../shared/ui";
 import { MeterBar, Pickers } from "./Controls";
 import type { Fault } from "./devices";
-import { WarnIcon } from "./icons";
+import { WarnIcon } from "../shared/back/icons";
 import { reach, type Reach } from "./reach";
 import type { Stage } from "./stage";
 

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { Button, Select, Sheet } from "../shared/ui";
 import type { Device } from "./devices";
-import { CameraIcon, MicIcon, ScreenIcon, StopIcon } from "./icons";
+import { CameraIcon, MicIcon, ScreenIcon, StopIcon } from "../shared/back/icons";
 import type { Stage } from "./stage";
 
 export function Controls({ stage }: { stage: Stage }): JSX.Element {

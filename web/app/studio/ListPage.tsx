@@ -5,16 +5,16 @@ import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";
 import { serverNow } from "../shared/clock";
 import { dayAndTime } from "../shared/when";
-import { Banner, Button, Empty, ErrorState, LiveBadge, Skeleton } from "../shared/ui";
+import { Banner, Button, Empty, ErrorState, LinkButton, LiveBadge, Skeleton } from "../shared/ui";
 import * as api from "../shared/api";
-import type { Show } from "../shared/api";
-import { PlusIcon } from "./icons";
+import type { Me, Show } from "../shared/api";
+import { PlusIcon } from "../shared/back/icons";
 import { NewShow } from "./NewShow";
-import { useOnline } from "./Notices";
+import { useOnline } from "../shared/back/online";
 
 type State = { name: "loading" } | { name: "failed"; error: unknown } | { name: "ready"; shows: Show[] };
 
-export function ListPage(): JSX.Element {
+export function ListPage({ me }: { me: Me }): JSX.Element {
   const state = useSignal<State>({ name: "loading" });
   const making = useSignal(new URLSearchParams(location.search).has("new"));
   const online = useOnline();
@@ -33,6 +33,7 @@ export function ListPage(): JSX.Element {
     <main class="st-list" id="main">
       <header class="st-list__head">
         <h1>My shows</h1>
+        {me.account?.roles.includes("brand") && <LinkButton href="/brand">My products</LinkButton>}
         <Button tone="primary" onClick={() => (making.value = true)}>
           <PlusIcon /> New show
         </Button>

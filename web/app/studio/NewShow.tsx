@@ -8,7 +8,7 @@ import { newId } from "../shared/ids";
 import { Button, Field, Sheet, TextArea } from "../shared/ui";
 import * as api from "../shared/api";
 import type { Show } from "../shared/api";
-import { fromLocalInput, toLocalInput, words } from "./words";
+import { fromLocalInput, toLocalInput, words } from "../shared/back/words";
 
 const TITLE_LIMIT = 120;
 const DESCRIPTION_LIMIT = 2_000;

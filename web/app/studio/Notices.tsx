@@ -1,10 +1,9 @@
 // What stands between the creator and being seen, in words, one notice at a time, the gravest first.
 
-import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";
 import { Button } from "../shared/ui";
-import { WarnIcon } from "./icons";
+import { WarnIcon } from "../shared/back/icons";
+import { useOnline } from "../shared/back/online";
 import type { Stage } from "./stage";
 
 interface Note {
@@ -92,18 +91,4 @@ function captureNote(stage: Stage): Note | null {
   if (picture.fault.value === "frozen") return { tone: "warn", title: "Your picture stands still", text: "Turn the camera off and on again, or plug it in again." };
   if (meter.silent.value) return { tone: "warn", title: "We hear nothing", text: "Check the switch on the microphone, or pick another one." };
   return null;
-}
-
-export function useOnline(): boolean {
-  const online = useSignal(navigator.onLine);
-  useEffect(() => {
-    const update = (): void => void (online.value = navigator.onLine);
-    window.addEventListener("online", update);
-    window.addEventListener("offline", update);
-    return () => {
-      window.removeEventListener("online", update);
-      window.removeEventListener("offline", update);
-    };
-  }, []);
-  return online.value;
 }

@@ -6,7 +6,7 @@ import type { JSX } from "preact";
 import { Button, Sheet, Skeleton } from "../shared/ui";
 import * as api from "../shared/api";
 import type { StreamKey } from "../shared/api";
-import { words } from "./words";
+import { words } from "../shared/back/words";
 
 type State = { name: "loading" } | { name: "failed"; words: string } | { name: "ready"; key: StreamKey };
 

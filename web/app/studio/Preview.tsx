@@ -6,7 +6,7 @@ import type { JSX } from "preact";
 import { useServerNow } from "../shared/clock";
 import { LINE_WORDS } from "./quality";
 import type { Stage } from "./stage";
-import { elapsed } from "./words";
+import { elapsed } from "../shared/back/words";
 
 export function Preview({ stage }: { stage: Stage }): JSX.Element {
   const video = useRef<HTMLVideoElement>(null);
@@ -36,7 +36,10 @@ export function Preview({ stage }: { stage: Stage }): JSX.Element {
       {!capture.video.value && <p class="st-preview__empty">{capture.opening.value ? "Starting the camera…" : "No picture"}</p>}
       <div class="st-preview__top">
         <AirBadge stage={stage} />
-        <LineBadge stage={stage} />
+        <span class="st-preview__right">
+          <Watching stage={stage} />
+          <LineBadge stage={stage} />
+        </span>
       </div>
       {capture.muted.value && <p class="st-preview__muted">Microphone is off</p>}
     </div>
@@ -65,6 +68,16 @@ function Elapsed({ since }: { since: string | null }): JSX.Element | null {
     <time class="num" role="timer">
       {elapsed(now - Date.parse(since))}
     </time>
+  );
+}
+
+function Watching({ stage }: { stage: Stage }): JSX.Element | null {
+  const count = stage.watching.value;
+  if (count === null || stage.ended.value) return null;
+  return (
+    <span class="st-badge num" title="People watching now, without you">
+      {count.toLocaleString("en")} watching
+    </span>
   );
 }
 

@@ -9,7 +9,7 @@ import { Button, Field, Sheet, TextArea } from "../shared/ui";
 import type { Product } from "../shared/api";
 import { check, DESCRIPTION_LIMIT, TITLE_LIMIT, type Complaints, type Typed } from "./draft";
 import type { RunSheet } from "./sheet";
-import { words } from "./words";
+import { words } from "../shared/back/words";
 
 /** Until an account has a currency of its own. */
 const CURRENCY = "EUR";

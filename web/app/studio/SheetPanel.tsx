@@ -1,19 +1,38 @@
-// The run sheet on the page: a list to walk with the arrows, P pins, N goes on to the next.
+// The run sheet on the page: a list to walk with the arrows, P pins, N goes on to the next, figures set flash prices.
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
+import { clockText, serverNow, useServerNow } from "../shared/clock";
 import { formatMoney } from "../shared/money";
+import { dayAndTime } from "../shared/when";
 import { Button, Skeleton } from "../shared/ui";
 import type { Product } from "../shared/api";
-import { EditIcon, PinIcon, PlusIcon } from "./icons";
+import { EditIcon, PinIcon, PlusIcon } from "../shared/back/icons";
+import { FlashFigures, FlashPanel } from "./FlashPanel";
+import { PRESETS, runningOf } from "./flash";
+import type { FlashDesk } from "./flashdesk";
+import { useHotkeys } from "./hotkeys";
 import { ProductForm } from "./ProductForm";
 import { leftOf, type RunSheet } from "./sheet";
 
-export function SheetPanel({ sheet, ended }: { sheet: RunSheet; ended: boolean }): JSX.Element {
+export function SheetPanel({ sheet, desk, mine, ended }: { sheet: RunSheet; desk: FlashDesk; /** The creator's account. */ mine: string; ended: boolean }): JSX.Element {
   const editing = useSignal<Product | "new" | null>(null);
+  const flashing = useSignal<Product | null>(null);
   const { loading, products } = sheet;
-  useHotkeys(sheet, ended);
+  useHotkeys(
+    {
+      p: () => void sheet.togglePin(),
+      n: () => void sheet.next(),
+      arrowdown: () => sheet.move(1),
+      arrowup: () => sheet.move(-1),
+      ...Object.fromEntries(PRESETS.map((preset) => [preset.key, () => void desk.preset(preset)])),
+      f: () => (flashing.value = desk.target),
+      e: () => void desk.end(),
+    },
+    !ended,
+    [sheet, desk],
+  );
   return (
     <section class="st-card st-sheet" aria-labelledby="sheet-title">
       <header class="st-card__head">
@@ -48,7 +67,7 @@ export function SheetPanel({ sheet, ended }: { sheet: RunSheet; ended: boolean }
       {products.value.length > 0 && (
         <ol class="st-rows">
           {products.value.map((product, index) => (
-            <Row key={product.id} sheet={sheet} product={product} number={index + 1} ended={ended} onEdit={() => (editing.value = product)} />
+            <Row key={product.id} sheet={sheet} product={product} number={index + 1} mine={mine} ended={ended} onEdit={() => (editing.value = product)} />
           ))}
         </ol>
       )}
@@ -58,22 +77,24 @@ export function SheetPanel({ sheet, ended }: { sheet: RunSheet; ended: boolean }
         </p>
       )}
       {!ended && products.value.length > 0 && (
-        <p class="st-keys">
-          <kbd>↑</kbd> <kbd>↓</kbd> choose <span /> <kbd>P</kbd> pin <span /> <kbd>N</kbd> next
-        </p>
+        <>
+          <p class="st-keys">
+            <kbd>↑</kbd> <kbd>↓</kbd> choose <span /> <kbd>P</kbd> pin <span /> <kbd>N</kbd> next
+          </p>
+          <FlashPanel desk={desk} form={flashing} />
+        </>
       )}
       {editing.value && <ProductForm sheet={sheet} product={editing.value === "new" ? null : editing.value} onClose={() => (editing.value = null)} />}
     </section>
   );
 }
 
-function Row(props: { sheet: RunSheet; product: Product; number: number; ended: boolean; onEdit: () => void }): JSX.Element {
+function Row(props: { sheet: RunSheet; product: Product; number: number; mine: string; ended: boolean; onEdit: () => void }): JSX.Element {
   const { sheet, product } = props;
   const row = useRef<HTMLLIElement>(null);
   const pinned = sheet.pinned.value === product.id;
   const selected = sheet.selected.value === product.id;
-  const left = leftOf(product);
-  const price = product.variants[0]?.price;
+  const own = product.owner.id === props.mine;
   useEffect(() => {
     if (selected) row.current?.scrollIntoView({ block: "nearest" });
   }, [selected]);
@@ -86,16 +107,22 @@ function Row(props: { sheet: RunSheet; product: Product; number: number; ended: 
         </span>
         <span class="st-row__text">
           <span class="st-row__title">{product.title}</span>
-          <span class="st-row__meta num">
-            {price ? formatMoney(price) : ""} · <span class={left === 0 ? "st-out" : ""}>{left === 0 ? "sold out" : `${left} left`}</span>
-          </span>
+          <RowFigures product={product} />
+          {!own && <span class="st-row__meta">from {product.owner.name}</span>}
         </span>
       </button>
       {!props.ended && (
         <span class="st-row__do">
-          <button type="button" class="st-iconbutton" aria-label={`Edit ${product.title}`} title="Edit" onClick={props.onEdit}>
-            <EditIcon />
-          </button>
+          {own && product.variants.length === 1 && (
+            <button type="button" class="st-iconbutton" aria-label={`Edit ${product.title}`} title="Edit" onClick={props.onEdit}>
+              <EditIcon />
+            </button>
+          )}
+          {own && product.variants.length > 1 && (
+            <a class="st-iconbutton" href="/brand" aria-label={`Edit ${product.title} and its variants`} title="Edit variants">
+              <EditIcon />
+            </a>
+          )}
           <button
             type="button"
             class="st-pin"
@@ -117,6 +144,37 @@ function Row(props: { sheet: RunSheet; product: Product; number: number; ended: 
   );
 }
 
+/** Price, count, and what is about to change by the clock alone. */
+function RowFigures({ product }: { product: Product }): JSX.Element {
+  const opens = product.variants.flatMap(({ opens_at }) => (opens_at ? [Date.parse(opens_at)] : []));
+  const waits = opens.length > 0 || product.variants.some(({ flash }) => flash);
+  useServerNow(waits ? 250 : 0);
+  const now = serverNow();
+  const running = runningOf(product, now);
+  const next = Math.min(...opens.filter((at) => at > now));
+  const left = leftOf(product);
+  const prices = product.variants.map(({ price }) => price).sort((a, b) => a.amount - b.amount);
+  const [lowest, highest] = [prices[0], prices.at(-1)];
+  return (
+    <>
+      <span class="st-row__meta num">
+        {lowest && running?.phase !== "on" && `${lowest.amount === highest?.amount ? formatMoney(lowest) : `from ${formatMoney(lowest)}`} · `}
+        <span class={left === 0 ? "st-out" : ""}>{left === 0 ? "sold out" : `${left} left`}</span>
+      </span>
+      {running && (
+        <span class="st-row__flash num">
+          <FlashFigures running={running} />
+        </span>
+      )}
+      {Number.isFinite(next) && (
+        <span class="st-row__meta num">
+          Opens {next - now > 3_600_000 ? dayAndTime(new Date(next).toISOString(), now) : `in ${clockText(next - now)}`}
+        </span>
+      )}
+    </>
+  );
+}
+
 function RowsLoading(): JSX.Element {
   return (
     <div class="st-rows" aria-busy="true">
@@ -126,40 +184,4 @@ function RowsLoading(): JSX.Element {
       ))}
     </div>
   );
-}
-
-/** Keys work anywhere on the page except where somebody types or a dialog is open. */
-function useHotkeys(sheet: RunSheet, ended: boolean): void {
-  useEffect(() => {
-    if (ended) return;
-    const press = (event: KeyboardEvent): void => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || busyElsewhere(event.target)) return;
-      switch (event.key) {
-        case "p":
-        case "P":
-          void sheet.togglePin();
-          break;
-        case "n":
-        case "N":
-          void sheet.next();
-          break;
-        case "ArrowDown":
-          sheet.move(1);
-          break;
-        case "ArrowUp":
-          sheet.move(-1);
-          break;
-        default:
-          return;
-      }
-      event.preventDefault();
-    };
-    window.addEventListener("keydown", press);
-    return () => window.removeEventListener("keydown", press);
-  }, [sheet, ended]);
-}
-
-export function busyElsewhere(target: EventTarget | null): boolean {
-  if (document.querySelector('dialog[open], [role="dialog"]')) return true;
-  return target instanceof Element && target.closest("input, textarea, select, [contenteditable]") !== null;
 }

@@ -16,7 +16,10 @@ import { followRoom } from "./room";
 import { SalesBoard } from "./sales";
 import { Orders, SalesNumbers } from "./SalesPanel";
 import { RunSheet } from "./sheet";
-import { busyElsewhere, SheetPanel } from "./SheetPanel";
+import { SheetPanel } from "./SheetPanel";
+import { BrandsCard } from "./BrandsCard";
+import { FlashDesk } from "./flashdesk";
+import { useHotkeys } from "./hotkeys";
 import { chosenQuality, Stage } from "./stage";
 import { serverNow } from "../shared/clock";
 import { dayAndTime } from "../shared/when";
@@ -67,9 +70,10 @@ export function ShowPage({ id, me }: { id: string; me: Me }): JSX.Element {
 function Desk({ first }: { first: Show }): JSX.Element {
   const model = useMemo(() => {
     const stage = new Stage(first, chosenQuality(location.search));
-    return { stage, sheet: new RunSheet(first.id), board: new SalesBoard(first.id) };
+    const sheet = new RunSheet(first.id);
+    return { stage, sheet, desk: new FlashDesk(first.id, sheet), board: new SalesBoard(first.id) };
   }, [first.id]);
-  const { stage, sheet, board } = model;
+  const { stage, sheet, desk, board } = model;
 
   useEffect(() => {
     if (first.state !== "ended") void stage.open();
@@ -82,7 +86,8 @@ function Desk({ first }: { first: Show }): JSX.Element {
       stage.close();
     };
   }, [model]);
-  useStageKeys(stage);
+  const { capture } = stage;
+  useHotkeys({ m: () => capture.setMuted(!capture.muted.value), c: () => capture.toggleCamera() }, true, [stage]);
 
   const show = stage.show.value;
   useEffect(() => {
@@ -97,13 +102,14 @@ function Desk({ first }: { first: Show }): JSX.Element {
         <div class="st-col st-col--stage">
           {ended ? <Ended show={show} /> : <OnStage stage={stage} />}
           <SalesNumbers board={board} sheet={sheet} />
+          <Orders board={board} />
         </div>
         <div class="st-col st-col--sheet">
-          <SheetPanel sheet={sheet} ended={ended} />
+          <SheetPanel sheet={sheet} desk={desk} mine={first.creator.id} ended={ended} />
         </div>
         <div class="st-col st-col--side">
           {!ended && !stage.wanted.value && <Checks stage={stage} />}
-          <Orders board={board} />
+          {!ended && <BrandsCard show={show.id} />}
           {!ended && <Share id={show.id} />}
           {!ended && <ObsCard show={show.id} />}
         </div>
@@ -209,17 +215,4 @@ function DeskLoading(): JSX.Element {
       </div>
     </main>
   );
-}
-
-function useStageKeys(stage: Stage): void {
-  useEffect(() => {
-    const press = (event: KeyboardEvent): void => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || busyElsewhere(event.target)) return;
-      const { capture } = stage;
-      if (event.key === "m" || event.key === "M") capture.setMuted(!capture.muted.value);
-      else if (event.key === "c" || event.key === "C") capture.toggleCamera();
-    };
-    window.addEventListener("keydown", press);
-    return () => window.removeEventListener("keydown", press);
-  }, [stage]);
 }

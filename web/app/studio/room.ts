@@ -14,10 +14,14 @@ export function followRoom(stage: Stage, sheet: RunSheet, board: SalesBoard): ()
     stage.show.value = { ...stage.show.peek(), ...state };
   });
   room.on("pin.set", ({ product }, key) => sheet.takePin(product, room.version("pin.set", key)));
-  room.on("price.set", ({ variant, amount, currency }, key) => sheet.takePrice(variant, amount, currency, room.version("price.set", key)));
-  room.on("stock.set", ({ variant, left }, key) => {
-    sheet.takeStock(variant, left, room.version("stock.set", key));
+  room.on("price.set", ({ variant, amount, currency, flash }, key) => sheet.takePrice(variant, amount, currency, flash, room.version("price.set", key)));
+  room.on("stock.set", ({ variant, left, flash_left }, key) => {
+    sheet.takeStock(variant, left, flash_left ?? null, room.version("stock.set", key));
     board.stale();
+  });
+  room.on("drop.set", ({ variant, opens_at }, key) => sheet.takeDrop(variant, opens_at, room.version("drop.set", key)));
+  room.on("viewers.set", ({ count }) => {
+    stage.watching.value = count;
   });
   room.on("catalog.set", () => void sheet.load());
   let lost = false;

@@ -3,7 +3,7 @@
 import { signal, type Signal } from "@preact/signals";
 import * as api from "../shared/api";
 import type { Sales } from "../shared/api";
-import { words } from "./words";
+import { words } from "../shared/back/words";
 
 /** One read per this time at most, however many units go: the numbers move, the server is not asked a hundred times. */
 const EVERY_MS = 700;

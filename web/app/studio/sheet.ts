@@ -2,9 +2,10 @@
 
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import * as api from "../shared/api";
-import type { Product } from "../shared/api";
+import type { Product, Variant } from "../shared/api";
+import type { FlashPrice } from "../shared/events";
 import type { ProductDraft } from "./draft";
-import { words } from "./words";
+import { words } from "../shared/back/words";
 
 export type Loading = { state: "loading" } | { state: "ready" } | { state: "failed"; words: string };
 
@@ -17,9 +18,11 @@ export class RunSheet {
   readonly pinning: Signal<string | null> = signal<string | null>(null);
   readonly trouble: Signal<string> = signal("");
   readonly selectedProduct: ReadonlySignal<Product | null> = computed(() => this.find(this.selected.value));
+  readonly pinnedProduct: ReadonlySignal<Product | null> = computed(() => this.find(this.pinned.value));
   private latest = 0;
   /** Highest version seen per thing: socket and HTTP answers may overtake each other. */
   private readonly versions = new Map<string, number>();
+  private readonly flashLefts = new Map<string, { left: number | null; version: number }>();
 
   constructor(private readonly show: string) {}
 
@@ -47,21 +50,44 @@ export class RunSheet {
     this.pinned.value = product;
   }
 
-  takeStock(variant: string, left: number, version: number): void {
+  takeStock(variant: string, left: number, flashLeft: number | null, version: number): void {
     if (!this.newer(variant, version)) return;
-    this.products.value = this.products.value.map((product) =>
-      product.variants.some((each) => each.id === variant)
-        ? { ...product, variants: product.variants.map((each) => (each.id === variant ? { ...each, left } : each)) }
-        : product,
-    );
+    this.flashLefts.set(variant, { left: flashLeft, version });
+    this.change(variant, (each) => ({ ...each, left, flash: each.flash && { ...each.flash, left: flashLeft } }));
   }
 
-  takePrice(variant: string, amount: number, currency: string, version: number): void {
+  takePrice(variant: string, amount: number, currency: string, flash: FlashPrice | null, version: number): void {
     if (!this.newer(`price ${variant}`, version)) return;
+    const counted = this.flashLefts.get(variant);
+    this.change(variant, (each) => {
+      // Price and count travel apart: a count that is older than this price says nothing about it.
+      const left = each.flash?.id === flash?.id ? (each.flash?.left ?? null) : counted && counted.version > version ? counted.left : flash?.cap || null;
+      return { ...each, price: { amount, currency }, flash: flash && { ...flash, left } };
+    });
+  }
+
+  takeDrop(variant: string, opensAt: string | null, version: number): void {
+    if (!this.newer(`drop ${variant}`, version)) return;
+    this.change(variant, (each) => ({ ...each, opens_at: opensAt }));
+  }
+
+  priceVersion(variant: string): number {
+    return this.versions.get(`price ${variant}`) ?? 0;
+  }
+
+  /** The answer to a flash price set here. The event follows with its version; unless it was quicker, this saves the round trip. */
+  takeFlash(variant: string, flash: NonNullable<Variant["flash"]>, knownVersion: number): void {
+    if (this.priceVersion(variant) === knownVersion) this.change(variant, (each) => ({ ...each, flash }));
+  }
+
+  /** These flash prices were ended here. */
+  dropFlash(product: string, ids: readonly string[]): void {
+    for (const { id, flash } of this.find(product)?.variants ?? []) if (flash && ids.includes(flash.id)) this.change(id, (each) => ({ ...each, flash: null }));
+  }
+
+  private change(variant: string, to: (each: Variant) => Variant): void {
     this.products.value = this.products.value.map((product) =>
-      product.variants.some((each) => each.id === variant)
-        ? { ...product, variants: product.variants.map((each) => (each.id === variant ? { ...each, price: { amount, currency } } : each)) }
-        : product,
+      product.variants.some(({ id }) => id === variant) ? { ...product, variants: product.variants.map((each) => (each.id === variant ? to(each) : each)) } : product,
     );
   }
 
@@ -128,9 +154,15 @@ export class RunSheet {
       ...product,
       variants: product.variants.map((variant) => {
         const old = known?.variants.find(({ id }) => id === variant.id);
-        const left = this.newer(variant.id, version) || !old ? variant.left : old.left;
-        const price = this.newer(`price ${variant.id}`, version) || !old ? variant.price : old.price;
-        return { ...variant, left, price };
+        if (!old) {
+          for (const key of [variant.id, `price ${variant.id}`, `drop ${variant.id}`]) this.newer(key, version);
+          return variant;
+        }
+        const stock = this.newer(variant.id, version) ? variant : old;
+        const price = this.newer(`price ${variant.id}`, version) ? variant : old;
+        const drop = this.newer(`drop ${variant.id}`, version) ? variant : old;
+        const flash = price.flash && { ...price.flash, left: price.flash.id === stock.flash?.id ? stock.flash.left : price.flash.left };
+        return { ...variant, left: stock.left, price: price.price, flash, opens_at: drop.opens_at };
       }),
     };
   }

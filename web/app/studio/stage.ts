@@ -9,7 +9,7 @@ import { guardLive, markLive, Tabs, wasLive } from "./guards";
 import { Meter } from "./meter";
 import { PictureCheck } from "./picture";
 import { Publisher } from "./publisher";
-import { words } from "./words";
+import { words } from "../shared/back/words";
 
 export class Stage {
   readonly show: Signal<Show>;
@@ -20,6 +20,8 @@ export class Stage {
   /** The creator asked to be live; stays true through broken lines until they stop or someone takes over. */
   readonly wanted: ReadonlySignal<boolean>;
   readonly ended: ReadonlySignal<boolean>;
+  /** People watching, as the room counts them; null until it has said so. */
+  readonly watching: Signal<number | null> = signal<number | null>(null);
   readonly ending: Signal<boolean> = signal(false);
   readonly endFailed: Signal<string> = signal("");
   readonly quality: Quality;

@@ -66,6 +66,11 @@ function AccountView({ account }: { account: Account }) {
           Open the studio
         </LinkButton>
       )}
+      {account.roles.includes("brand") && (
+        <LinkButton tone={account.roles.includes("creator") ? "plain" : "primary"} href="/brand">
+          Your products, stock and releases
+        </LinkButton>
+      )}
       <form class="panel" onSubmit={rename.submit} aria-labelledby="name-title">
         <h2 id="name-title">Name</h2>
         {rename.told}

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import { signUp } from "../../shared/api";
+import { signUp, type Role } from "../../shared/api";
 import { ApiError, untilAnswered } from "../../shared/http";
 import { newId } from "../../shared/ids";
 import { askAgain } from "../../shared/session";
@@ -10,11 +10,16 @@ import { goAnywhere, nextPage } from "../route";
 
 const MIN_PASSWORD = 10;
 
+const asked = (role: Role): boolean => new URLSearchParams(location.search).get("role") === role;
+
+const rolesOf = (sells: boolean, supplies: boolean): Role[] => ["viewer", ...(sells ? (["creator"] as const) : []), ...(supplies ? (["brand"] as const) : [])];
+
 export default function SignUpPage() {
   const [name, setName] = useState("");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
-  const [sells, setSells] = useState(() => nextPage("/").startsWith("/studio"));
+  const [sells, setSells] = useState(() => nextPage("/").startsWith("/studio") || asked("creator"));
+  const [supplies, setSupplies] = useState(() => nextPage("/").startsWith("/brand") || asked("brand"));
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState<ApiError | null>(null);
   const [short, setShort] = useState(false);
@@ -28,9 +33,9 @@ export default function SignUpPage() {
     setBusy(true);
     setFailed(null);
     try {
-      await untilAnswered(() => signUp({ id, name: name.trim(), email: email.trim(), password, roles: sells ? ["viewer", "creator"] : ["viewer"] }), 3);
+      await untilAnswered(() => signUp({ id, name: name.trim(), email: email.trim(), password, roles: rolesOf(sells, supplies) }), 3);
       await askAgain();
-      goAnywhere(nextPage(sells ? "/studio" : "/"));
+      goAnywhere(nextPage(sells ? "/studio" : supplies ? "/brand" : "/"));
     } catch (error) {
       setFailed(error instanceof ApiError ? error : new ApiError(0, "page_error", "That did not work. Please try again."));
       setBusy(false);
@@ -64,6 +69,10 @@ export default function SignUpPage() {
           <label class="tick">
             <input type="checkbox" checked={sells} onChange={(event) => setSells(event.currentTarget.checked)} />
             <span>I want to go live and sell, too</span>
+          </label>
+          <label class="tick">
+            <input type="checkbox" checked={supplies} onChange={(event) => setSupplies(event.currentTarget.checked)} />
+            <span>I supply products to shows, as a brand</span>
           </label>
           <Button tone="primary" wide type="submit" busy={busy}>
             Make the account

@@ -1,6 +1,6 @@
 // Times and states as people say them.
 
-import { ApiError } from "../shared/api";
+import { ApiError } from "../api";
 
 /** 12:31, and 1:02:03 from the first hour on. Never negative: a clock that is off by a second shows 00:00. */
 export function elapsed(ms: number): string {
