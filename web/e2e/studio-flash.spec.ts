@@ -178,6 +178,24 @@ test("what the room says of prices, counts, releases and viewers stands on the d
   expect(desk.errors).toEqual([]);
 });
 
+test("who watches is counted, and the host's lines in the chat are marked", async ({ page }, info) => {
+  const desk = await new Desk(page).begin();
+  await desk.ready();
+  desk.send({ t: "viewers.set", d: { count: 1204 } });
+  await expect(page.getByText("1,204 watching")).toBeVisible();
+  const line = (id: string, name: string, role: string, text: string, subject = `gst_${id}`) => ({ t: "chat.line", d: { id, subject, name, role, text, at: Date.now() } });
+  desk.sample(line("1", "ana", "viewer", "is it dishwasher safe?"), line("2", "tom", "buyer", "bought two!"));
+  const chat = page.getByRole("log", { name: "Chat" });
+  await expect(chat).toContainText("is it dishwasher safe?");
+  await expect(chat.getByRole("listitem").filter({ hasText: "bought two!" })).toContainText("Bought here");
+  await page.getByRole("region", { name: "Chat" }).getByRole("textbox").fill("By hand, please: it is tinned.");
+  await page.keyboard.press("Enter");
+  await expect.poll(() => desk.heard.find(({ t }) => t === "call")).toMatchObject({ call: "chat.say", d: { text: "By hand, please: it is tinned." } });
+  desk.sample(line("3", "Mara", "host", "By hand, please: it is tinned.", `acc_${"8".padStart(32, "0")}`));
+  await expect(chat.getByRole("listitem").filter({ hasText: "By hand" })).toContainText("Host");
+  await inspect(page, "studio-chat", info);
+});
+
 test("a flash price ends on the page at its own time, without a word of the server", async ({ page }) => {
   const desk = await new Desk(page).begin();
   await desk.ready();

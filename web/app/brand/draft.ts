@@ -6,7 +6,7 @@ import { minorDigits, parseMoney, type Money } from "../shared/money";
 
 export const TITLE_LIMIT = 120;
 export const DESCRIPTION_LIMIT = 2_000;
-export const VARIANT_TITLE_LIMIT = 120;
+export const VARIANT_TITLE_LIMIT = 80;
 export const VARIANTS_LIMIT = 50;
 /** The server's own bounds decide; these only save a round trip. */
 export const PRICE_LIMIT = 100_000_000;

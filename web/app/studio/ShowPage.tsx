@@ -13,11 +13,14 @@ import { Notices } from "./Notices";
 import { Copy, ObsCard } from "./ObsCard";
 import { LineDetails, Preview } from "./Preview";
 import { followRoom } from "./room";
+import { ChatLog } from "../shared/chat";
+import { Room } from "../shared/realtime";
 import { SalesBoard } from "./sales";
 import { Orders, SalesNumbers } from "./SalesPanel";
 import { RunSheet } from "./sheet";
 import { SheetPanel } from "./SheetPanel";
 import { BrandsCard } from "./BrandsCard";
+import { ChatCard } from "./ChatCard";
 import { FlashDesk } from "./flashdesk";
 import { useHotkeys } from "./hotkeys";
 import { chosenQuality, Stage } from "./stage";
@@ -43,7 +46,7 @@ export function ShowPage({ id, me }: { id: string; me: Me }): JSX.Element {
   useEffect(() => void load(), [id]);
 
   const { value } = found;
-  if (value.state === "ready") return <Desk key={id} first={value.show} />;
+  if (value.state === "ready") return <Desk key={id} first={value.show} me={me} />;
   if (value.state === "loading") return <DeskLoading />;
   if (value.state === "failed") {
     return (
@@ -67,21 +70,24 @@ export function ShowPage({ id, me }: { id: string; me: Me }): JSX.Element {
   );
 }
 
-function Desk({ first }: { first: Show }): JSX.Element {
+function Desk({ first, me }: { first: Show; me: Me }): JSX.Element {
   const model = useMemo(() => {
     const stage = new Stage(first, chosenQuality(location.search));
     const sheet = new RunSheet(first.id);
-    return { stage, sheet, desk: new FlashDesk(first.id, sheet), board: new SalesBoard(first.id) };
+    const room = new Room(first.id);
+    const chat = new ChatLog(room, () => (me.account ? { subject: me.subject, name: me.account.name } : null));
+    return { stage, sheet, room, chat, desk: new FlashDesk(first.id, sheet), board: new SalesBoard(first.id) };
   }, [first.id]);
-  const { stage, sheet, desk, board } = model;
+  const { stage, sheet, room, chat, desk, board } = model;
 
   useEffect(() => {
     if (first.state !== "ended") void stage.open();
     void sheet.load();
     board.stale();
-    const leave = followRoom(stage, sheet, board);
+    const leave = followRoom(room, stage, sheet, board);
     return () => {
       leave();
+      chat.close();
       board.close();
       stage.close();
     };
@@ -109,6 +115,7 @@ function Desk({ first }: { first: Show }): JSX.Element {
         </div>
         <div class="st-col st-col--side">
           {!ended && !stage.wanted.value && <Checks stage={stage} />}
+          <ChatCard log={chat} room={room} ended={ended} />
           {!ended && <BrandsCard show={show.id} />}
           {!ended && <Share id={show.id} />}
           {!ended && <ObsCard show={show.id} />}

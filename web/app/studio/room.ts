@@ -2,14 +2,13 @@
 // or a snapshot, and versions decide between an event and a document read over HTTP.
 
 import { effect } from "@preact/signals";
-import { Room } from "../shared/realtime";
+import type { Room } from "../shared/realtime";
 import type { SalesBoard } from "./sales";
 import type { RunSheet } from "./sheet";
 import type { Stage } from "./stage";
 
-/** Follows until the returned function is called. */
-export function followRoom(stage: Stage, sheet: RunSheet, board: SalesBoard): () => void {
-  const room = new Room(stage.show.peek().id);
+/** Opens the room, and follows until the returned function is called. */
+export function followRoom(room: Room, stage: Stage, sheet: RunSheet, board: SalesBoard): () => void {
   room.on("show.state", (state) => {
     stage.show.value = { ...stage.show.peek(), ...state };
   });
