@@ -10,7 +10,7 @@ import (
 // commerceLayers lists the packages of commerce from the bottom up. A package
 // imports only layers below its own, and beside it what commerceSideways names.
 var commerceLayers = [][]string{
-	{"money", "schema", "outbox", "guard", "mail"},
+	{"money", "schema", "outbox", "guard", "mail", "cursor"},
 	{"account", "catalog", "show", "ledger"},
 	{"stock", "price", "payment", "order", "community"},
 	{"drop", "checkout"},

@@ -47,6 +47,8 @@ var (
 		"DELETE /shows/{show}/brands/{account}",
 		"GET /holds/{hold}",
 		"GET /me",
+		"GET /me/document",
+		"GET /orders/mine",
 		"GET /orders/{order}",
 		"GET /pictures/{name}",
 		"GET /products/mine",

@@ -52,7 +52,7 @@ func (a *App) buildSale() (err error) {
 	}
 	handlers := map[string]outbox.Handler{
 		outbox.KindEvent:   bridge.Events(a.bus),
-		outbox.KindControl: bridge.Control(a.bus),
+		outbox.KindControl: bridge.Control(a.bus, a.pool),
 	}
 	maps.Copy(handlers, s.checkout.Handlers())
 	if s.dispatcher, err = outbox.New(outbox.Config{Pool: a.pool, Log: a.log, Registerer: a.registry, Handlers: handlers}); err != nil {

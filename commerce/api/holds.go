@@ -45,6 +45,37 @@ type holdOutput struct {
 	Body   holdBody
 }
 
+type mineOutput struct {
+	Body struct {
+		Version int64       `json:"version" doc:"Grows with each change of a hold or an order of mine; a room's me message names it"`
+		Holds   []holdBody  `json:"holds" doc:"What I may pay or am paying, newest first"`
+		Orders  []orderBody `json:"orders" doc:"The newest 20"`
+	}
+}
+
+func (a *API) registerMine() {
+	register(a, operation{
+		ID: "getMyDocument", Method: http.MethodGet, Path: "/me/document", Tag: tagPeople,
+		Summary: "What I have under way, at one moment: holds and orders. Nothing for somebody unknown",
+	}, func(ctx context.Context, _ *struct{}) (*mineOutput, error) {
+		who, err := a.who(ctx)
+		if err != nil {
+			return nil, err
+		}
+		m, err := a.config.Sale.Checkout.Mine(ctx, who.Subject)
+		if err != nil {
+			return nil, err
+		}
+		out := &mineOutput{}
+		out.Body.Version, out.Body.Holds = m.Version, make([]holdBody, 0, len(m.Holds))
+		for _, h := range m.Holds {
+			out.Body.Holds = append(out.Body.Holds, holdOf(h))
+		}
+		out.Body.Orders, err = a.ordersOf(m.Orders)
+		return out, err
+	})
+}
+
 func (a *API) registerHolds() {
 	register(a, operation{
 		ID: "putHold", Method: http.MethodPut, Path: "/holds/{hold}", Tag: tagSale, Summary: "Buy: take units for a while, to pay for them",

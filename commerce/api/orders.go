@@ -136,6 +136,49 @@ func (a *API) registerOrderReading() {
 	})
 }
 
+type ordersOutput struct {
+	Body struct {
+		Orders []orderBody `json:"orders"`
+		Next   *string     `json:"next" doc:"Cursor of the next page; null on the last one"`
+	}
+}
+
+func (a *API) ordersOf(orders []order.Order) ([]orderBody, error) {
+	bodies := make([]orderBody, 0, len(orders))
+	for _, o := range orders {
+		body, err := a.orderOf(o)
+		if err != nil {
+			return nil, err
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies, nil
+}
+
+func (a *API) registerMyOrders() {
+	register(a, operation{
+		ID: "listMyOrders", Method: http.MethodGet, Path: "/orders/mine", Tag: tagSale, Codes: []string{"cursor_invalid"},
+		Summary: "What I have bought or am paying for, newest first",
+	}, func(ctx context.Context, in *struct {
+		Cursor string `query:"cursor"`
+	}) (*ordersOutput, error) {
+		who, err := a.who(ctx)
+		if err != nil {
+			return nil, err
+		}
+		page, err := order.ListMine(ctx, a.config.Pool, who.Subject, in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		out := &ordersOutput{}
+		if page.Next != "" {
+			out.Body.Next = &page.Next
+		}
+		out.Body.Orders, err = a.ordersOf(page.Orders)
+		return out, err
+	})
+}
+
 // mayRead says whether the request is the buyer's or has the order's link. A stranger hears that there is no
 // such order, so that ids cannot be tried out.
 func (a *API) mayRead(ctx context.Context, o order.Order, link string) (bool, error) {

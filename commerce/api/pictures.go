@@ -24,7 +24,6 @@ func (a *API) registerPictures() {
 		translation{is: catalog.ErrVariantTitle, status: http.StatusUnprocessableEntity, code: "variant_title_invalid"},
 		translation{is: catalog.ErrVariants, status: http.StatusUnprocessableEntity, code: "variants_invalid"},
 		translation{is: catalog.ErrFull, status: http.StatusConflict, code: "catalog_full"},
-		translation{is: catalog.ErrCursor, status: http.StatusUnprocessableEntity, code: "cursor_invalid"},
 		translation{is: catalog.ErrPicture, status: http.StatusUnprocessableEntity, code: "picture_invalid"},
 		translation{is: catalog.ErrTooManyPictures, status: http.StatusConflict, code: "too_many_pictures"},
 	)

@@ -74,9 +74,11 @@ func (a *API) registerSale() {
 	a.registerProducts()
 	a.registerSales()
 	a.registerOrderReading()
+	a.registerMyOrders()
 	if a.config.Sale.Checkout != nil {
 		a.registerHolds()
 		a.registerPaying()
+		a.registerMine()
 	}
 }
 

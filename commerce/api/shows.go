@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/cursor"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/show"
 )
@@ -82,7 +83,7 @@ func (a *API) registerShows() {
 		translation{is: show.ErrTitle, status: http.StatusUnprocessableEntity, code: "title_invalid"},
 		translation{is: show.ErrDescription, status: http.StatusUnprocessableEntity, code: "description_invalid"},
 		translation{is: show.ErrStartsAt, status: http.StatusUnprocessableEntity, code: "starts_at_invalid"},
-		translation{is: show.ErrCursor, status: http.StatusUnprocessableEntity, code: "cursor_invalid"},
+		translation{is: cursor.ErrInvalid, status: http.StatusUnprocessableEntity, code: "cursor_invalid"},
 		translation{is: show.ErrNotListed, status: http.StatusConflict, code: "product_not_listed"},
 		translation{is: show.ErrFull, status: http.StatusConflict, code: "too_many_products"},
 	)

@@ -16,6 +16,7 @@ import (
 	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/cursor"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/schema/schematest"
 )
@@ -249,9 +250,9 @@ func TestListMine(t *testing.T) {
 	if _, err := s.pool.Exec(t.Context(), `update product set created_at = '2026-01-02 03:04:05.123456Z' where id = any ($1)`, made[20:30]); err != nil {
 		t.Fatal(err)
 	}
-	seen, cursor, pages := map[commerce.ProductID]bool{}, "", 0
-	for pages == 0 || cursor != "" {
-		page, err := catalog.ListMine(t.Context(), s.pool, s.owner, cursor)
+	seen, from, pages := map[commerce.ProductID]bool{}, "", 0
+	for pages == 0 || from != "" {
+		page, err := catalog.ListMine(t.Context(), s.pool, s.owner, from)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +265,7 @@ func TestListMine(t *testing.T) {
 		if pages == 0 && page.Products[0].ID != made[0] {
 			t.Error("the newest is not the first")
 		}
-		cursor = page.Next
+		from = page.Next
 		pages++
 	}
 	if len(seen) != len(made) || pages != 3 {
@@ -274,7 +275,7 @@ func TestListMine(t *testing.T) {
 		t.Errorf("somebody else's list: %+v, %v", page, err)
 	}
 	for _, c := range []string{"x", "AAAA", strings.Repeat("A", 300), "bGl2ZSB4IHk"} {
-		if _, err := catalog.ListMine(t.Context(), s.pool, s.owner, c); !errors.Is(err, catalog.ErrCursor) {
+		if _, err := catalog.ListMine(t.Context(), s.pool, s.owner, c); !errors.Is(err, cursor.ErrInvalid) {
 			t.Errorf("cursor %q: %v", c, err)
 		}
 	}

@@ -18,5 +18,5 @@
 //
 // # Imports
 //
-// commerce (ids), schema, outbox (the form of events); golang.org/x/image.
+// commerce (ids), schema, cursor, outbox (the form of events); golang.org/x/image.
 package catalog

@@ -2,28 +2,23 @@ package catalog
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/cursor"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 const (
 	// PageSize is how many products a page has.
 	PageSize = 24
-	// maxCursor bounds what a client may send as one; cursorName tells ours from those of other lists.
-	maxCursor  = 200
-	cursorName = "products"
+	// listName is that of its cursors.
+	listName = "products"
 )
-
-// ErrCursor: not a cursor of this list.
-var ErrCursor = errors.New("the cursor is not one of ours")
 
 // Page is a part of a list. Next is "" on the last one.
 type Page struct {
@@ -91,15 +86,11 @@ func List(ctx context.Context, q schema.Querier, ids []commerce.ProductID) ([]Pr
 	return found, nil
 }
 
-// ListMine lists the products of an owner, newest first.
-func ListMine(ctx context.Context, q schema.Querier, owner commerce.AccountID, cursor string) (Page, error) {
-	var after *time.Time
-	var last *commerce.ProductID
-	if cursor != "" {
-		var err error
-		if after, last, err = readCursor(cursor); err != nil {
-			return Page{}, err
-		}
+// ListMine lists the products of an owner, newest first. from is a cursor, "" for the first page.
+func ListMine(ctx context.Context, q schema.Querier, owner commerce.AccountID, from string) (Page, error) {
+	after, last, err := cursor.Read[commerce.ProductID](listName, from)
+	if err != nil {
+		return Page{}, err
 	}
 	// One more than a page: whether there is a next page is known without another question.
 	rows, err := q.Query(ctx, `select id, created_at from product
@@ -116,7 +107,7 @@ func ListMine(ctx context.Context, q schema.Querier, owner commerce.AccountID, c
 	)
 	_, err = pgx.ForEachRow(rows, []any{&id, &at}, func() error {
 		if len(ids) == PageSize-1 {
-			next = writeCursor(at, id)
+			next = cursor.Write(listName, at, id)
 		}
 		ids = append(ids, id)
 		return nil
@@ -129,28 +120,4 @@ func ListMine(ctx context.Context, q schema.Querier, owner commerce.AccountID, c
 	}
 	products, err := List(ctx, q, ids[:min(len(ids), PageSize)])
 	return Page{Products: products, Next: next}, err
-}
-
-func writeCursor(at time.Time, id commerce.ProductID) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(cursorName + " " + at.UTC().Format(time.RFC3339Nano) + " " + id.String()))
-}
-
-func readCursor(cursor string) (*time.Time, *commerce.ProductID, error) {
-	if len(cursor) > maxCursor {
-		return nil, nil, ErrCursor
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	parts := strings.Split(string(raw), " ")
-	if err != nil || len(parts) != 3 || parts[0] != cursorName {
-		return nil, nil, ErrCursor
-	}
-	at, err := time.Parse(time.RFC3339Nano, parts[1])
-	if err != nil {
-		return nil, nil, ErrCursor
-	}
-	id, err := commerce.Parse[commerce.ProductID](parts[2])
-	if err != nil {
-		return nil, nil, ErrCursor
-	}
-	return &at, &id, nil
 }

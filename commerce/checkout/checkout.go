@@ -233,7 +233,7 @@ func (s *Service) goOn(ctx context.Context, o order.Order) (order.Order, error) 
 		return order.Order{}, err
 	}
 	if p.State.Open() || p.State == payment.Voiding {
-		err := s.drive(ctx, p.ID)
+		err := s.drive(ctx, p.ID, false)
 		if errors.Is(err, payment.ErrBusy) {
 			err = s.await(ctx, p.ID)
 		}
@@ -271,12 +271,18 @@ func (s *Service) outcome(ctx context.Context, id commerce.OrderID) (order.Order
 	return o, &DeclinedError{Reason: p.Decline, Expires: h.Expires, Left: h.Left}
 }
 
+// driven is a payment that this caller drives. alone: the buyer waits for no answer, so that their pages are told.
+type driven struct {
+	payment.Payment
+	alone bool
+}
+
 // drive makes the call that a payment waits for, and commits what came of it.
-func (s *Service) drive(ctx context.Context, id commerce.PaymentID) (err error) {
+func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) (err error) {
 	defer func() { s.count("drive", err) }()
-	var p payment.Payment
+	p := driven{alone: alone}
 	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
-		p, _, err = payment.Drive(ctx, tx, id)
+		p.Payment, _, err = payment.Drive(ctx, tx, id)
 		return err
 	})
 	if errors.Is(err, payment.ErrState) {
@@ -292,7 +298,7 @@ func (s *Service) drive(ctx context.Context, id commerce.PaymentID) (err error) 
 	if p.State == payment.Voiding {
 		return s.void(ctx, p)
 	}
-	charge, err := s.ask(ctx, p)
+	charge, err := s.ask(ctx, p.Payment)
 	switch {
 	case errors.Is(err, payment.ErrRejected):
 		// The provider will never do it, whatever we repeat: end it like a decline, but make sure first.
@@ -321,7 +327,7 @@ func (s *Service) ask(ctx context.Context, p payment.Payment) (payment.Charge, e
 }
 
 // confirm makes the order the buyer's: payment, order, hold, ledger and the capture, in one transaction.
-func (s *Service) confirm(ctx context.Context, p payment.Payment, charge payment.Charge) (err error) {
+func (s *Service) confirm(ctx context.Context, p driven, charge payment.Charge) (err error) {
 	defer func() { s.count("confirm", err) }()
 	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
 		if err := payment.Move(ctx, tx, p.ID, payment.Authorised, payment.News{Charge: charge.ID}); err != nil {
@@ -341,11 +347,14 @@ func (s *Service) confirm(ctx context.Context, p payment.Payment, charge payment
 		if err := order.Confirm(ctx, tx, p.Order); err != nil {
 			return err
 		}
-		sale, err := s.sale(ctx, tx, h, p)
+		sale, err := s.sale(ctx, tx, h, p.Payment)
 		if err != nil {
 			return err
 		}
 		if err := ledger.Post(ctx, tx, sale); err != nil {
+			return err
+		}
+		if err := p.tell(ctx, tx, h.Buyer); err != nil {
 			return err
 		}
 		return outbox.Effect(ctx, tx, EffectCapture, p.CaptureKey(), effect{Payment: p.ID}, time.Time{})
@@ -373,7 +382,7 @@ func (s *Service) sale(ctx context.Context, tx pgx.Tx, h stock.Hold, p payment.P
 }
 
 // decline ends the try and leaves the units with the buyer for another card.
-func (s *Service) decline(ctx context.Context, p payment.Payment, charge payment.Charge) (err error) {
+func (s *Service) decline(ctx context.Context, p driven, charge payment.Charge) (err error) {
 	defer func() { s.count("decline", err) }()
 	var h stock.Hold
 	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
@@ -384,8 +393,10 @@ func (s *Service) decline(ctx context.Context, p payment.Payment, charge payment
 			return err
 		}
 		var err error
-		h, err = stock.Unpay(ctx, tx, p.Hold)
-		return err
+		if h, err = stock.Unpay(ctx, tx, p.Hold); err != nil {
+			return err
+		}
+		return p.tell(ctx, tx, h.Buyer)
 	})
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (s *Service) RedriveDue(ctx context.Context) (found int, err error) {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := s.drive(ctx, id); err != nil && !errors.Is(err, payment.ErrBusy) {
+		if err := s.drive(ctx, id, true); err != nil && !errors.Is(err, payment.ErrBusy) {
 			errs = append(errs, fmt.Errorf("payment %s: %w", id, err))
 		}
 	}
@@ -98,7 +98,7 @@ func (s *Service) await(ctx context.Context, id commerce.PaymentID) error {
 
 // void ends a payment for good at the provider, and only then gives its units back: as long as money could
 // still be taken for them they are the buyer's.
-func (s *Service) void(ctx context.Context, p payment.Payment) (err error) {
+func (s *Service) void(ctx context.Context, p driven) (err error) {
 	defer func() { s.count("void", err) }()
 	charge, err := s.Provider.Void(ctx, p.Reference())
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Service) void(ctx context.Context, p payment.Payment) (err error) {
 }
 
 // reject ends a payment that the provider refuses to make. The void makes sure that nothing was reserved.
-func (s *Service) reject(ctx context.Context, p payment.Payment, why error) error {
+func (s *Service) reject(ctx context.Context, p driven, why error) error {
 	s.Log.Error("the provider refused a payment", "payment", p.ID, "error", why)
 	if err := s.move(ctx, p.ID, payment.Voiding, payment.News{Decline: "rejected"}); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (s *Service) reject(ctx context.Context, p payment.Payment, why error) erro
 
 // end commits that a payment can take no money: order cancelled, units free. first is a step on the way to
 // voided that the payment has not made yet.
-func (s *Service) end(ctx context.Context, p payment.Payment, charge payment.Charge, first payment.State) error {
+func (s *Service) end(ctx context.Context, p driven, charge payment.Charge, first payment.State) error {
 	var back stock.Returned
 	err := schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
 		back = stock.Returned{}
@@ -136,12 +136,15 @@ func (s *Service) end(ctx context.Context, p payment.Payment, charge payment.Cha
 		if err := order.Move(ctx, tx, p.Order, order.Cancelled); err != nil {
 			return err
 		}
-		var err error
-		_, back, err = stock.Free(ctx, tx, p.Hold, stock.Paying)
-		if errors.Is(err, stock.ErrState) {
-			return nil // the units had gone before the payment
+		o, err := order.Get(ctx, tx, p.Order)
+		if err != nil {
+			return err
 		}
-		return err
+		_, back, err = stock.Free(ctx, tx, p.Hold, stock.Paying)
+		if err != nil && !errors.Is(err, stock.ErrState) { // the units may have gone before the payment
+			return err
+		}
+		return p.tell(ctx, tx, o.Buyer)
 	})
 	if err != nil {
 		return err
@@ -172,7 +175,14 @@ func (s *Service) capture(ctx context.Context, m outbox.Message) (err error) {
 		if err := payment.Move(ctx, tx, p.ID, payment.Captured, payment.News{Captured: charge.Captured}); err != nil {
 			return err
 		}
-		return order.Move(ctx, tx, p.Order, order.Captured)
+		if err := order.Move(ctx, tx, p.Order, order.Captured); err != nil {
+			return err
+		}
+		o, err := order.Get(ctx, tx, p.Order)
+		if err != nil {
+			return err
+		}
+		return outbox.Me(ctx, tx, o.Buyer)
 	})
 	if errors.Is(err, payment.ErrState) {
 		return nil // another dispatcher was faster
@@ -186,10 +196,18 @@ func (s *Service) voidEffect(ctx context.Context, m outbox.Message) error {
 	if err != nil || p.State == payment.Voided {
 		return err
 	}
-	if err := s.drive(ctx, p.ID); err != nil {
+	if err := s.drive(ctx, p.ID, true); err != nil {
 		return effectError(err)
 	}
 	return nil
+}
+
+// tell writes that the buyer's document changes, when no answer tells them.
+func (p driven) tell(ctx context.Context, tx pgx.Tx, buyer string) error {
+	if !p.alone {
+		return nil
+	}
+	return outbox.Me(ctx, tx, buyer)
 }
 
 func (s *Service) subject(ctx context.Context, m outbox.Message) (payment.Payment, error) {

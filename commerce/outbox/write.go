@@ -66,6 +66,7 @@ type ControlMessage struct {
 const (
 	OpRevoke = "revoke"
 	OpClose  = "close"
+	OpMe     = "me" // a MeMessage
 
 	// KindEvent and KindControl are the Dispatcher's handler names of those lanes.
 	KindEvent   = "event"
@@ -165,7 +166,7 @@ func Seq(ctx context.Context, q schema.Querier, show commerce.ShowID) (seq int64
 
 // Control writes orders to every node.
 func Control(ctx context.Context, tx pgx.Tx, messages ...ControlMessage) error {
-	refs, payloads := make([]string, 0, len(messages)), make([][]byte, 0, len(messages))
+	rows := make([]any, 0, len(messages))
 	for _, m := range messages {
 		if m.Op != OpRevoke && m.Op != OpClose {
 			return fmt.Errorf("%w: control op %.64q", ErrRow, m.Op)
@@ -173,17 +174,25 @@ func Control(ctx context.Context, tx pgx.Tx, messages ...ControlMessage) error {
 		if m == (ControlMessage{Op: m.Op}) {
 			return fmt.Errorf("%w: control %s of everything", ErrRow, m.Op)
 		}
-		payload, err := marshal(m)
-		if err != nil {
-			return err
-		}
-		refs, payloads = append(refs, uuid.Must(uuid.NewV7()).String()), append(payloads, payload)
+		rows = append(rows, m)
 	}
-	if len(refs) == 0 {
+	return controls(ctx, tx, rows)
+}
+
+func controls(ctx context.Context, tx pgx.Tx, rows []any) error {
+	if len(rows) == 0 {
 		return nil
 	}
-	if len(refs) > MaxBatch {
-		return fmt.Errorf("%w: %d controls in one call, at most %d", ErrRow, len(refs), MaxBatch)
+	if len(rows) > MaxBatch {
+		return fmt.Errorf("%w: %d controls in one call, at most %d", ErrRow, len(rows), MaxBatch)
+	}
+	refs, payloads := make([]string, len(rows)), make([][]byte, len(rows))
+	for i, row := range rows {
+		var err error
+		if payloads[i], err = marshal(row); err != nil {
+			return err
+		}
+		refs[i] = uuid.Must(uuid.NewV7()).String()
 	}
 	_, err := tx.Exec(ctx, `
 		insert into outbox (lane, kind, ref, payload)

@@ -22,5 +22,5 @@
 //
 // # Imports
 //
-// commerce (ids), schema, outbox, account (who asks), catalog (products of the run sheet).
+// commerce (ids), schema, outbox, cursor, account (who asks), catalog (products of the run sheet).
 package show

@@ -2,27 +2,18 @@ package show
 
 import (
 	"context"
-	"encoding/base64"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/cursor"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-const (
-	// PageSize is how many shows a page has.
-	PageSize = 24
-	// maxCursor bounds what a client may send as one.
-	maxCursor = 200
-)
-
-// ErrCursor: not a cursor of this list.
-var ErrCursor = errors.New("the cursor is not one of ours")
+// PageSize is how many shows a page has.
+const PageSize = 24
 
 // Page is a part of a list. Next is "" on the last one.
 type Page struct {
@@ -49,39 +40,35 @@ var (
 )
 
 // ListLive lists what is on now, latest start first.
-func ListLive(ctx context.Context, q schema.Querier, cursor string) (Page, error) {
-	return live.page(ctx, q, cursor)
+func ListLive(ctx context.Context, q schema.Querier, from string) (Page, error) {
+	return live.page(ctx, q, from)
 }
 
 // ListUpcoming lists what is announced with a time, soonest first.
-func ListUpcoming(ctx context.Context, q schema.Querier, cursor string) (Page, error) {
-	return upcoming.page(ctx, q, cursor)
+func ListUpcoming(ctx context.Context, q schema.Querier, from string) (Page, error) {
+	return upcoming.page(ctx, q, from)
 }
 
 // ListEnded lists what was on the air once, latest end first.
-func ListEnded(ctx context.Context, q schema.Querier, cursor string) (Page, error) {
-	return ended.page(ctx, q, cursor)
+func ListEnded(ctx context.Context, q schema.Querier, from string) (Page, error) {
+	return ended.page(ctx, q, from)
 }
 
 // ListMine lists all shows of a creator, newest first.
-func ListMine(ctx context.Context, q schema.Querier, creator commerce.AccountID, cursor string) (Page, error) {
-	return mine.page(ctx, q, cursor, creator)
+func ListMine(ctx context.Context, q schema.Querier, creator commerce.AccountID, from string) (Page, error) {
+	return mine.page(ctx, q, from, creator)
 }
 
 // ListSupplied lists the shows that somebody may stock and that have not ended, newest first: their own, and those
 // that they are a brand of.
-func ListSupplied(ctx context.Context, q schema.Querier, by commerce.AccountID, cursor string) (Page, error) {
-	return supplied.page(ctx, q, cursor, by)
+func ListSupplied(ctx context.Context, q schema.Querier, by commerce.AccountID, from string) (Page, error) {
+	return supplied.page(ctx, q, from, by)
 }
 
-func (l list) page(ctx context.Context, q schema.Querier, cursor string, args ...any) (Page, error) {
-	var after *time.Time
-	var id *commerce.ShowID
-	if cursor != "" {
-		var err error
-		if after, id, err = l.read(cursor); err != nil {
-			return Page{}, err
-		}
+func (l list) page(ctx context.Context, q schema.Querier, from string, args ...any) (Page, error) {
+	after, id, err := cursor.Read[commerce.ShowID](l.name, from)
+	if err != nil {
+		return Page{}, err
 	}
 	compare, order := "<", "desc"
 	if l.upwards {
@@ -109,25 +96,5 @@ func (l list) page(ctx context.Context, q schema.Querier, cursor string, args ..
 
 func (l list) write(last Show) string {
 	at := map[string]*time.Time{"started_at": last.StartedAt, "starts_at": last.StartsAt, "ended_at": last.EndedAt, "created_at": &last.Created}[l.by]
-	return base64.RawURLEncoding.EncodeToString([]byte(l.name + " " + at.Format(time.RFC3339Nano) + " " + last.ID.String()))
-}
-
-func (l list) read(cursor string) (*time.Time, *commerce.ShowID, error) {
-	if len(cursor) > maxCursor {
-		return nil, nil, ErrCursor
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	parts := strings.Split(string(raw), " ")
-	if err != nil || len(parts) != 3 || parts[0] != l.name {
-		return nil, nil, ErrCursor
-	}
-	at, err := time.Parse(time.RFC3339Nano, parts[1])
-	if err != nil {
-		return nil, nil, ErrCursor
-	}
-	id, err := commerce.Parse[commerce.ShowID](parts[2])
-	if err != nil {
-		return nil, nil, ErrCursor
-	}
-	return &at, &id, nil
+	return cursor.Write(l.name, *at, last.ID)
 }

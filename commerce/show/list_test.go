@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/cursor"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/show"
 )
@@ -16,8 +17,8 @@ type lister func(context.Context, schema.Querier, string) (show.Page, error)
 // walk reads all pages.
 func (s *stage) walk(list lister) (ids []commerce.ShowID, pages int) {
 	s.Helper()
-	for cursor := ""; ; {
-		page, err := list(s.Context(), s.pool, cursor)
+	for from := ""; ; {
+		page, err := list(s.Context(), s.pool, from)
 		if err != nil {
 			s.Fatal(err)
 		}
@@ -25,7 +26,7 @@ func (s *stage) walk(list lister) (ids []commerce.ShowID, pages int) {
 			ids = append(ids, sh.ID)
 		}
 		pages++
-		if cursor = page.Next; cursor == "" {
+		if from = page.Next; from == "" {
 			return ids, pages
 		}
 	}
@@ -33,8 +34,8 @@ func (s *stage) walk(list lister) (ids []commerce.ShowID, pages int) {
 
 func TestPagesMeetWithoutGapOrTwice(t *testing.T) {
 	s := newStage(t)
-	mine := func(ctx context.Context, q schema.Querier, cursor string) (show.Page, error) {
-		return show.ListMine(ctx, q, s.mara.ID, cursor)
+	mine := func(ctx context.Context, q schema.Querier, from string) (show.Page, error) {
+		return show.ListMine(ctx, q, s.mara.ID, from)
 	}
 	hour := time.Hour
 	for n := 1; n <= 2*show.PageSize+1; n++ {
@@ -72,11 +73,11 @@ func TestWhatIsInWhichList(t *testing.T) {
 	}{
 		"live": {show.ListLive, []commerce.ShowID{on, dropped}}, "upcoming": {show.ListUpcoming, []commerce.ShowID{announced}},
 		"ended": {show.ListEnded, []commerce.ShowID{over}},
-		"mine": {func(ctx context.Context, q schema.Querier, cursor string) (show.Page, error) {
-			return show.ListMine(ctx, q, s.mara.ID, cursor)
+		"mine": {func(ctx context.Context, q schema.Querier, from string) (show.Page, error) {
+			return show.ListMine(ctx, q, s.mara.ID, from)
 		}, []commerce.ShowID{never, over, left, dropped, on, missed, silent, announced}},
-		"another's": {func(ctx context.Context, q schema.Querier, cursor string) (show.Page, error) {
-			return show.ListMine(ctx, q, commerce.NewID[commerce.AccountID](), cursor)
+		"another's": {func(ctx context.Context, q schema.Querier, from string) (show.Page, error) {
+			return show.ListMine(ctx, q, commerce.NewID[commerce.AccountID](), from)
 		}, nil},
 	} {
 		ids, _ := s.walk(c.list)
@@ -100,8 +101,8 @@ func TestForeignCursors(t *testing.T) {
 	if err != nil || page.Next == "" {
 		t.Fatal(err)
 	}
-	for name, cursor := range map[string]string{"of another list": page.Next, "cut": page.Next[:20], "not base64": "%%%", "long": page.Next + page.Next + page.Next + page.Next} {
-		if _, err := show.ListLive(t.Context(), s.pool, cursor); !errors.Is(err, show.ErrCursor) {
+	for name, from := range map[string]string{"of another list": page.Next, "cut": page.Next[:20], "not base64": "%%%", "long": page.Next + page.Next + page.Next + page.Next} {
+		if _, err := show.ListLive(t.Context(), s.pool, from); !errors.Is(err, cursor.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

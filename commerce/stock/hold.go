@@ -10,6 +10,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
@@ -258,15 +259,19 @@ func (s *Service) expire(ctx context.Context, pool commerce.PoolID) (Returned, e
 			buyer           string
 			quantity, units int
 			entries         []entry
+			buyers          []string
 		)
 		if _, err := pgx.ForEachRow(rows, []any{&id, &buyer, &quantity}, func() error {
-			entries, units = append(entries, entry{id: id, buyer: keyOf(buyer)}), units+quantity
+			entries, units, buyers = append(entries, entry{id: id, buyer: keyOf(buyer)}), units+quantity, append(buyers, buyer)
 			return nil
 		}); err != nil {
 			return err
 		}
 		var next *time.Time
 		if err := tx.QueryRow(ctx, `select min(lapses_at) from hold where pool = $1 and lapses_at is not null`, pool).Scan(&next); err != nil {
+			return err
+		}
+		if err := outbox.Me(ctx, tx, buyers...); err != nil {
 			return err
 		}
 		if len(entries) > 0 {

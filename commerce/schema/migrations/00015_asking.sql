@@ -18,5 +18,11 @@ create table idempotency (
 ) with (fillfactor = 70);
 create index idempotency_created on idempotency (created_at);
 
+-- A person's holds are read too, not only those of one pool.
+drop index hold_by_buyer;
+create index hold_by_buyer on hold (buyer, pool);
+
 -- +goose Down
+drop index hold_by_buyer;
+create index hold_by_buyer on hold (pool, buyer);
 drop table idempotency;

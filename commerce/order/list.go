@@ -1,0 +1,58 @@
+package order
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/cursor"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+const (
+	// PageSize is how many orders a page of a buyer's list has.
+	PageSize = 20
+	// listName is that of its cursors.
+	listName = "orders"
+)
+
+// Page is a part of a list. Next is "" on the last one.
+type Page struct {
+	Orders []Order
+	Next   string
+}
+
+// ListMine lists what a buyer has bought or is paying for, newest first; what never came to be is left out. from is
+// a cursor, "" for the first page.
+func ListMine(ctx context.Context, q schema.Querier, buyer, from string) (Page, error) {
+	at, id, err := cursor.Read[commerce.OrderID](listName, from)
+	if err != nil {
+		return Page{}, err
+	}
+	// One more than a page: whether there is a next page is known without another question.
+	rows, err := q.Query(ctx, orderSQL+`
+		where o.buyer = $1 and o.state <> 'cancelled' and ($2::timestamptz is null or (o.created_at, o.id) < ($2, $3::uuid))
+		order by o.created_at desc, o.id desc limit $4`, buyer, at, id, PageSize+1)
+	if err != nil {
+		return Page{}, fmt.Errorf("list orders of %s: %w", buyer, err)
+	}
+	orders, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return Page{}, fmt.Errorf("list orders of %s: %w", buyer, err)
+	}
+	page := Page{Orders: orders}
+	if len(orders) > PageSize {
+		page.Orders = orders[:PageSize]
+		last := page.Orders[PageSize-1]
+		page.Next = cursor.Write(listName, last.Created, last.ID)
+	}
+	return page, nil
+}
+
+// Changes counts how often the orders of each buyer were changed, their making included. Orders are never deleted,
+// so the number grows with every commit that changes one of them.
+func Changes(ctx context.Context, q schema.Querier, buyers []string) (map[string]int64, error) {
+	return schema.Counts(ctx, q, "changes of orders", `select buyer, sum(version)::bigint from orders where buyer = any($1) group by buyer`, buyers)
+}
