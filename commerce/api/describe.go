@@ -87,7 +87,7 @@ func (a *API) describeRoom() {
 	calls := map[string]any{}
 	for _, k := range a.config.Room.Calls {
 		ref := registry.Schema(reflect.TypeOf(k.Params), true, k.Name)
-		entry := map[string]any{"params": ref, "description": k.About, "codes": k.Codes}
+		entry := map[string]any{"params": ref, "description": k.About, "codes": slices.Concat([]string{}, k.Codes)}
 		said["RoomCalls"][k.Name] = ref
 		if k.Reply != nil {
 			reply := registry.Schema(reflect.TypeOf(k.Reply), true, k.Name+"Reply")
@@ -173,7 +173,8 @@ func schemaName(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Name() != "" && t.PkgPath() != apiPath && strings.HasPrefix(t.PkgPath(), modulePath+"/") {
+	areas := strings.HasPrefix(t.PkgPath(), commercePath+"/") && t.PkgPath() != apiPath || strings.HasPrefix(t.PkgPath(), modulePath+"/realtime/")
+	if t.Name() != "" && areas {
 		room := path.Base(t.PkgPath())
 		if !strings.Contains(strings.ToLower(name), room) {
 			name = strings.ToUpper(room[:1]) + room[1:] + name

@@ -6,9 +6,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/drop"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/show"
+	"github.com/rialto-live/rialto/commerce/stock"
 )
 
 // RoomTicketLife is how long a room ticket opens a room. Who is inside stays inside.
@@ -19,7 +22,7 @@ var roomRule = guard.Rule{Name: "room_address", Burst: 300, Every: 100 * time.Mi
 
 // eventKinds is all that commerce lets a show say.
 func eventKinds() []outbox.EventKind {
-	return slices.Concat(show.Kinds)
+	return slices.Concat(show.Kinds, catalog.Kinds, stock.Kinds, drop.Kinds)
 }
 
 type roomTicketOutput struct {

@@ -9,6 +9,7 @@
 //	Snapshot      realtime: a room opens        show, stock, drop        nothing: the room asks again
 //	Events        outbox, lane event            bus                      nothing: kept in Postgres until the bus has it
 //	Control       outbox, lane control          bus, to every node       nothing while the bus answers: kept until then
+//	              (me: with the documents' versions)
 //	Obey          bus: an order                 media and realtime       an order a node never got while it was cut off
 //	                                                                     from the bus: grants and joins are judged
 //	                                                                     again when it reconnects

@@ -168,7 +168,7 @@ func TestControlReachesEveryNode(t *testing.T) {
 	defer cancel()
 	// Listening begins at its own pace: what was said before it began is not heard.
 	order := json.RawMessage(`{"op":"close","show":"shw_1"}`)
-	handle, tick := bridge.Control(b), time.NewTicker(10*time.Millisecond)
+	handle, tick := bridge.Control(b, nil), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(patience)
 	for nodes := 0; nodes < 2; {
@@ -348,5 +348,46 @@ func TestMediaIsNotedOnceThePostgresIsBack(t *testing.T) {
 	}
 	if !w.onAir(id) {
 		t.Error("the show is dark")
+	}
+}
+
+// Who is told of their document is told the version that it has once the order is carried.
+func TestMeIsToldWithItsVersion(t *testing.T) {
+	w := newWorld(t)
+	pan := w.sell(w.newShow(w.mara), 2)
+	guest := commerce.NewID[commerce.GuestID]().String()
+	w.must(schema.InTx(t.Context(), w.db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
+		_, err := tx.Exec(ctx, `insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, version, expires_at)
+			select $1, p.id, $2, 1, 'expired', 1, 'EUR', 7, now() from pool p join variant v on v.id = p.variant where v.product = $3`,
+			commerce.NewID[commerce.HoldID](), guest, pan)
+		return errors.Join(err, outbox.Me(ctx, tx, guest, "", guest, "gst_other"))
+	}))
+	var row json.RawMessage
+	w.must(w.db.QueryRow(t.Context(), `select payload from outbox where lane = 'control'`).Scan(&row))
+	b := bus.NewMemory()
+	ctx, cancel := context.WithCancel(t.Context())
+	heard := make(chan json.RawMessage, 64)
+	var listening sync.WaitGroup
+	listening.Go(func() { _ = b.OnControl(ctx, func(order json.RawMessage) { heard <- order }) })
+	defer listening.Wait()
+	defer cancel()
+	handle, tick := bridge.Control(b, w.db), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patience); ; {
+		w.must(handle(t.Context(), outbox.Message{ID: "c", Kind: outbox.KindControl, Data: row}))
+		select {
+		case got := <-heard:
+			var m outbox.MeMessage
+			w.must(json.Unmarshal(got, &m))
+			want := []outbox.Told{{Subject: "gst_other"}, {Subject: guest, Version: 7}}
+			slices.SortFunc(want, func(a, b outbox.Told) int { return strings.Compare(a.Subject, b.Subject) })
+			if m.Op != outbox.OpMe || !slices.Equal(m.People, want) {
+				t.Errorf("heard %s, want %v", got, want)
+			}
+			return
+		case <-tick.C: // listening begins at its own pace
+		case <-deadline:
+			t.Fatal("an order was not heard")
+		}
 	}
 }
