@@ -271,12 +271,6 @@ func (s *Service) outcome(ctx context.Context, id commerce.OrderID) (order.Order
 	return o, &DeclinedError{Reason: p.Decline, Expires: h.Expires, Left: h.Left}
 }
 
-// driven is a payment that this caller drives. alone: the buyer waits for no answer, so that their pages are told.
-type driven struct {
-	payment.Payment
-	alone bool
-}
-
 // drive makes the call that a payment waits for, and commits what came of it.
 func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) (err error) {
 	defer func() { s.count("drive", err) }()
@@ -364,21 +358,6 @@ func (s *Service) confirm(ctx context.Context, p driven, charge payment.Charge) 
 	}
 	s.Kick()
 	return nil
-}
-
-// sale is the ledger's side of an order: the provider owes us the money, and we owe it to the creator.
-func (s *Service) sale(ctx context.Context, tx pgx.Tx, h stock.Hold, p payment.Payment) (ledger.Transaction, error) {
-	of, err := readOffer(ctx, tx, offerKey{h.Show, h.Variant})
-	if err != nil {
-		return ledger.Transaction{}, err
-	}
-	return ledger.Transaction{
-		Ref: "sale:" + p.Order.String(), Kind: "sale", Currency: p.Amount.Currency,
-		Sides: []ledger.Side{
-			{Account: ledger.ProviderReceivable(p.Provider), Minor: p.Amount.Minor},
-			{Account: ledger.CreatorPayable(of.creator), Minor: -p.Amount.Minor},
-		},
-	}, nil
 }
 
 // decline ends the try and leaves the units with the buyer for another card.

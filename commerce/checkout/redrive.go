@@ -202,6 +202,12 @@ func (s *Service) voidEffect(ctx context.Context, m outbox.Message) error {
 	return nil
 }
 
+// driven is a payment that this caller drives. alone: the buyer waits for no answer, so that their pages are told.
+type driven struct {
+	payment.Payment
+	alone bool
+}
+
 // tell writes that the buyer's document changes, when no answer tells them.
 func (p driven) tell(ctx context.Context, tx pgx.Tx, buyer string) error {
 	if !p.alone {
