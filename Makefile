@@ -15,7 +15,7 @@ MODULES := web/$(READY)
 # Clients that others wrote, for the tests alone.
 CLIENTS := media/whip/interop/$(READY) realtime/ws/interop/$(READY)
 PAGES := web/static/app/index.html
-PAGE_SOURCES := $(shell find web/app -type f 2>/dev/null) $(wildcard web/*.ts web/*.json)
+PAGE_SOURCES := $(shell find web/app -type f ! -name '*.gen.ts' 2>/dev/null) $(wildcard web/*.ts web/*.json)
 # A checkout that git does not trust (another owner) must still build.
 VCS := $(shell git rev-parse --git-dir >/dev/null 2>&1 && echo auto || echo false)
 
@@ -50,7 +50,7 @@ bench: need ## every Go benchmark
 build: need $(PAGES) binary ## the pages, and bin/rialto with them inside
 
 clean: ## what was built; .rialto, where your shows are, stays
-	rm -rf bin web/static/app web/node_modules media/whip/interop/node_modules realtime/ws/interop/node_modules web/test-results web/playwright-report
+	rm -rf bin web/static/app web/app/shared/api.gen.ts web/node_modules media/whip/interop/node_modules realtime/ws/interop/node_modules web/test-results web/playwright-report
 
 need:
 	@.ci/need

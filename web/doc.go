@@ -9,6 +9,10 @@
 // releases; the studio's alone may ask for camera and microphone. All are the
 // same bytes for everybody: who somebody is, the page asks the API.
 //
+// What the API and the rooms say has its types from the server's own document:
+// `npm run types` writes app/shared/api.gen.ts, which is not committed, and the
+// type check does so first. So it fails when page and server disagree.
+//
 // # Concurrency and lifecycle
 //
 // Handler reads every file once and is immutable afterwards. Nothing runs.

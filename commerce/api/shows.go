@@ -22,7 +22,7 @@ type showBody struct {
 	Description string          `json:"description"`
 	Creator     creatorBody     `json:"creator"`
 	State       show.State      `json:"state" enum:"scheduled,live,ended"`
-	OnAir       bool            `json:"on_air"`
+	OnAir       bool            `json:"on_air" doc:"Media is arriving right now; a live show that is not on air has lost its creator's line"`
 	StartsAt    *time.Time      `json:"starts_at"`
 	StartedAt   *time.Time      `json:"started_at"`
 	EndedAt     *time.Time      `json:"ended_at"`
@@ -148,7 +148,7 @@ func (a *API) registerShowEdits() {
 		Body struct {
 			Title       string     `json:"title"`
 			Description string     `json:"description,omitempty"`
-			StartsAt    *time.Time `json:"starts_at,omitempty"`
+			StartsAt    *time.Time `json:"starts_at,omitempty" nullable:"true"`
 		}
 	}) (*showOutput, error) {
 		who, err := a.signedIn(ctx)

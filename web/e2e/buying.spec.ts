@@ -137,7 +137,7 @@ test("a hold that the server ended is not asked for again; a new tap makes a new
 test("a hold that is over is never called yours, even when the server repeats it", async ({ page }) => {
   const shop = await shopOf(page);
   await held(shop);
-  for (const state of ["sold", "released", "void", "expired"]) {
+  for (const state of ["sold", "released", "void", "expired"] as const) {
     await page.reload();
     shop.onHold = inTurn((id) => ({ body: hold(id, { state }) }), (id) => ({ body: hold(id) }));
     await held(shop);

@@ -1,7 +1,8 @@
-// The HTTP API as the pages use it: one function per operation, one type per document. Times are RFC 3339 texts in UTC.
+// The HTTP API as the pages use it: one function per operation, one type per document, made of what the server says of itself (api.gen.ts). Times are RFC 3339 texts in UTC.
 
 import { addClockSample } from "./clock";
 import { call, type CallOptions } from "./http";
+import type { Schemas } from "./api.gen";
 import type { FlashPrice } from "./events";
 import type { Money } from "./money";
 
@@ -9,46 +10,12 @@ export { ApiError, isCode, isTransient, untilAnswered } from "./http";
 export type { Problem, CallOptions } from "./http";
 export type { Money } from "./money";
 
-export type Role = "creator" | "viewer" | "brand" | "operator";
-
-export interface Account {
-  id: string;
-  name: string;
-  email: string;
-  roles: Role[];
-}
-
-export interface Me {
-  subject: string;
-  account: Account | null;
-  now: string;
-  /** Money is play money: test cards may be shown. */
-  sandbox: boolean;
-  /** A payment provider is set up; without one Buy cannot work. */
-  payments: boolean;
-}
-
-export type ShowState = "scheduled" | "live" | "ended";
-
-export interface Show {
-  id: string;
-  title: string;
-  description: string;
-  creator: { id: string; name: string };
-  state: ShowState;
-  /** Media is arriving right now. A live show that is not on air has lost its creator's line. */
-  on_air: boolean;
-  starts_at: string | null;
-  started_at: string | null;
-  ended_at: string | null;
-  poster: string | null;
-}
-
-export interface ShowPage {
-  shows: Show[];
-  next: string | null;
-}
-
+export type Account = Schemas["Account"];
+export type Role = Account["roles"][number];
+export type Me = Schemas["Me"];
+export type Show = Schemas["Show"];
+export type ShowState = Show["state"];
+export type ShowPage = Schemas["Shows"];
 export interface Variant {
   id: string;
   title: string;
@@ -77,100 +44,25 @@ export interface Catalog {
   pinned: string | null;
   version: number;
 }
-
 /** A product as its owner keeps it, without what a show makes of it. */
-export interface BrandProduct {
-  id: string;
-  title: string;
-  description: string;
-  image: string;
-  owner: { id: string; name: string };
-  variants: { id: string; title: string; price: Money }[];
-}
-
-export interface BrandProductPage {
-  products: BrandProduct[];
-  next: string | null;
-}
-
+export type BrandProduct = Schemas["BrandProduct"];
+export type BrandProductPage = Schemas["BrandProducts"];
 /** A brand that may put products of its own into a show. */
-export interface ShowBrand {
-  id: string;
-  name: string;
-  email: string;
-}
-
+export type ShowBrand = Schemas["Brand"];
 /** A timed release: nothing of the variant is sold before. null: it is open. */
-export interface Drop {
-  id: string;
-  show: string;
-  variant: string;
-  opens_at: string | null;
-}
-
-export type HoldState = "held" | "paying" | "sold" | "expired" | "released" | string;
-
-export interface Hold {
-  id: string;
-  show: string;
-  variant: string;
-  product: string;
-  title: string;
-  quantity: number;
-  state: HoldState;
-  unit: Money;
-  total: Money;
-  expires_at: string;
-  left_ms: number;
-}
-
-export interface OrderLine {
-  title: string;
-  quantity: number;
-  unit: Money;
-}
-
-export interface Order {
-  id: string;
-  hold: string;
-  show: string;
-  state: string;
-  total: Money;
-  email: string;
-  lines: OrderLine[];
-  created_at: string;
-  receipt: { number: string } | null;
-  /** Signed address of this order, for people without an account. */
-  link: string;
-}
-
-export interface Card {
-  number: string;
-  exp_month: number;
-  exp_year: number;
-  cvc: string;
-}
-
-export interface PublishTicket {
-  whip_url: string;
-  token: string;
-  expires_at: string;
-}
-
-export interface StreamKey {
-  generation: number;
-  whip_url: string;
-  hint?: string;
-  /** Only in the answer that made it. */
-  key?: string;
-}
-
-export interface Sales {
-  held: number;
-  sold: number;
-  revenue: Money;
-  orders: Order[];
-}
+export type Drop = Schemas["Drop"];
+export type Hold = Schemas["Hold"];
+export type HoldState = Hold["state"];
+export type Order = Schemas["Order"];
+export type OrderPage = Schemas["Orders"];
+/** What a person has under way, and the version that a room's me message names. */
+export type MyDocument = Schemas["Mine"];
+export type Card = Schemas["Card"];
+export type PublishTicket = Schemas["Ticket"];
+export type StreamKey = Schemas["Key"];
+export type Sales = Schemas["Sales"];
+/** An order as the creator sees it, without the buyer's address. */
+export type Sale = Schemas["Sale"];
 
 const enc = encodeURIComponent;
 
@@ -189,7 +81,7 @@ export async function getMe(options?: CallOptions): Promise<Me> {
   if (Number.isFinite(now)) addClockSample(sent, now, now, performance.now());
   return me;
 }
-export const signUp = (body: { id: string; name: string; email: string; password: string; roles: Role[] }, o?: CallOptions) =>
+export const signUp = (body: Schemas["SignUpRequest"], o?: CallOptions) =>
   api<Account>("POST", `/accounts`, body, o);
 export const signIn = (email: string, password: string, o?: CallOptions) =>
   api<unknown>("POST", `/sessions`, { email, password }, o);
@@ -204,7 +96,7 @@ export const listShows = (state: "live" | "upcoming" | "ended", cursor?: string 
   api<ShowPage>("GET", `/shows?state=${state}${cursor ? `&cursor=${enc(cursor)}` : ""}`, undefined, o);
 export const myShows = (o?: CallOptions) => api<ShowPage>("GET", `/shows/mine`, undefined, o);
 export const getShow = (id: string, o?: CallOptions) => api<Show>("GET", `/shows/${enc(id)}`, undefined, o);
-export const putShow = (id: string, body: { title: string; description: string; starts_at: string | null }, o?: CallOptions) =>
+export const putShow = (id: string, body: Schemas["PutShowRequest"], o?: CallOptions) =>
   api<Show>("PUT", `/shows/${enc(id)}`, body, o);
 export const endShow = (id: string, o?: CallOptions) => api<Show>("POST", `/shows/${enc(id)}/end`, undefined, o);
 export const publishTicket = (id: string, o?: CallOptions) =>
@@ -223,7 +115,7 @@ export const getProducts = (show: string, o?: CallOptions) => api<Catalog>("GET"
 export const putProduct = (
   show: string,
   id: string,
-  body: { title: string; description: string; price: Money; stock: number; variant: string },
+  body: Schemas["PutProduct"],
   o?: CallOptions,
 ) => api<Product>("PUT", `/shows/${enc(show)}/products/${enc(id)}`, body, o);
 export const putPin = (show: string, product: string | null, o?: CallOptions) =>
@@ -241,14 +133,14 @@ export const putFlashPrice = (
 export const endFlashPrice = (show: string, id: string, o?: CallOptions) =>
   api<void>("DELETE", `/shows/${enc(show)}/flash-prices/${enc(id)}`, undefined, o);
 /** The same id moves a release until it has opened; `opens_at` null opens it now. */
-export const putDrop = (show: string, id: string, body: { variant: string; opens_at: string | null }, o?: CallOptions) =>
+export const putDrop = (show: string, id: string, body: Schemas["PutDropRequest"], o?: CallOptions) =>
   api<Drop>("PUT", `/shows/${enc(show)}/drops/${enc(id)}`, body, o);
 
 // What brands supply
 
-export const showBrands = (show: string, o?: CallOptions) => api<{ brands: ShowBrand[] }>("GET", `/shows/${enc(show)}/brands`, undefined, o);
+export const showBrands = (show: string, o?: CallOptions) => api<Schemas["Brands"]>("GET", `/shows/${enc(show)}/brands`, undefined, o);
 export const addBrand = (show: string, email: string, o?: CallOptions) =>
-  api<{ brands: ShowBrand[] }>("PUT", `/shows/${enc(show)}/brands`, { email }, o);
+  api<Schemas["Brands"]>("PUT", `/shows/${enc(show)}/brands`, { email }, o);
 export const removeBrand = (show: string, account: string, o?: CallOptions) =>
   api<void>("DELETE", `/shows/${enc(show)}/brands/${enc(account)}`, undefined, o);
 /** Shows that the caller may stock, not ended, newest first. */
@@ -262,20 +154,20 @@ export const myProducts = (cursor?: string | null, o?: CallOptions) =>
 /** Variants left out stay as they are. */
 export const putBrandProduct = (
   id: string,
-  body: { title: string; description: string; image: string; variants: { id: string; title: string; price: Money }[] },
+  body: Schemas["SaveProduct"],
   o?: CallOptions,
 ) => api<BrandProduct>("PUT", `/products/${enc(id)}`, body, o);
 /** PNG, JPEG or WebP of at most 2 MiB; the same picture again has the same address. */
 export const postPicture = (picture: Blob, key: string, o?: CallOptions) =>
-  api<{ image: string }>("POST", `/pictures`, picture, { timeoutMs: 60_000, ...o, idempotencyKey: key });
+  api<Schemas["AddPicture"]>("POST", `/pictures`, picture, { timeoutMs: 60_000, ...o, idempotencyKey: key });
 
 // Buying
 
-export const putHold = (id: string, body: { show: string; variant: string; quantity: number }, o?: CallOptions) =>
+export const putHold = (id: string, body: Schemas["PutHoldRequest"], o?: CallOptions) =>
   api<Hold>("PUT", `/holds/${enc(id)}`, body, o);
 export const getHold = (id: string, o?: CallOptions) => api<Hold>("GET", `/holds/${enc(id)}`, undefined, o);
 export const releaseHold = (id: string, o?: CallOptions) => api<void>("DELETE", `/holds/${enc(id)}`, undefined, o);
-export const putOrder = (id: string, body: { hold: string; email: string; name: string; card: Card }, o?: CallOptions) =>
+export const putOrder = (id: string, body: Schemas["Pay"], o?: CallOptions) =>
   api<Order>("PUT", `/orders/${enc(id)}`, body, o);
 export const getOrder = (id: string, link?: string | null, o?: CallOptions) =>
   api<Order>("GET", `/orders/${enc(id)}${link ? `?link=${enc(link)}` : ""}`, undefined, o);

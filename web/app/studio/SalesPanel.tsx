@@ -5,7 +5,7 @@ import { formatMoney } from "../shared/money";
 import { dayAndTime } from "../shared/when";
 import { Skeleton } from "../shared/ui";
 import { serverNow } from "../shared/clock";
-import type { Order } from "../shared/api";
+import type { Sale } from "../shared/api";
 import type { SalesBoard } from "./sales";
 import { leftOf, type RunSheet } from "./sheet";
 
@@ -64,7 +64,7 @@ export function Orders({ board }: { board: SalesBoard }): JSX.Element {
   );
 }
 
-function OrderRow({ order }: { order: Order }): JSX.Element {
+function OrderRow({ order }: { order: Sale }): JSX.Element {
   const what = order.lines.map(({ title, quantity }) => (quantity > 1 ? `${quantity} × ${title}` : title)).join(", ");
   return (
     <li>
