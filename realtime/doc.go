@@ -10,10 +10,29 @@
 // nothing. The room keeps the newest event of each (type, key): that state is
 // what a viewer gets on joining, and it follows the events from there on.
 //
-// Two classes of event travel. A lossless event is written at once and keeps
+// Three classes of event travel. A lossless event is written at once and keeps
 // its place in the order. A latest-value event is merged with others of its
 // key and written once per tick, its last value always; an urgent one (sold
-// out) does not wait for the tick.
+// out) does not wait for the tick. A value without a version (how many watch)
+// is like it, and what was heard last counts. A sampled event (chat, hearts)
+// is shown while there is room. Realtime does not know what it means; the event
+// itself says how it wants to be treated, in three words: Keep it for those who
+// join, show it before others (Priority), or only Add it up. A tick shows so
+// many of them, decides by lot among too many, and sends them in one frame of
+// their own.
+//
+// A slow viewer goes down a ladder. First it is not shown sampled frames: those
+// that wait for it are passed over, and it catches up on what counts. When the
+// ring has overtaken it all the same, it gets a snapshot. When that was needed
+// MaxJumps times in a minute, it is closed and asked to come again. Each rung
+// is counted.
+//
+// What concerns one person alone does not travel through rooms. Tell announces
+// a version of their private document, which their page reads elsewhere; a
+// page may call, and gets its answer through the queue of its own socket.
+//
+// How many watch is counted by each hub for itself and told to the bus, which
+// adds it up over all nodes and answers with a value in the room.
 //
 // # Concurrency
 //
@@ -22,6 +41,7 @@
 //	room.run        room      Hub             the room was empty for Config.Linger, or the hub ends
 //	writer.run      core      Hub.Run         the hub ends
 //	sweep           hub       Hub.Run         the hub ends
+//	census          hub       Hub.Run         the hub ends
 //	reader          viewer    Hub.Go (by ws)  the socket is gone
 //	Conn.unblock    stalled   pump            the viewer caught up, or its socket is gone
 //	                viewer
@@ -31,8 +51,8 @@
 // its own for as long as it stalls, which writes with a deadline and gives the
 // viewer back to the writer when it has caught up.
 //
-// Lock order: Hub.mu, then shard.mu, then Conn.mu, then room.mu. No lock is
-// held while a socket may block or while a port (Snapshot, Authenticate) runs.
+// Lock order: Hub.mu, then shard.mu, then Conn.mu, then room.mu; registry and
+// subjects have leaves. No lock is held while a socket may block or while a port (Snapshot, Authenticate) runs.
 //
 // # Lifecycle
 //
@@ -42,15 +62,18 @@
 // # Invariants
 //
 //   - A frame with offset o leaves its viewer with everything up to o: offsets
-//     of frames in a ring only rise, and resuming means "what follows o".
+//     of frames in a ring never fall, and resuming means "what follows o".
+//     Fleeting events have no offset; a joiner is given what is left of them.
 //   - A lossless event is never skipped silently: a viewer who cannot be given
 //     it gets a snapshot that contains it, or is closed with "reconnect".
+//   - What is sampled is left out before anything else is, and a viewer is
+//     never given more of it than a small part of the ring behind the rest.
 //   - The version of a (type, key) only rises.
 //   - A revocation finds every viewer that was let in before it, also one whose
 //     authentication was under way.
 //
 // # Dependencies
 //
-// The root imports no sub-package. ws brings sockets, bus brings events;
-// client is a viewer in Go. The wire is described in protocol.md.
+// The root imports no sub-package. ws brings sockets, bus brings events, chat
+// makes some of them; client is a viewer in Go. The wire is described in protocol.md.
 package realtime

@@ -201,6 +201,40 @@ func TestStateVerdicts(t *testing.T) {
 	}
 }
 
+// TestUnversionedValues: what was heard last stands, over snapshots too, and
+// is nothing that a snapshot is compared by.
+func TestUnversionedValues(t *testing.T) {
+	viewers := func(n int) Event {
+		return Event{Type: "viewers.set", Class: Latest, Data: json.RawMessage(fmt.Sprintf(`{"count":%d}`, n))}
+	}
+	s := newState()
+	if _, err := s.replace([]Event{stock("a", 10)}); err != nil {
+		t.Fatal(err)
+	}
+	if string(s.unversioned()) != "[]" {
+		t.Fatalf("none are %s", s.unversioned())
+	}
+	for _, n := range []int{5, 3, 3} {
+		if got := try(&s, viewers(n)); got != taken {
+			t.Fatalf("verdict %d", got)
+		}
+	}
+	if got := string(s.unversioned()); got != `[{"t":"viewers.set","d":{"count":3}}]` {
+		t.Fatalf("unversioned: %s", got)
+	}
+	size := s.bytes
+	news, err := s.replace([]Event{stock("a", 10)})
+	if err != nil || news || s.bytes != size || !strings.Contains(string(s.snapshot()), `{"count":3}`) {
+		t.Fatalf("the same snapshot: news %v, %v, %s", news, err, s.snapshot())
+	}
+	if news, _ = s.replace([]Event{stock("a", 10), viewers(9)}); news || !strings.Contains(string(s.unversioned()), `{"count":9}`) {
+		t.Fatalf("a snapshot that names one: news %v, %s", news, s.unversioned())
+	}
+	if news, _ = s.replace([]Event{{Type: "stock.set", Key: "a", Version: 11, Class: Latest, Data: json.RawMessage(`{}`)}}); !news {
+		t.Fatal("real news beside one is none")
+	}
+}
+
 func TestStateLimits(t *testing.T) {
 	s := newState()
 	for i := range MaxStateKeys {

@@ -7,13 +7,16 @@
 // Client.Run dials, joins and reads until its context ends or the server says
 // that coming again is of no use. State follows the rule of protocol.md: of
 // two events with one type and key the higher version stands; a snapshot
-// takes away what it does not name.
+// takes away what it does not name. Sampled events are handed on, each once.
+// Call asks the server for something and waits for its answer, over lost
+// connections too.
 //
 // # Concurrency and lifecycle
 //
-// Run is the only reader and calls Config.OnEvent. It has one more goroutine
-// per connection, which asks for the time and which Run waits for. All other
-// methods may be called by anybody.
+// Run is the only reader and calls Config.OnEvent, OnSample and OnMe, which
+// must not wait for a Call. It has one more goroutine per connection, which
+// asks for the time and which Run waits for. All other methods may be called by
+// anybody.
 //
 // # Invariants
 //

@@ -5,8 +5,8 @@
 //
 // Handler checks origin and capacity before the upgrade. The page's first
 // message is a join; Config.Authenticate turns it and the request's cookies
-// into an Identity. After that a page may ask for the time (ping), and nothing
-// else. Everything that is written to pages is written by realtime.Conn in
+// into an Identity. After that a page may ask for the time (ping) and call:
+// Config.Call does what it asks for and says what to answer. Everything that is written to pages is written by realtime.Conn in
 // ready frames; gorilla/websocket upgrades and reads, and writes nothing: its
 // own answers to pings, closes and broken frames are taken away from it, since
 // they could land in the middle of one of our frames.
@@ -22,6 +22,8 @@
 //   - No token is read from a URL, and none is logged.
 //   - Compression is off: a frame costs its viewer no more memory than it says.
 //   - A socket that has not joined within JoinTimeout is closed.
+//   - A page has one call under way at most, and that for no longer than
+//     CallTimeout; a page that is being closed has none any more.
 //
 // # Dependencies
 //

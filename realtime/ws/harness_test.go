@@ -30,6 +30,9 @@ const (
 	room     = realtime.RoomID("shw_1")
 	patience = 30 * time.Second
 	goodPage = "https://rialto.example"
+	// uncounted keeps the number of viewers out of frames that a test reads one
+	// by one.
+	uncounted = time.Hour
 )
 
 // show is the truth about a room: what Postgres is to the program. Each change
@@ -123,7 +126,7 @@ func start(t *testing.T, o options) *node {
 		o.bus = bus.NewMemory()
 	}
 	n := &node{t: t, show: o.show, bus: o.bus, registry: prometheus.NewRegistry()}
-	hub := realtime.Config{Bus: o.bus, Snapshot: o.show.snapshot, Metrics: n.registry, Tick: 20 * time.Millisecond}
+	hub := realtime.Config{Bus: o.bus, Snapshot: o.show.snapshot, Metrics: n.registry, Tick: 20 * time.Millisecond, CountEvery: uncounted}
 	if o.hub != nil {
 		o.hub(&hub)
 	}
@@ -137,7 +140,10 @@ func start(t *testing.T, o options) *node {
 			if h.Room != room {
 				return ws.Identity{}, ws.ErrUnknownRoom
 			}
-			return ws.Identity{Subject: h.Header.Get("Subject"), Session: h.Header.Get("Session")}, nil
+			return ws.Identity{
+				Subject: h.Header.Get("Subject"), Session: h.Header.Get("Session"), Name: h.Header.Get("Name"),
+				Role: realtime.Role(h.Header.Get("Role")),
+			}, nil
 		},
 	}
 	if o.ws != nil {

@@ -139,7 +139,7 @@ func serve(t *testing.T, change func(*ws.Config)) *server {
 	s := &server{t: t, bus: bus.NewMemory()}
 	s.set("show.state", "", realtime.Lossless, "héllo ✓ 🛍")
 	var err error
-	if s.hub, err = realtime.NewHub(realtime.Config{Bus: s.bus, Snapshot: s.snapshot, Tick: 20 * time.Millisecond}); err != nil {
+	if s.hub, err = realtime.NewHub(realtime.Config{Bus: s.bus, Snapshot: s.snapshot, Tick: 20 * time.Millisecond, CountEvery: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	cfg := ws.Config{Hub: s.hub, AllowOrigin: func(origin string) bool { return origin == goodPage }, Authenticate: authenticate}
