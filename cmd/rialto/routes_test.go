@@ -45,6 +45,7 @@ var (
 		"DELETE /sessions/current",
 		"DELETE /shows/{show}/bans/{subject}",
 		"DELETE /shows/{show}/brands/{account}",
+		"DELETE /shows/{show}/products/{product}",
 		"GET /holds/{hold}",
 		"GET /me",
 		"GET /me/document",

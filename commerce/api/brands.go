@@ -141,7 +141,7 @@ func (a *API) registerSupply() {
 	register(a, operation{
 		ID: "putStock", Method: http.MethodPut, Path: "/shows/{show}/stock/{variant}", Tag: tagSale, Rule: editRule,
 		Summary: "Put a variant of mine on sale in a show that I may stock, or change its units",
-		Codes:   []string{"signed_out", "forbidden", "show_unknown", "show_ended", "product_unknown", "quantity_invalid", "too_many_products"},
+		Codes:   []string{"signed_out", "forbidden", "show_unknown", "show_ended", "product_unknown", "quantity_invalid", "too_many_products", "product_in_too_many_shows"},
 	}, func(ctx context.Context, in *struct {
 		ShowPath
 		Variant commerce.VariantID `path:"variant"`

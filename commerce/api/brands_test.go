@@ -384,3 +384,43 @@ func TestDrops(t *testing.T) {
 	m.brand.want(200, "", "PUT", m.drop(newDrop()), when(at)) // a second batch
 	m.visitor.want(409, "not_open", "PUT", "/holds/"+newHold(), tap)
 }
+
+// The creator takes off what a brand has put on sale: nobody buys it any more, also not what comes back from a hold,
+// and what is held is paid. Its brand may put it there again.
+func TestProductTakenOff(t *testing.T) {
+	m := newMarket(t)
+	m.brand.want(200, "", "PUT", m.stock(m.sizes[0]), units(3))
+	m.creator.want(204, "", "PUT", "/shows/"+m.show+"/pin", map[string]any{"product": m.wok})
+	hold, other, tap := newHold(), newHold(), map[string]any{"show": m.show, "variant": m.sizes[0], "quantity": 1}
+	m.visitor.want(201, "", "PUT", "/holds/"+hold, tap)
+	m.visitor.want(201, "", "PUT", "/holds/"+other, tap)
+	path := "/shows/" + m.show + "/products/" + m.wok
+	m.brand.want(403, "forbidden", "DELETE", path, nil)
+	m.visitor.want(401, "signed_out", "DELETE", path, nil)
+	m.creator.want(404, "product_unknown", "DELETE", "/shows/"+m.show+"/products/"+newProduct(), nil)
+	told := func() int {
+		return m.outbox(`lane = 'event' and payload->>'t' in ('catalog.set', 'pin.set') and payload->'d'->>'product' is null`)
+	}
+	before := told()
+	for range 2 {
+		m.creator.want(204, "", "DELETE", path, nil)
+	}
+	if n := told(); n != before+2 {
+		t.Errorf("%d events, want two more than %d", n, before)
+	}
+	if p, _ := m.listed(m.sizes[0]); p != nil {
+		t.Errorf("still listed: %v", p)
+	}
+	m.creator.want(409, "product_not_listed", "PUT", "/shows/"+m.show+"/pin", map[string]any{"product": m.wok})
+	m.brand.want(409, "product_not_listed", "PUT", m.drop(newDrop()), map[string]any{"variant": m.sizes[0], "opens_at": time.Now().Add(time.Hour)})
+	m.visitor.want(409, "closed", "PUT", "/holds/"+newHold(), tap)
+	m.visitor.want(204, "", "DELETE", "/holds/"+other, nil)
+	m.visitor.want(409, "closed", "PUT", "/holds/"+newHold(), tap)
+	m.visitor.want(201, "", "PUT", "/orders/"+newOrder(), pay(hold, "4242424242424242"))
+
+	m.brand.want(200, "", "PUT", m.stock(m.sizes[0]), units(2)) // one of them is sold
+	m.visitor.want(201, "", "PUT", "/holds/"+newHold(), tap)
+	m.visitor.want(409, "sold_out", "PUT", "/holds/"+newHold(), tap)
+	m.creator.want(200, "", "POST", "/shows/"+m.show+"/end", nil)
+	m.creator.want(409, "show_ended", "DELETE", path, nil)
+}

@@ -146,6 +146,28 @@ func (a *API) registerProducts() {
 	}, a.putProduct)
 }
 
+func (a *API) registerTakingOff() {
+	register(a, operation{
+		ID: "takeProductOff", Method: http.MethodDelete, Path: "/shows/{show}/products/{product}", Tag: tagSale, Rule: editRule, Status: http.StatusNoContent,
+		Summary: "Sell a product no longer in my show; what is held of it can still be paid",
+		Codes:   []string{"signed_out", "forbidden", "show_unknown", "show_ended", "product_unknown"},
+	}, func(ctx context.Context, in *struct {
+		ShowPath
+		ProductPath
+	}) (*struct{}, error) {
+		var pools []commerce.PoolID
+		err := a.editing(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, _ Identity) (err error) {
+			pools, err = checkout.TakeOff(ctx, tx, s, in.Product)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		a.config.Sale.changed(ctx, pools)
+		return nil, nil
+	})
+}
+
 func (a *API) putProduct(ctx context.Context, in *putProductInput) (*productOutput, error) {
 	var (
 		product catalog.Product

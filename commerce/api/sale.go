@@ -51,7 +51,7 @@ func (a *API) registerSale() {
 		translation{is: stock.ErrSoldOut, make: soldOut},
 		translation{is: stock.ErrLimit, make: limitReached},
 		translation{is: stock.ErrNotOpen, make: says(http.StatusConflict, "not_open", "The sale has not opened yet. Wait for the countdown.")},
-		translation{is: checkout.ErrClosed, make: says(http.StatusConflict, "closed", "This show is over and sells nothing any more.")},
+		translation{is: checkout.ErrClosed, make: says(http.StatusConflict, "closed", "This is not sold here any more.")},
 		translation{is: stock.ErrOfferChanged, make: says(http.StatusConflict, "price_changed", "The price has just changed. Look at it again, then buy.")},
 		translation{is: stock.ErrConflict, make: says(http.StatusConflict, "hold_conflict", "This hold id stands for something else. Tap Buy again.")},
 		translation{is: stock.ErrState, make: says(http.StatusConflict, "hold_busy", "This hold is being paid, or is paid already.")},
@@ -72,6 +72,7 @@ func (a *API) registerSale() {
 		translation{is: order.ErrName, status: http.StatusUnprocessableEntity, code: "name_invalid"},
 	)
 	a.registerProducts()
+	a.registerTakingOff()
 	a.registerSales()
 	a.registerOrderReading()
 	a.registerMyOrders()

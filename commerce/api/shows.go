@@ -85,6 +85,7 @@ func (a *API) registerShows() {
 		translation{is: show.ErrStartsAt, status: http.StatusUnprocessableEntity, code: "starts_at_invalid"},
 		translation{is: cursor.ErrInvalid, status: http.StatusUnprocessableEntity, code: "cursor_invalid"},
 		translation{is: show.ErrNotListed, status: http.StatusConflict, code: "product_not_listed"},
+		translation{is: show.ErrEverywhere, status: http.StatusConflict, code: "product_in_too_many_shows"},
 		translation{is: show.ErrFull, status: http.StatusConflict, code: "too_many_products"},
 	)
 	a.registerShowLists()

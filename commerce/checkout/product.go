@@ -84,10 +84,34 @@ func supply(ctx context.Context, tx pgx.Tx, s show.Show, p catalog.Product, vari
 	if err != nil {
 		return nil, err
 	}
+	if _, err := stock.Reopen(ctx, tx, level.Pool); err != nil { // it may have been taken off before
+		return nil, err
+	}
 	if err := show.Announce(ctx, tx, p.ID); err != nil {
 		return nil, err
 	}
 	return []commerce.PoolID{level.Pool}, outbox.Event(ctx, tx, s.ID, level.Event())
+}
+
+// TakeOff takes a product off a show that the caller has locked: its creator decides what it sells, whoever put it
+// there. Holds that there are can still be paid. Twice is once. After the commit the caller hands the pools to Changed.
+//
+// Errors: catalog.ErrUnknown, show.ErrEnded.
+func TakeOff(ctx context.Context, tx pgx.Tx, s show.Show, product commerce.ProductID) ([]commerce.PoolID, error) {
+	p, err := catalog.Get(ctx, tx, product)
+	if err != nil {
+		return nil, err
+	}
+	variants := make([]commerce.VariantID, 0, len(p.Variants))
+	for _, v := range p.Variants {
+		variants = append(variants, v.ID)
+	}
+	pools, err := stock.Withdraw(ctx, tx, s.ID, variants...)
+	if err != nil {
+		return nil, err
+	}
+	_, err = show.RemoveProduct(ctx, tx, s, product)
+	return pools, err
 }
 
 // Close ends the sale of a show with tx, which ends the show too; call it before the show's own events are
@@ -96,7 +120,7 @@ func Close(ctx context.Context, tx pgx.Tx, id commerce.ShowID) ([]commerce.PoolI
 	return stock.Close(ctx, tx, id)
 }
 
-// Changed makes what PutProduct, PutStock, SaveProduct or Close have committed count everywhere at once.
+// Changed makes what PutProduct, PutStock, SaveProduct, TakeOff or Close have committed count everywhere at once.
 func (s *Service) Changed(ctx context.Context, pools ...commerce.PoolID) {
 	s.offers.forgetPools(pools)
 	s.Stock.Changed(ctx, pools...)

@@ -13,14 +13,20 @@ import (
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-// MaxProducts is how many products one show sells.
-const MaxProducts = 50
+const (
+	// MaxProducts is how many products one show sells.
+	MaxProducts = 50
+	// MaxShows is how many shows that have not ended sell one product: all of them are told of its price at once.
+	MaxShows = 60
+)
 
 var (
 	// ErrNotListed: only what is on the run sheet can be pinned.
 	ErrNotListed = errors.New("this product is not part of the show")
 	// ErrFull: the run sheet has MaxProducts already.
 	ErrFull = errors.New("a show sells at most 50 products")
+	// ErrEverywhere: the product is in MaxShows shows already.
+	ErrEverywhere = errors.New("a product is sold in at most 60 shows at the same time")
 )
 
 // PinSet is the data of the event pin.set; nil means that nothing is pinned.
@@ -46,8 +52,8 @@ func Products(ctx context.Context, q schema.Querier, id commerce.ShowID) ([]comm
 	return products, nil
 }
 
-// AddProduct puts a product at the end of the run sheet of a show that the caller has locked. A product that
-// is there stays where it is. It writes no event: Announce does, once the product is as it shall be seen.
+// AddProduct puts a product, which the caller has locked too, at the end of the run sheet of a show that the caller
+// has locked. A product that is there stays where it is. It writes no event: Announce does, once the product is as it shall be seen.
 func AddProduct(ctx context.Context, tx pgx.Tx, s Show, product commerce.ProductID) (added bool, err error) {
 	if s.State == Ended {
 		return false, ErrEnded
@@ -62,14 +68,44 @@ func AddProduct(ctx context.Context, tx pgx.Tx, s Show, product commerce.Product
 	if tag.RowsAffected() == 0 {
 		return false, nil
 	}
-	var count int
-	if err := tx.QueryRow(ctx, `select count(*) from show_product where show = $1`, s.ID).Scan(&count); err != nil {
+	// Counted after it was added: whoever comes second, counts the first one too.
+	var count, shows int
+	err = tx.QueryRow(ctx, `select (select count(*) from show_product where show = $1),
+		(select count(*) from show_product l join show s on s.id = l.show where l.product = $2 and s.state <> 'ended')`, s.ID, product).Scan(&count, &shows)
+	switch {
+	case err != nil:
 		return false, fmt.Errorf("add %s to %s: %w", product, s.ID, err)
-	}
-	if count > MaxProducts {
+	case count > MaxProducts:
 		return false, ErrFull
+	case shows > MaxShows:
+		return false, ErrEverywhere
 	}
 	return true, nil
+}
+
+// RemoveProduct takes a product off the run sheet of a show that the caller has locked, and off the screen if it is
+// pinned. What is not there changes nothing.
+func RemoveProduct(ctx context.Context, tx pgx.Tx, s Show, product commerce.ProductID) (removed bool, err error) {
+	if s.State == Ended {
+		return false, ErrEnded
+	}
+	tag, err := tx.Exec(ctx, `delete from show_product where show = $1 and product = $2`, s.ID, product)
+	if err != nil {
+		return false, fmt.Errorf("remove %s from %s: %w", product, s.ID, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return false, nil
+	}
+	if same(s.Pin, &product) {
+		if err := Pin(ctx, tx, s, nil); err != nil {
+			return false, err
+		}
+	}
+	var count int
+	if err := tx.QueryRow(ctx, `select count(*) from show_product where show = $1`, s.ID).Scan(&count); err != nil {
+		return false, fmt.Errorf("remove %s from %s: %w", product, s.ID, err)
+	}
+	return true, outbox.Event(ctx, tx, s.ID, catalogEvent(count))
 }
 
 // Announce tells the audience of every open show that sells a product that its words or prices have changed.
