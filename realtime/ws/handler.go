@@ -174,7 +174,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("hijack: %w", err)
 	}
-	h.conn = &mutable{Conn: conn}
+	h.conn = &mutable{Conn: conn, budget: rate.NewLimiter(BytesPerSec, BytesBurst)}
 	return h.conn, rw, nil
 }
 

@@ -90,6 +90,8 @@ func TestProtocolLimits(t *testing.T) {
 		"one message of a page, bytes":           ws.MaxMessage,
 		"messages of a page per second, lasting": ws.MessagesPerSec,
 		"messages of a page at once":             ws.MessageBurst,
+		"bytes of a page per second, lasting":    ws.BytesPerSec,
+		"bytes of a page at once":                ws.BytesBurst,
 		"seconds until the page has joined":      int(ws.JoinTimeout.Seconds()),
 		"data of one event, bytes":               realtime.MaxEventBytes,
 		"snapshot, bytes":                        realtime.MaxStateBytes,

@@ -2,17 +2,44 @@ package ws
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync/atomic"
 	"syscall"
+	"time"
+
+	"golang.org/x/time/rate"
 )
+
+// What a page may send in bytes, whatever they are: gorilla hands out messages
+// and control frames, while pieces of a message without an end, and empty ones
+// at that, would be read for ever. The burst has room for MessageBurst messages
+// of MaxMessage.
+const (
+	BytesPerSec = 32 << 10
+	BytesBurst  = 128 << 10
+)
+
+var errFlood = errors.New("more bytes than a page may send")
 
 // mutable is a connection whose Write can be made to swallow everything:
 // gorilla answers some broken frames by itself, at any time, and its answer
-// must not land inside a frame of ours.
+// must not land inside a frame of ours. From then on it counts what is read.
 type mutable struct {
 	net.Conn
-	muted atomic.Bool
+	muted  atomic.Bool
+	budget *rate.Limiter // owned by the reader; nil once it was exceeded
+}
+
+// Read ends with errFlood once, for gorilla; what reads on afterwards only
+// waits for the page to go.
+func (m *mutable) Read(p []byte) (int, error) {
+	n, err := m.Conn.Read(p)
+	if n > 0 && m.muted.Load() && m.budget != nil && !m.budget.AllowN(time.Now(), n) {
+		m.budget = nil
+		return 0, errFlood
+	}
+	return n, err
 }
 
 func (m *mutable) mute() { m.muted.Store(true) }

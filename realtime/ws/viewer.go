@@ -43,13 +43,24 @@ type message struct {
 // socket ends. It also waits for the answer to a close of ours.
 func (v *viewer) read() {
 	defer v.remote.Detach()
+	// Control frames come between the messages, and in any number.
+	control := rate.NewLimiter(MessagesPerSec, MessageBurst)
+	sign := func() error {
+		if !control.AllowN(v.handler.cfg.Now(), 1) {
+			return errTooMany
+		}
+		v.remote.Saw()
+		return nil
+	}
 	v.conn.SetReadLimit(MaxMessage)
 	v.conn.SetPingHandler(func(data string) error {
-		v.remote.Saw()
-		v.remote.Send(realtime.PongFrame([]byte(data)))
-		return nil
+		err := sign()
+		if err == nil {
+			v.remote.Send(realtime.PongFrame([]byte(data)))
+		}
+		return err
 	})
-	v.conn.SetPongHandler(func(string) error { v.remote.Saw(); return nil })
+	v.conn.SetPongHandler(func(string) error { return sign() })
 	v.conn.SetCloseHandler(func(int, string) error { return nil })
 	_ = v.conn.SetReadDeadline(time.Now().Add(v.handler.cfg.JoinTimeout))
 
@@ -57,7 +68,7 @@ func (v *viewer) read() {
 	for joined := false; ; joined = true {
 		text, err := v.next()
 		if err == nil && !budget.AllowN(v.handler.cfg.Now(), 1) {
-			err = &realtime.CloseError{Code: realtime.CodeTooMany, Reason: "too many messages"}
+			err = errTooMany
 		}
 		if err == nil && !joined {
 			err = v.join(text)
@@ -172,6 +183,8 @@ func isCallID(s string) bool {
 	return s != "" && len(s) <= realtime.MaxCallID
 }
 
+var errTooMany = &realtime.CloseError{Code: realtime.CodeTooMany, Reason: "too many messages"}
+
 func badMessage(why string) error {
 	return &realtime.CloseError{Code: realtime.CodeBadMessage, Reason: why}
 }
@@ -197,7 +210,7 @@ func (v *viewer) end(err error, joined bool) {
 	}
 	v.remote.Close(refused.Code, refused.Reason)
 	for err = nil; err == nil; { // the close set a deadline
-		_, _, err = v.conn.ReadMessage()
+		_, _, err = v.conn.NextReader() // which skips what is left of the one before
 	}
 }
 
@@ -209,6 +222,8 @@ func (v *viewer) endLine(err lineError, joined bool) {
 	switch {
 	case errors.As(err, &closed):
 		v.remote.Close(realtime.CodeNormal, "") // the page's own wish: answer and go
+	case errors.Is(err, errTooMany), errors.Is(err, errFlood):
+		told = v.remote.Close(errTooMany.Code, errTooMany.Reason)
 	case errors.Is(err, websocket.ErrReadLimit):
 		told = v.remote.Close(realtime.CodeTooLarge, "the message is too large")
 	case errors.As(err, &network) && network.Timeout() && !joined:
