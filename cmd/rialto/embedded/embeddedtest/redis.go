@@ -2,6 +2,7 @@ package embeddedtest
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -54,6 +55,13 @@ func (s *RedisServer) Stop() { s.tb.Helper(); s.check(s.server.Stop()) }
 
 // Kill ends it as a power cut would.
 func (s *RedisServer) Kill() { s.tb.Helper(); s.check(s.server.Kill()) }
+
+// Lose ends it as a disk that dies would: what it knew is gone.
+func (s *RedisServer) Lose() {
+	s.tb.Helper()
+	s.Kill()
+	s.check(os.RemoveAll(filepath.Join(s.dir, "data")))
+}
 
 // Restart ends it in order and starts it again.
 func (s *RedisServer) Restart() { s.tb.Helper(); s.Stop(); s.Start() }
