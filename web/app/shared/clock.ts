@@ -1,6 +1,7 @@
 // The server's clock, as well as this page can know it. Prices and holds end by the server's time, so every countdown
 // on the page is drawn from serverNow(), never from the device's own clock.
 
+import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 
 interface Sample {
@@ -16,8 +17,15 @@ interface Sample {
 /** Clocks drift apart by some ppm and sleep stops performance.now() in some browsers: old samples lose to new ones. */
 const SAMPLE_LIFE_MS = 5 * 60_000;
 
+/** What rounding alone may be wrong by. */
+const ROUNDING_MS = 2;
+
 /** A device's clock that is corrected by less than this has not slept. */
 const NAP_MS = 500;
+
+/** Whoever draws a time draws it anew when the clock is set by more than an eye would miss. */
+const SEEN_MS = 20;
+const corrections = signal(0);
 
 const wallGap = (): number => Date.now() - performance.now();
 
@@ -29,15 +37,23 @@ let best: Sample = { offset: wallGap(), uncertainty: Infinity, takenAt: -Infinit
  * `serverSent` (its clock, ms), heard at `heard`. The sample with the shortest way there and back is kept.
  */
 export function addClockSample(sent: number, serverReceived: number, serverSent: number, heard: number): void {
-  const roundTrip = heard - sent - (serverSent - serverReceived);
-  if (!Number.isFinite(roundTrip) || roundTrip < 0) return;
+  const measured = heard - sent - (serverSent - serverReceived);
+  // The server says whole milliseconds: on a short way the sum may come out below nothing.
+  if (!Number.isFinite(measured) || measured < -ROUNDING_MS) return;
+  const roundTrip = Math.max(measured, ROUNDING_MS);
   const sample: Sample = {
     offset: (serverReceived - sent + serverSent - heard) / 2,
     uncertainty: roundTrip / 2,
     takenAt: heard,
     wallGap: wallGap(),
   };
-  if (sample.uncertainty <= best.uncertainty || heard - best.takenAt > SAMPLE_LIFE_MS) best = sample;
+  if (sample.uncertainty <= best.uncertainty || heard - best.takenAt > SAMPLE_LIFE_MS) set(sample);
+}
+
+function set(sample: Sample): void {
+  const seen = Math.abs(sample.offset - best.offset) > SEEN_MS;
+  best = sample;
+  if (seen) corrections.value++;
 }
 
 /**
@@ -47,7 +63,7 @@ export function addClockSample(sent: number, serverReceived: number, serverSent:
 export function distrustClock(): void {
   const gap = wallGap();
   const nap = gap - best.wallGap;
-  best = { ...best, offset: best.offset + (nap > NAP_MS ? nap : 0), wallGap: gap, uncertainty: Infinity };
+  set({ ...best, offset: best.offset + (nap > NAP_MS ? nap : 0), wallGap: gap, uncertainty: Infinity });
 }
 
 /** Milliseconds since 1970 on the server's clock. */
@@ -81,6 +97,7 @@ const LOOK_AGAIN_MS = 60_000;
  */
 export function useDeadlines(deadlines: readonly number[], counting: boolean): number {
   const [, redraw] = useState(0);
+  void corrections.value;
   const now = serverNow();
   const next = Math.min(...deadlines.filter((time) => time > now));
   useEffect(() => {

@@ -20,6 +20,11 @@ export function dayAndTime(at: string, now: number): string {
   return `${day}, ${time.format(when)}`;
 }
 
+/** "20:15". */
+export function timeOfDay(at: number): string {
+  return time.format(new Date(at));
+}
+
 export function fullTime(at: string): string {
   return full.format(new Date(at));
 }

@@ -2,13 +2,13 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { ChatLine, RoomRole } from "../events";
+import type { ChatLine } from "../events";
 import { Button } from "../ui/controls";
 import { Composer } from "./Composer";
 import type { ChatLog, PendingLine } from "./log";
+import { Who } from "./Who";
 import "./chat.css";
 
-const BADGES: Record<RoomRole, string | null> = { host: "Host", moderator: "Moderator", buyer: "Bought here", viewer: null };
 /** So near to the end counts as at the end. */
 const END_PX = 24;
 
@@ -119,17 +119,6 @@ export function Line({ line, mine, actions }: { line: ChatLine; mine: boolean; a
       </span>
       {actions}
     </li>
-  );
-}
-
-/** Name and badge, as they stand before a line. */
-export function Who({ line, mine }: { line: ChatLine; mine: boolean }) {
-  const badge = BADGES[line.role];
-  return (
-    <>
-      <strong class="chat-name">{mine ? "You" : line.name}</strong>{" "}
-      {badge && <span class={`chat-badge chat-badge-${line.role}`}>{badge}</span>}{" "}
-    </>
   );
 }
 

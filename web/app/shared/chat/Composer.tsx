@@ -72,7 +72,8 @@ export function Composer({ log, away, typing }: { log: ChatLog; away: boolean; t
             {left < 0 ? `${-left} too many` : `${left} left`}
           </span>
         )}
-        <Button tone="quiet" type="submit" class="composer-send" aria-label={wait > 0 ? `Send, possible in ${wait} seconds` : "Send"} aria-disabled={wait > 0 || length === 0 || left < 0}>
+        <Button tone="quiet" type="submit" class="composer-send" aria-disabled={wait > 0 || length === 0 || left < 0}>
+          <span class="sr-only">{wait > 0 ? "Send, possible in " : "Send"}</span>
           {wait > 0 ? <span class="num">{wait} s</span> : <SendIcon />}
         </Button>
       </div>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { IconButton } from "../ui/controls";
 import { HeartIcon } from "../ui/icons";
 import type { ChatLog, HeartBurst } from "./log";
+import "./hearts.css";
 
 const SHOWN_MS = 1_600;
 /** Bursts drawn at once; more would only be noise. */

@@ -1,3 +1,4 @@
 export * from "./ChatPanel";
 export * from "./Hearts";
 export * from "./log";
+export * from "./Who";

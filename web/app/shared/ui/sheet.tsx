@@ -14,10 +14,12 @@ type SheetProps = {
   footer?: ComponentChildren;
   /** "side" belongs beside a video; "center" is for questions to be answered first. */
   place?: "side" | "center";
+  /** As high as it may be, whatever it holds; what it holds scrolls by itself. */
+  tall?: boolean;
   children?: ComponentChildren;
 };
 
-export function Sheet({ title, onClose, footer, place = "side", children }: SheetProps) {
+export function Sheet({ title, onClose, footer, place = "side", tall = false, children }: SheetProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   const close = useRef(onClose);
@@ -47,7 +49,7 @@ export function Sheet({ title, onClose, footer, place = "side", children }: Shee
   return (
     <dialog
       ref={dialog}
-      class={`sheet sheet-${place}`}
+      class={`sheet sheet-${place}${tall ? " sheet-tall" : ""}`}
       aria-labelledby={heading}
       // Escape, and Android's back gesture. The parent decides whether the sheet goes, so the browser must not.
       onCancel={(event) => {
