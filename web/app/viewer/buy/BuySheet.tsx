@@ -1,10 +1,13 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Product, Variant } from "../../shared/api";
 import { formatMoney } from "../../shared/money";
+import { priceAt } from "../../shared/price";
+import { clockText, serverNow } from "../../shared/clock";
 import { Button } from "../../shared/ui/controls";
 import { Sheet } from "../../shared/ui/sheet";
 import { Spinner } from "../../shared/ui/spinner";
 import type { WatchModel } from "../watch/model";
+import { Was, usePrice } from "../watch/offer";
 import type { ShopState } from "../watch/shop";
 import { Outcome, wordsFor } from "./Outcome";
 import { PayButton, PayForm } from "./PayForm";
@@ -31,19 +34,27 @@ export default function BuySheet({ model, shop, product }: BuyProps) {
 function Choice({ model, product, onChoose }: { model: WatchModel; product: Product; onChoose: (variant: Variant) => void }) {
   return (
     <ul class="choice" aria-label="Choose one">
-      {product.variants.map((variant) => {
-        const left = model.left(variant.id, variant.left);
-        return (
-          <li key={variant.id}>
-            <Button wide aria-disabled={left === 0} onClick={() => left > 0 && onChoose(variant)}>
-              <span>{variant.title}</span>
-              <span class="num">{formatMoney(model.price(variant.id, variant.price))}</span>
-              <span class="left num">{left === 0 ? "Sold out" : `${left} left`}</span>
-            </Button>
-          </li>
-        );
-      })}
+      {product.variants.map((variant) => (
+        <ChoiceRow key={variant.id} model={model} variant={variant} onChoose={onChoose} />
+      ))}
     </ul>
+  );
+}
+
+function ChoiceRow({ model, variant, onChoose }: { model: WatchModel; variant: Variant; onChoose: (variant: Variant) => void }) {
+  const { unit, was, opensAt } = usePrice(model, variant);
+  const left = model.left(variant);
+  const idle = left === 0 || opensAt !== null;
+  return (
+    <li>
+      <Button wide aria-disabled={idle} onClick={() => !idle && onChoose(variant)}>
+        <span>{variant.title}</span>
+        <span class="num">
+          {formatMoney(unit)} {was && <Was money={was} />}
+        </span>
+        <span class="left num">{left === 0 ? "Sold out" : opensAt !== null ? `Opens in ${clockText(opensAt - serverNow())}` : `${left} left`}</span>
+      </Button>
+    </li>
   );
 }
 
@@ -52,14 +63,21 @@ type BuyingProps = BuyProps & { variant: Variant; onBack: (() => void) | undefin
 function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
   const purchase = useMemo(() => {
     const known = shop.purchases.peek().get(variant.id);
-    return known?.isHeld.peek() ? known : new Purchase(model.id, variant.id);
-  }, [shop, model.id, variant.id]);
+    if (known?.isHeld.peek()) return known;
+    return new Purchase(model.id, variant.id, {
+      mine: model.mine,
+      price: () => priceAt(model.offer(latest(model, variant)), serverNow()).unit,
+      opensAt: () => opened(model.offer(latest(model, variant)).opensAt),
+      refresh: () => model.refresh(),
+    });
+  }, [shop, model, variant.id]);
 
   useEffect(() => {
     shop.remember(variant.id, purchase);
     void purchase.take();
   }, [shop, variant.id, purchase]);
 
+  const price = usePrice(model, latest(model, variant));
   const step = purchase.step.value;
   const close = (): void => {
     if (!purchase.isHeld.peek()) shop.forget(variant.id);
@@ -67,7 +85,7 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
   };
   const order = purchase.order.value;
   const held = step === "held" || step === "paying" || step === "unsure";
-  const words = wordsFor(purchase, product);
+  const words = wordsFor(purchase, product, price);
   const title = step === "holding" ? product.title : held ? "Yours, for now" : step === "paid" ? "It is yours" : words.title;
   const footer = held ? (
     <PayButton purchase={purchase} variant={variant} />
@@ -81,12 +99,26 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
       {step === "holding" && (
         <p class="buy-wait" role="status">
           <Spinner />
-          Holding one for you
+          Holding one for you at {formatMoney(price.unit)}
         </p>
       )}
-      {held && <PayForm purchase={purchase} product={product} variant={variant} />}
+      {held && <PayForm purchase={purchase} product={product} variant={variant} standing={price.was ?? price.unit} />}
       {step === "paid" && order && <Receipt order={order} product={product} />}
       {(step === "expired" || step === "refused") && <Outcome purchase={purchase} words={words} onClose={close} onBack={onBack} />}
     </Sheet>
   );
+}
+
+/** The variant as the list has it now: it may have been read again since the sheet was opened. */
+function latest(model: WatchModel, variant: Variant): Variant {
+  for (const product of model.catalog.value?.products ?? []) {
+    const found = product.variants.find(({ id }) => id === variant.id);
+    if (found) return found;
+  }
+  return variant;
+}
+
+function opened(at: string | null): number | null {
+  const time = at === null ? NaN : Date.parse(at);
+  return Number.isFinite(time) ? time : null;
 }

@@ -1,4 +1,7 @@
 import type { Product } from "../../shared/api";
+import { formatMoney } from "../../shared/money";
+import type { Price } from "../../shared/price";
+import { timeOfDay } from "../../shared/when";
 import { Button } from "../../shared/ui/controls";
 import type { Purchase } from "./purchase";
 
@@ -34,7 +37,8 @@ export function Outcome({ purchase, words, onClose, onBack }: OutcomeProps) {
   );
 }
 
-export function wordsFor(purchase: Purchase, product: Product): Words {
+/** `price` is what the thing costs at this moment. */
+export function wordsFor(purchase: Purchase, product: Product, price: Price): Words {
   const problem = purchase.problem.value;
   if (purchase.step.value === "expired")
     return {
@@ -47,7 +51,12 @@ export function wordsFor(purchase: Purchase, product: Product): Words {
       return { title: "Sold out", text: `The last ${product.title} is taken. If somebody lets theirs go, Buy comes back by itself.`, again: "Try once more" };
     case "limit_reached":
       return { title: "That is the limit", text: "You already have as many of these as one person can buy in this show." };
+    case "price_changed":
+      return { title: "The price has changed", text: `${product.title} now costs ${formatMoney(price.unit)}. Nothing was held and nothing was paid.`, again: `Take it for ${formatMoney(price.unit)}` };
+    case "paying_elsewhere":
+      return { title: "You are paying already", text: problem.message };
     case "not_open":
+      if (price.opensAt !== null) return { title: "Not on sale yet", text: `It opens at ${timeOfDay(price.opensAt)}. Stay: Buy wakes up by itself.` };
       return { title: "Not on sale yet", text: "The creator has not opened the sale of this one. Stay: it opens here.", again: "Try again" };
     case "closed":
       return { title: "The sale is over", text: "The show has ended, and its sale with it." };

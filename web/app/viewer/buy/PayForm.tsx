@@ -1,16 +1,17 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Product, Variant } from "../../shared/api";
 import { serverNow } from "../../shared/clock";
-import { formatMoney } from "../../shared/money";
+import { formatMoney, type Money } from "../../shared/money";
 import { me } from "../../shared/session";
 import { Button, Field } from "../../shared/ui/controls";
 import { Banner } from "../../shared/ui/states";
 import { cardOf, check, groupExpiry, groupNumber, type Form, type FormErrors } from "./card";
+import { Was } from "../watch/offer";
 import { HoldTimer, timeLeft } from "./HoldTimer";
 import type { Purchase } from "./purchase";
 import { TestCards } from "./TestCards";
 
-type PayProps = { purchase: Purchase; product: Product; variant: Variant };
+type PayProps = { purchase: Purchase; product: Product; variant: Variant; /** What it costs without the price that was held. */ standing: Money };
 
 const ORDER: (keyof Form)[] = ["email", "name", "number", "expiry", "cvc"];
 
@@ -19,7 +20,7 @@ const ASK_AGAIN_MS = 4_000;
 // Once typed, an address need not be typed for the next product. Never the card.
 const remembered = { email: "", name: "" };
 
-export function PayForm({ purchase, product, variant }: PayProps) {
+export function PayForm({ purchase, product, variant, standing }: PayProps) {
   const [form, setForm] = useState<Form>(() => ({
     email: remembered.email || (me.peek()?.account?.email ?? ""),
     name: remembered.name || (me.peek()?.account?.name ?? ""),
@@ -73,7 +74,10 @@ export function PayForm({ purchase, product, variant }: PayProps) {
           <strong>{hold?.title || product.title}</strong>
           <span class="lead">{variant.title && variant.title !== product.title ? `${variant.title}, ` : ""}1 piece, nothing is added to the price</span>
         </div>
-        <strong class="num">{formatMoney(total)}</strong>
+        <span class="buy-price">
+          <strong class="num">{formatMoney(total)}</strong>
+          {hold && hold.unit.currency === standing.currency && hold.unit.amount < standing.amount && <Was money={standing} />}
+        </span>
       </div>
       <Problem purchase={purchase} product={product} />
       <form id="pay" class="form" ref={element} noValidate onSubmit={submit} aria-busy={asking}>

@@ -2,6 +2,7 @@ import type { Order, Product } from "../../shared/api";
 import { formatMoney } from "../../shared/money";
 import { LinkButton } from "../../shared/ui/controls";
 import { CheckIcon } from "../../shared/ui/icons";
+import { orderAddress } from "../order/address";
 
 /** Beside the running video: what was bought, for how much, and where to find it again. */
 export function Receipt({ order, product }: { order: Order; product: Product }) {
@@ -50,10 +51,4 @@ export function OrderLines({ order }: { order: Order }) {
       )}
     </dl>
   );
-}
-
-/** `link` is the signature alone, or the whole address. */
-export function orderAddress(order: Order): string {
-  if (!order.link) return `/orders/${order.id}`;
-  return /^(\/|https?:)/.test(order.link) ? order.link : `/orders/${order.id}?link=${encodeURIComponent(order.link)}`;
 }

@@ -2,11 +2,12 @@
 // a double tap, a lost answer or a reloaded page never buys twice and never holds two.
 
 import { computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
-import { getHold, getOrder, putHold, putOrder, releaseHold, type Card, type Hold, type Order } from "../../shared/api";
-import { serverNow } from "../../shared/clock";
-import { ApiError, isCode, isTransient, untilAnswered } from "../../shared/http";
+import { getHold, getOrder, putHold, putOrder, releaseHold, type Card, type Hold, type MeDocument, type Money, type Order } from "../../shared/api";
+import { clockUncertainty, serverNow } from "../../shared/clock";
+import { ApiError, isCode, isTransient, sleep, untilAnswered } from "../../shared/http";
 import { newId } from "../../shared/ids";
 import { whoAmI } from "../../shared/session";
+import { isLive, isPaid, type Mine } from "../watch/mine";
 import * as slip from "./slip";
 
 export type Step =
@@ -24,11 +25,26 @@ const HOLD_TRIES = 4;
 const PAY_TRIES = 5;
 /** A bank may think longer than our usual deadline. */
 const PAY_TIMEOUT_MS = 30_000;
+/** A tap in the first moment of a release may reach a server whose clock says "not yet": asked again this often … */
+const OPEN_RETRY_MS = 150;
+/** … for as long as the clocks may differ, within these bounds. */
+const OPEN_SLACK_MS = { least: 500, most: 2_000 };
 
 export interface Payer {
   email: string;
   name: string;
   card: Card;
+}
+
+/** What a purchase asks its page. */
+export interface Counter {
+  readonly mine: Mine;
+  /** The price that the person sees now: what they are held to, or asked again. */
+  price(): Money;
+  /** The time of a timed release, also when it has passed; null without one. */
+  opensAt(): number | null;
+  /** Reads again what things cost. */
+  refresh(): Promise<void>;
 }
 
 export class Purchase {
@@ -43,12 +59,15 @@ export class Purchase {
   readonly length: Signal<number> = signal(1);
   readonly isHeld: ReadonlySignal<boolean> = computed(() => this.step.value === "held" || this.step.value === "paying" || this.step.value === "unsure");
 
+  /** Its payment was sent from here. */
+  paidHere = false;
   private busy = false;
   private payer: Payer | null = null;
 
   constructor(
     readonly show: string,
     readonly variant: string,
+    private readonly counter: Counter,
   ) {}
 
   /** Takes one unit, or finds the one this browser already holds. Called again, it tries again. */
@@ -61,7 +80,9 @@ export class Purchase {
       const me = await whoAmI();
       const kept = slip.read(this.variant, me.subject);
       if (kept?.order && (await this.findOrder(kept.order))) return;
-      await this.takeOrFind(kept?.hold ?? null, me.subject);
+      // Held in another tab, or before this one was opened: that one is gone on with, no second one is taken.
+      if (!kept && (await this.adopt(me.subject))) return;
+      await this.takeOrFind(kept, me.subject);
     } catch (error) {
       this.refuse(error);
     } finally {
@@ -77,6 +98,7 @@ export class Purchase {
     const id = newId("ord");
     slip.write(this.variant, { subject: slip.subjectOf(this.variant), hold: hold.id, order: id });
     this.payer = payer;
+    this.paidHere = true;
     await this.send(id, hold);
   }
 
@@ -105,20 +127,80 @@ export class Purchase {
     this.step.value = "expired";
   }
 
-  private async takeOrFind(known: string | null, subject: string): Promise<void> {
-    const id = known ?? newId("hld");
-    slip.write(this.variant, { subject, hold: id });
+  /** What the person's document says now: paid, renewed or given up elsewhere. */
+  learn(document: MeDocument): void {
+    const hold = this.hold.peek();
+    if (!hold || this.busy || !(this.isHeld.peek() || isCode(this.problem.peek(), "paying_elsewhere"))) return;
+    const order = document.orders.find((each) => each.hold === hold.id && each.state !== "cancelled");
+    if (order && isPaid(order)) return this.settle(order);
+    if (order && this.step.peek() === "held") {
+      slip.write(this.variant, { subject: slip.subjectOf(this.variant), hold: hold.id, order: order.id });
+      this.payer = null;
+      return this.settle(order);
+    }
+    const now = document.holds.find(({ id }) => id === hold.id);
+    if (now) this.extend(this.expiresAt.peek(), now.expires_at);
+    else void this.recheck(hold);
+  }
+
+  /** The document does not name our hold. It may have been read before the hold was made, so the hold itself is asked. */
+  private async recheck(hold: Hold): Promise<void> {
+    const now = await getHold(hold.id).catch((error: unknown) => (isTransient(error) ? hold : null));
+    if (now && (isLive(now) || now.state === "sold")) return;
+    this.lapse();
+  }
+
+  /** Goes on with a hold that this tab did not make. false: there is none. */
+  private async adopt(subject: string): Promise<boolean> {
+    await this.counter.mine.known();
+    const found = this.counter.mine.hold(this.show, this.variant);
+    const hold = found && (await untilAnswered(() => getHold(found.id), HOLD_TRIES).catch((error: unknown) => {
+      if (isTransient(error)) throw error;
+      return null;
+    }));
+    if (!hold || !isLive(hold)) return false;
+    slip.write(this.variant, { subject, hold: hold.id });
+    this.accept(hold);
+    if (hold.state === "held") return true;
+    const order = this.counter.mine.orderOf(hold.id);
+    if (!order) throw new ApiError(409, "paying_elsewhere", "You are paying for this one in another tab or on another device.");
+    slip.write(this.variant, { subject, hold: hold.id, order: order.id });
+    this.settle(order);
+    return true;
+  }
+
+  private async takeOrFind(known: slip.Slip | null, subject: string): Promise<void> {
+    const id = known?.hold ?? newId("hld");
+    // What the person saw is written down with the id: asked again, it is the same question.
+    const unit = known?.unit ?? this.counter.price();
+    slip.write(this.variant, { subject, hold: id, unit });
     try {
-      const hold = await untilAnswered(() => putHold(id, { show: this.show, variant: this.variant, quantity: 1 }), HOLD_TRIES);
+      const hold = await this.whenOpen(() => untilAnswered(() => putHold(id, { show: this.show, variant: this.variant, quantity: 1 }), HOLD_TRIES));
       // Answered again for an id of before: only a unit that is still promised may be called yours.
-      if (hold.state !== "held" && hold.state !== "paying") throw new ApiError(410, "hold_expired", "That hold has ended.");
+      if (!isLive(hold)) throw new ApiError(410, "hold_expired", "That hold has ended.");
       this.accept(hold);
     } catch (error) {
       // Not transient: the server has judged this id, so it must not be asked again.
       if (!isTransient(error)) slip.remove(this.variant);
       // An old id from before: its time is over, but a new tap deserves a new hold.
       if (known && isCode(error, "hold_expired", "hold_conflict")) return this.takeOrFind(null, subject);
+      // So that the next question shows what it costs now, whether or not the room has told us yet.
+      if (isCode(error, "price_changed")) await this.counter.refresh();
       throw error;
+    }
+  }
+
+  /** Two clocks are never the same: around the moment of a release "not open" is asked again, quietly, for that much. */
+  private async whenOpen(ask: () => Promise<Hold>): Promise<Hold> {
+    const slack = Math.min(Math.max(clockUncertainty(), OPEN_SLACK_MS.least), OPEN_SLACK_MS.most);
+    const opens = this.counter.opensAt();
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isCode(error, "not_open") || opens === null || Math.abs(serverNow() - opens) > slack) throw error;
+        await sleep(OPEN_RETRY_MS);
+      }
     }
   }
 

@@ -1,10 +1,14 @@
 // What this tab has asked for and not yet finished, by variant: ids only, never a card. It survives a reload, so that the
 // same hold and the same order are found again; it ends with the tab.
 
-interface Slip {
+import type { Money } from "../../shared/money";
+
+export interface Slip {
   /** Another person at the same tab must not meet this one's ids. */
   subject: string;
   hold: string;
+  /** The price of one that was asked for. */
+  unit?: Money;
   order?: string;
 }
 

@@ -32,7 +32,8 @@ export function Bag({ model, shop, open, selling, folded }: BagProps) {
       <Button class="bag-open" onClick={() => (open.value = true)} aria-haspopup="dialog">
         <BagIcon />
         <span>
-          <span class="num">{products.length}</span> {products.length === 1 ? "product" : "products"}
+          <span class="num">{products.length}</span>
+          <span class="sr-only"> {products.length === 1 ? "product" : "products"}</span>
         </span>
       </Button>
       {open.value && (

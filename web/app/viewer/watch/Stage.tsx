@@ -6,6 +6,7 @@ import { IconButton } from "../../shared/ui/controls";
 import { LiveBadge } from "../../shared/ui/states";
 import type { WatchModel } from "./model";
 import { Slate } from "./Slate";
+import { Viewers } from "./Talk";
 
 const LINE_WORDS = { measuring: "", good: "Good line", weak: "Weak line", poor: "Poor line" } as const;
 
@@ -71,7 +72,9 @@ export function Stage({ model, tall, children }: { model: WatchModel; tall: Sign
           {show && (
             <p>
               <strong>{show.title}</strong>
-              <span>{show.creator.name}</span>
+              <span class="stage-creator">
+                <span>{show.creator.name}</span> <Viewers model={model} />
+              </span>
             </p>
           )}
         </div>

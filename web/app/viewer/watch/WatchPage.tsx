@@ -1,7 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { lazyPart } from "../lazy";
-import { LinkButton } from "../../shared/ui/controls";
+import { Button, IconButton, LinkButton } from "../../shared/ui/controls";
+import { CloseIcon } from "../../shared/ui/icons";
 import { Banner, Empty, ErrorState } from "../../shared/ui/states";
 import { Frame, useTitle } from "../Frame";
 import { WatchModel } from "./model";
@@ -9,6 +10,10 @@ import { Bag } from "./Bag";
 import { PinnedCard } from "./PinnedCard";
 import { ShopState } from "./shop";
 import { Stage } from "./Stage";
+import { ChatColumn, ChatFade, ChatSheet, Dock, Viewers } from "./Talk";
+import { useRoomy, useWide } from "./wide";
+import { orderAddress } from "../order/address";
+import type { CloseReason } from "../../shared/realtime";
 import "./watch.css";
 import "./shop.css";
 
@@ -19,8 +24,12 @@ export default function WatchPage({ route }: { route: { show: string } }) {
   const shop = useMemo(() => new ShopState(model), [model]);
   useEffect(() => {
     model.start();
-    return () => model.stop();
-  }, [model]);
+    const off = shop.follow();
+    return () => {
+      off();
+      model.stop();
+    };
+  }, [model, shop]);
 
   const scene = model.scene.value;
   useTitle(model.show.value?.title ?? "Show");
@@ -43,34 +52,107 @@ export default function WatchPage({ route }: { route: { show: string } }) {
 
 function Watch({ model, shop }: { model: WatchModel; shop: ShopState }) {
   const bagOpen = useSignal(false);
+  const chatOpen = useSignal(false);
   // A picture taken with an upright phone fills an upright phone; a wide one leaves room below it.
   const tall = useSignal(false);
-  const show = model.show.value;
+  const wide = useWide();
+  const roomy = useRoomy();
   const pinned = model.pinned.value;
   const buying = shop.buying.value;
-  const selling = model.scene.value !== "ended" && model.scene.value !== "refused";
+  // Before the first tap, not after it: at a release a moment decides.
+  useEffect(() => BuySheet.preload(), []);
+  const scene = model.scene.value;
+  const selling = scene !== "ended" && scene !== "refused";
+  const talking = model.show.value !== null && scene !== "refused" && (scene !== "ended" || !model.chat.empty.value);
+  const folded = tall.value && !wide;
+  // A slate that has something to say has the small picture to itself.
+  const clear = folded || scene === "live" || scene === "connecting" || scene === "reconnecting";
+  const fade = talking && clear && scene !== "ended" && !roomy && !chatOpen.value && <ChatFade model={model} open={chatOpen} />;
+  const bag = <Bag model={model} shop={shop} open={bagOpen} selling={selling} folded={folded} />;
   return (
-    <div class={tall.value ? "watch watch-tall" : "watch"}>
+    <div class={`watch${tall.value ? " watch-tall" : ""}${talking && !roomy ? " watch-docked" : ""}`}>
       <Stage model={model} tall={tall}>
         <div class="watch-notices">
-          <Notices model={model} />
+          <Notices model={model} shop={shop} />
         </div>
+        {!folded && fade}
       </Stage>
       <main id="main" class="watch-shop">
-        <header class="watch-about">
-          <h1>{show?.title ?? "Loading the show"}</h1>
-          {show && <p class="lead">with {show.creator.name}</p>}
-          {show?.description && <p class="watch-description">{show.description}</p>}
-        </header>
-        {pinned && selling && <PinnedCard model={model} shop={shop} product={pinned} />}
-        <Bag model={model} shop={shop} open={bagOpen} selling={selling} folded={tall.value} />
+        <div class="watch-goods">
+          <About model={model} />
+          {folded && fade}
+          {pinned && selling && <PinnedCard model={model} shop={shop} product={pinned} />}
+          {(!folded || !talking) && bag}
+        </div>
+        {talking && roomy && <ChatColumn model={model} />}
+        {talking && !roomy && (
+          <Dock model={model} open={chatOpen}>
+            {folded && bag}
+          </Dock>
+        )}
       </main>
+      {chatOpen.value && !roomy && <ChatSheet model={model} onClose={() => (chatOpen.value = false)} />}
       {buying && <BuySheet model={model} shop={shop} product={buying} />}
     </div>
   );
 }
 
-function Notices({ model }: { model: WatchModel }) {
-  if (!model.stale.value) return null;
-  return <Banner tone="warn">{navigator.onLine ? "Reconnecting. Prices and stock are brought up to date as soon as we are back." : "You are offline. We go on as soon as your connection is back."}</Banner>;
+function About({ model }: { model: WatchModel }) {
+  const show = model.show.value;
+  return (
+    <header class="watch-about">
+      <h1>{show?.title ?? "Loading the show"}</h1>
+      {show && (
+        <p class="lead">
+          with {show.creator.name} <Viewers model={model} />
+        </p>
+      )}
+      {show?.description && <p class="watch-description">{show.description}</p>}
+    </header>
+  );
+}
+
+/** Why the room was closed to this page though the show goes on, and what to do about it. */
+const CLOSED: Partial<Record<CloseReason, string>> = {
+  signed_out: "You were signed out. Load the page again, or sign in, to go on.",
+  bad_message: "This page is older than the shop it talks to. Load it again to go on.",
+  too_many_messages: "This page talked too much and was cut off. Load it again to go on.",
+  too_large: "This page said something too long and was cut off. Load it again to go on.",
+};
+
+function Notices({ model, shop }: { model: WatchModel; shop: ShopState }) {
+  const reason = model.room.closeReason.value;
+  const closed = reason && CLOSED[reason];
+  const bought = shop.bought.value;
+  return (
+    <>
+      {model.stale.value && (
+        <Banner tone="warn" action={navigator.onLine && <Button onClick={() => model.room.retryNow()}>Try now</Button>}>
+          {navigator.onLine ? "Reconnecting. Prices and stock are brought up to date as soon as we are back." : "You are offline. We go on as soon as your connection is back."}
+        </Banner>
+      )}
+      {closed && (
+        <Banner tone="error" code={reason} action={<Button onClick={() => location.reload()}>Load again</Button>}>
+          {closed}
+        </Banner>
+      )}
+      {bought && (
+        <Banner
+          tone="success"
+          action={
+            <>
+              <LinkButton href={orderAddress(bought)} target="_blank" rel="noopener">
+                Open your order
+              </LinkButton>
+              <IconButton label="Dismiss" onClick={() => (shop.bought.value = null)}>
+                <CloseIcon />
+              </IconButton>
+            </>
+          }
+        >
+          Paid: {bought.lines.map(({ title }) => title).join(", ")} is yours.
+        </Banner>
+      )}
+    </>
+  );
 }

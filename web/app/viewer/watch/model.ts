@@ -1,11 +1,15 @@
 // One show as its page knows it: what HTTP said, overtaken by what the room says. Components draw it; they decide nothing.
 
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
-import { getProducts, getShow, type Catalog, type Money, type Product, type Show } from "../../shared/api";
+import { getProducts, getShow, type Catalog, type Product, type Show, type Variant } from "../../shared/api";
+import { ChatLog } from "../../shared/chat/log";
+import type { EventPayloads, EventType } from "../../shared/events";
 import { ApiError, isTransient, jitter, sleep } from "../../shared/http";
-import { whoAmI } from "../../shared/session";
+import type { Offer } from "../../shared/price";
+import { me, whoAmI } from "../../shared/session";
 import { Room } from "../../shared/realtime";
 import { Watcher } from "../../shared/whep";
+import { Mine } from "./mine";
 
 /** What the stage shows. */
 export type Scene =
@@ -33,6 +37,10 @@ export class WatchModel {
   readonly failure: Signal<unknown> = signal(null);
   readonly room: Room;
   readonly watcher: Watcher;
+  readonly chat: ChatLog;
+  readonly mine: Mine;
+  /** People watching, as the server last said; null before it did. */
+  readonly viewers: ReadonlySignal<number | null>;
   readonly scene: ReadonlySignal<Scene>;
   readonly pinned: ReadonlySignal<Product | null>;
   /** The page lost the room: numbers on it may be old. */
@@ -41,9 +49,14 @@ export class WatchModel {
   private readonly leave = new AbortController();
   private readonly release: (() => void)[] = [];
   private refetch: ReturnType<typeof setTimeout> | undefined;
+  /** Since which version a variant has had the flash price that it has. */
+  private readonly flashes = new Map<string, { id: string | null; since: number }>();
 
   constructor(readonly id: string) {
     this.room = new Room(id);
+    this.chat = new ChatLog(this.room, () => me.peek() && { subject: me.peek()!.subject, name: me.peek()!.account?.name ?? "" });
+    this.mine = new Mine(this.room);
+    this.viewers = computed(() => this.room.state("viewers.set", "").value?.count ?? null);
     this.watcher = new Watcher(`/whep/${encodeURIComponent(id)}`);
     this.scene = computed(() => this.judgeScene());
     this.pinned = computed(() => {
@@ -61,6 +74,10 @@ export class WatchModel {
       this.room.on("pin.set", ({ product }) => {
         if (product && !this.catalog.peek()?.products.some((p) => p.id === product)) this.refetchSoon();
       }),
+      this.room.on("price.set", ({ variant, flash }) => {
+        const id = flash?.id ?? null;
+        if (this.flashes.get(variant)?.id !== id) this.flashes.set(variant, { id, since: this.room.version("price.set", variant) });
+      }),
       this.room.on("show.state", (state) => this.follow(state.state, state.on_air)),
       this.room.phase.subscribe((phase) => {
         // Coming back after a loss may mean that the server restarted: video without packets is then dead, too.
@@ -74,22 +91,33 @@ export class WatchModel {
     this.leave.abort();
     clearTimeout(this.refetch);
     for (const off of this.release) off();
+    this.chat.close();
+    this.mine.close();
     this.room.close();
     this.watcher.stop();
   }
 
-  /** The newest price of a variant. */
-  price(variant: string, fallback: Money): Money {
-    const event = this.room.state("price.set", variant).value;
-    if (!event || this.isOlder(this.room.version("price.set", variant))) return fallback;
-    return { amount: event.amount, currency: event.currency };
+  /** Price, flash price and opening of a variant, each by the newer of list and room. */
+  offer(variant: Variant): Offer {
+    const price = this.newest("price.set", variant.id);
+    const drop = this.newest("drop.set", variant.id);
+    const flash = price ? (price.flash ?? null) : variant.flash;
+    return {
+      standing: price ? { amount: price.amount, currency: price.currency } : variant.price,
+      flash,
+      flashLeft: flash && this.flashLeft(variant, flash.id),
+      opensAt: drop ? drop.opens_at : variant.opens_at,
+    };
   }
 
   /** Units left, by the newer of list and room. */
-  left(variant: string, fallback: number): number {
-    const event = this.room.state("stock.set", variant).value;
-    if (!event || this.isOlder(this.room.version("stock.set", variant))) return fallback;
-    return event.left;
+  left({ id, left }: Variant): number {
+    return this.newest("stock.set", id)?.left ?? left;
+  }
+
+  /** The list may be older than what the server judged by: reads it again. */
+  refresh(): Promise<void> {
+    return this.readCatalog();
   }
 
   retry = (): void => {
@@ -97,8 +125,19 @@ export class WatchModel {
     void this.load();
   };
 
-  private isOlder(version: number): boolean {
-    return version < (this.catalog.value?.version ?? 0);
+  /** The room's word on a key, unless the list that was read is newer. */
+  private newest<T extends EventType>(type: T, key: string): EventPayloads[T] | undefined {
+    const event = this.room.state(type, key).value;
+    return event && this.room.version(type, key) >= (this.catalog.value?.version ?? 0) ? event : undefined;
+  }
+
+  /** A count that was made before this flash price began belongs to another one. */
+  private flashLeft(variant: Variant, flash: string): number | null {
+    const stock = this.newest("stock.set", variant.id);
+    if (!stock) return variant.flash?.id === flash ? variant.flash.left : null;
+    const known = this.flashes.get(variant.id);
+    const since = known?.id === flash ? known.since : 0;
+    return this.room.version("stock.set", variant.id) >= since ? (stock.flash_left ?? null) : null;
   }
 
   private async load(): Promise<void> {
@@ -152,6 +191,7 @@ export class WatchModel {
   private judgeScene(): Scene {
     const failure = this.failure.value;
     if (failure instanceof ApiError && (failure.status === 404 || failure.status === 422)) return "unknown";
+    if (this.room.closeReason.value === "unknown_room") return "unknown";
     if (failure) return "failed";
     const show = this.show.value;
     if (!show) return "loading";

@@ -1,20 +1,42 @@
 // What the person is buying on this page. The purchase itself lives in the lazily loaded buy part; it is kept here so
-// that closing the sheet keeps the hold and opening it again goes on.
+// that closing the sheet keeps the hold and opening it again goes on. Holds of another tab, or of before a reload, stand in
+// the person's document.
 
-import { signal, type Signal } from "@preact/signals";
-import type { Product } from "../../shared/api";
+import { effect, signal, type Signal } from "@preact/signals";
+import type { MeDocument, Order, Product } from "../../shared/api";
+import { serverNow } from "../../shared/clock";
 import type { Purchase } from "../buy/purchase";
+import { isPaid } from "./mine";
 import type { WatchModel } from "./model";
+
+/** A unit that is promised to this person and not paid yet. */
+export interface Waiting {
+  /** Milliseconds on the server's clock. */
+  expiresAt: number;
+}
 
 export class ShopState {
   /** The product whose sheet is open. */
   readonly buying: Signal<Product | null> = signal(null);
   /** Purchases begun on this page, by variant. */
   readonly purchases: Signal<ReadonlyMap<string, Purchase>> = signal(new Map());
+  /** Paid for elsewhere just now. */
+  readonly bought: Signal<Order | null> = signal(null);
+
+  private before: MeDocument | null = null;
 
   constructor(readonly model: WatchModel) {}
 
+  /** Follows what happens to this person's holds elsewhere, until the returned function is called. */
+  follow(): () => void {
+    return effect(() => {
+      const document = this.model.mine.document.value;
+      if (document) this.learn(document);
+    });
+  }
+
   open(product: Product): void {
+    this.bought.value = null;
     this.buying.value = product;
   }
 
@@ -33,11 +55,35 @@ export class ShopState {
   }
 
   /** A hold of this product that waits for its person, if there is one. */
-  waiting(product: Product): Purchase | null {
-    for (const variant of product.variants) {
-      const purchase = this.purchases.value.get(variant.id);
-      if (purchase?.isHeld.value) return purchase;
+  waiting(product: Product): (Waiting & { variant: string }) | null {
+    for (const { id } of product.variants) {
+      const purchase = this.purchases.value.get(id);
+      if (purchase?.isHeld.value) return { variant: id, expiresAt: purchase.expiresAt.value };
+      const hold = this.model.mine.hold(this.model.id, id);
+      // One that ended here is over, even if the document has not heard of it yet.
+      if (!hold || hold.id === purchase?.hold.value?.id) continue;
+      const expiresAt = Date.parse(hold.expires_at);
+      if (expiresAt > serverNow()) return { variant: id, expiresAt };
     }
     return null;
+  }
+
+  private learn(document: MeDocument): void {
+    const paidBefore = new Set(this.before?.orders.filter(isPaid).map(({ id }) => id));
+    const first = this.before === null;
+    this.before = document;
+    for (const purchase of this.purchases.peek().values()) purchase.learn(document);
+    if (first) return;
+    const fresh = document.orders.find((order) => order.show === this.model.id && isPaid(order) && !paidBefore.has(order.id) && !this.isOpen(order));
+    if (fresh) this.bought.value = fresh;
+  }
+
+  /** Paid in this very sheet, or shown in it: the receipt is there. */
+  private isOpen(order: Order): boolean {
+    for (const purchase of this.purchases.peek().values()) {
+      if (purchase.hold.peek()?.id !== order.hold) continue;
+      return purchase.paidHere || this.buying.peek()?.variants.some(({ id }) => id === purchase.variant) === true;
+    }
+    return false;
   }
 }
