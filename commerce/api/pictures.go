@@ -53,7 +53,7 @@ func (a *API) registerPictureRoutes() {
 		Summary: "An uploaded picture, or a drawing for a product that has none (SVG)", Codes: []string{"not_found"},
 	}, a.getPicture)
 	register(a, operation{
-		ID: "addPicture", Method: http.MethodPost, Path: "/pictures", Tag: tagCatalog, Rule: uploadRule, Status: http.StatusCreated, Once: true,
+		ID: "addPicture", Method: http.MethodPost, Path: "/pictures", Tag: tagCatalog, Rule: uploadRule, Status: http.StatusCreated,
 		Body: catalog.MaxPicture, Summary: "Upload a picture for my products: PNG, JPEG or WebP, at most 2 MiB and 4096 by 4096 pixels",
 		Codes: []string{"signed_out", "not_brand", "picture_invalid", "too_many_pictures", "body_too_large"},
 	}, func(ctx context.Context, in *struct {
