@@ -81,6 +81,7 @@ export async function getMe(options?: CallOptions): Promise<Me> {
   if (Number.isFinite(now)) addClockSample(sent, now, now, performance.now());
   return me;
 }
+export const getMyDocument = (o?: CallOptions) => api<MyDocument>("GET", `/me/document`, undefined, o);
 export const signUp = (body: Schemas["SignUpRequest"], o?: CallOptions) =>
   api<Account>("POST", `/accounts`, body, o);
 export const signIn = (email: string, password: string, o?: CallOptions) =>

@@ -2,7 +2,7 @@
 // a double tap, a lost answer or a reloaded page never buys twice and never holds two.
 
 import { computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
-import { getHold, getOrder, putHold, putOrder, releaseHold, type Card, type Hold, type MeDocument, type Money, type Order } from "../../shared/api";
+import { getHold, getOrder, putHold, putOrder, releaseHold, type Card, type Hold, type MyDocument, type Money, type Order } from "../../shared/api";
 import { clockUncertainty, serverNow } from "../../shared/clock";
 import { ApiError, isCode, isTransient, sleep, untilAnswered } from "../../shared/http";
 import { newId } from "../../shared/ids";
@@ -128,7 +128,7 @@ export class Purchase {
   }
 
   /** What the person's document says now: paid, renewed or given up elsewhere. */
-  learn(document: MeDocument): void {
+  learn(document: MyDocument): void {
     const hold = this.hold.peek();
     if (!hold || this.busy || !(this.isHeld.peek() || isCode(this.problem.peek(), "paying_elsewhere"))) return;
     const order = document.orders.find((each) => each.hold === hold.id && each.state !== "cancelled");

@@ -2,7 +2,7 @@
 // room says that there is a newer version; so a second tab, and a page after a reload, knows what the first one did.
 
 import { effect, signal, type Signal } from "@preact/signals";
-import { getMyDocument, type Hold, type MeDocument, type Order } from "../../shared/api";
+import { getMyDocument, type Hold, type MyDocument, type Order } from "../../shared/api";
 import { isTransient, jitter, sleep } from "../../shared/http";
 import type { Room } from "../../shared/realtime";
 
@@ -11,7 +11,7 @@ const TAP_WAIT_MS = 1_500;
 
 export class Mine {
   /** null until it was read. */
-  readonly document: Signal<MeDocument | null> = signal(null);
+  readonly document: Signal<MyDocument | null> = signal(null);
 
   private readonly leave = new AbortController();
   private readonly off: () => void;

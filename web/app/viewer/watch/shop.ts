@@ -3,7 +3,7 @@
 // the person's document.
 
 import { effect, signal, type Signal } from "@preact/signals";
-import type { MeDocument, Order, Product } from "../../shared/api";
+import type { MyDocument, Order, Product } from "../../shared/api";
 import { serverNow } from "../../shared/clock";
 import type { Purchase } from "../buy/purchase";
 import { isPaid } from "./mine";
@@ -23,7 +23,7 @@ export class ShopState {
   /** Paid for elsewhere just now. */
   readonly bought: Signal<Order | null> = signal(null);
 
-  private before: MeDocument | null = null;
+  private before: MyDocument | null = null;
 
   constructor(readonly model: WatchModel) {}
 
@@ -68,7 +68,7 @@ export class ShopState {
     return null;
   }
 
-  private learn(document: MeDocument): void {
+  private learn(document: MyDocument): void {
     const paidBefore = new Set(this.before?.orders.filter(isPaid).map(({ id }) => id));
     const first = this.before === null;
     this.before = document;
