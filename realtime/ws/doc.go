@@ -21,6 +21,8 @@
 //
 //   - No token is read from a URL, and none is logged.
 //   - Compression is off: a frame costs its viewer no more memory than it says.
+//   - What a page sends is bounded in bytes, messages and control frames, also
+//     in pieces of a message that never ends.
 //   - A socket that has not joined within JoinTimeout is closed.
 //   - A page has one call under way at most, and that for no longer than
 //     CallTimeout; a page that is being closed has none any more.

@@ -201,3 +201,43 @@ func TestOrigins(t *testing.T) {
 		c.says("opened plain")
 	})
 }
+
+// TestCall: what a page asks for is done and answered, and what is said in the
+// room is heard, by those who come later too.
+func TestCall(t *testing.T) {
+	each(t, func(t *testing.T, c *client) {
+		s := serve(t, func(cfg *ws.Config) { cfg.Call = echo })
+		if said := c.open(s, "")["s"].([]any); len(said) != 0 {
+			t.Fatalf("before anybody spoke there was %v", said)
+		}
+		c.do(`send {"t":"call","id":"a-1","call":"echo","d":{"text":"ünd"}}`)
+		if reply := c.hears("reply"); reply["id"] != "a-1" || textOf(reply) != "ünd" {
+			t.Fatalf("reply: %v", reply)
+		}
+		c.do(`send {"t":"call","id":"a-2","call":"wait","d":{}}`)
+		if refused := c.hears("reply")["error"].(map[string]any); refused["code"] != "too_often" || refused["retry_after_ms"] != 1500.0 {
+			t.Fatalf("refused: %v", refused)
+		}
+		c.do(`send {"t":"call","call":"echo","d":{}}`) // asks for no answer
+		line := realtime.Event{Type: "chat.line", Class: realtime.Sampled, Keep: true, ID: "lin_1", Data: json.RawMessage(`{"text":"hé"}`)}
+		if err := s.bus.Cast(context.Background(), room, line); err != nil {
+			t.Fatal(err)
+		}
+		if heard := c.hears("sample")["d"].([]any); len(heard) != 1 || textOf(heard[0]) != "hé" {
+			t.Fatalf("heard: %v", heard)
+		}
+		c.do("close 1000")
+		c.says("closed 1000")
+		if said := c.open(s, "")["s"].([]any); len(said) != 1 || textOf(said[0]) != "hé" {
+			t.Fatalf("later there was %v", said)
+		}
+	})
+}
+
+// echo gives back what it is called with.
+func echo(_ context.Context, _ ws.Caller, name string, data json.RawMessage) (any, error) {
+	if name == "wait" {
+		return nil, &ws.CallError{Code: "too_often", Detail: "Wait a moment.", RetryAfter: 1500 * time.Millisecond}
+	}
+	return data, nil
+}
