@@ -51,6 +51,8 @@ func page(path string) (document string, known bool) {
 		return viewerPage, one
 	case "studio":
 		return studioPage, path == "/studio" || one
+	case "docs":
+		return docsPage, path == "/docs"
 	case "brand":
 		return brandPage, path == "/brand" || one
 	}

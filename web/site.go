@@ -16,6 +16,7 @@ const (
 	viewerPage = "index.html"
 	studioPage = "studio.html"
 	brandPage  = "brand.html"
+	docsPage   = "docs.html"
 
 	cacheHashed = "public, max-age=31536000, immutable"
 	cachePage   = "no-cache" // kept, but asked for again each time: the ETag answers
@@ -125,7 +126,7 @@ func (s *site) sendPage(w http.ResponseWriter, r *http.Request, document string,
 		f, ok = s.files[viewerPage] // the page that says "run make build"
 		known = false
 	}
-	s.policy.page(w.Header(), document == studioPage)
+	s.policy.page(w.Header(), document)
 	switch {
 	case !ok:
 		http.Error(w, "This program holds no pages.", http.StatusNotFound)

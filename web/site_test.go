@@ -33,6 +33,7 @@ func testSite(t *testing.T, cfg Config) *site {
 		"index.html":            {Data: []byte("<title>viewer</title>")},
 		"studio.html":           {Data: []byte("<title>studio</title>")},
 		"brand.html":            {Data: []byte("<title>brand</title>")},
+		"docs.html":             {Data: []byte("<title>docs</title>")},
 		"assets/main-abc.js":    {Data: []byte(script)},
 		"assets/main-abc.js.gz": {Data: packed(t, script)},
 		"img/pan.svg":           {Data: []byte("<svg/>")},
@@ -68,6 +69,7 @@ func TestPagesByPath(t *testing.T) {
 		"/signin": {200, "viewer"}, "/signup": {200, "viewer"}, "/account": {200, "viewer"},
 		"/studio": {200, "studio"}, "/studio/shw_1": {200, "studio"},
 		"/brand": {200, "brand"}, "/brand/shw_1": {200, "brand"}, "/brand/a/b": {404, "brand"}, "/brands": {404, "viewer"},
+		"/docs": {200, "docs"}, "/docs/x": {404, "docs"},
 		"/nowhere": {404, "viewer"}, "/s": {404, "viewer"}, "/s/a/b": {404, "viewer"}, "/signin/x": {404, "viewer"},
 		"/index.html": {404, ""}, "/assets/gone.js": {404, ""}, "/assets/main-abc.js.gz": {404, ""},
 		"/..%2fembed.go": {404, ""}, "//signin": {404, "viewer"},
@@ -220,6 +222,26 @@ func TestBuiltPages(t *testing.T) {
 					t.Errorf("%s names %s: %d", path, part, got.StatusCode)
 				}
 			}
+		}
+	}
+}
+
+// The docs page has a library's freedom with styles, and no other page has.
+func TestTheDocsHaveAPolicyOfTheirOwn(t *testing.T) {
+	s := testSite(t, Config{NodeOrigins: func() []string { return []string{"https://n2.shop.test"} }})
+	docs := get(s, "GET", "http://shop.test/docs").Header
+	csp := docs.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "script-src 'self';", "connect-src 'self';", "frame-ancestors 'none'"} {
+		if !strings.Contains(csp, want) {
+			t.Errorf("the docs' policy lacks %q: %s", want, csp)
+		}
+	}
+	if strings.Contains(csp, "n2.shop.test") || docs.Get("X-Frame-Options") != "DENY" || !strings.HasPrefix(docs.Get("Permissions-Policy"), "camera=()") {
+		t.Errorf("the docs may too much: %v", docs)
+	}
+	for _, path := range []string{"/", "/studio", "/brand"} {
+		if csp := get(s, "GET", "http://shop.test"+path).Header.Get("Content-Security-Policy"); strings.Contains(csp, "unsafe") || !strings.Contains(csp, "require-trusted-types-for") {
+			t.Errorf("%s: %s", path, csp)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Three pages (viewer, studio, brand), hashed files for an immutable cache, and the size promise to people on phones.
+// Four pages (viewer, studio, brand, docs), hashed files for an immutable cache, and the size promise to people on phones.
 
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -98,7 +98,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    rollupOptions: { input: { viewer: at("./app/index.html"), studio: at("./app/studio.html"), brand: at("./app/brand.html") } },
+    // The library of the docs page, which nobody else loads.
+    chunkSizeWarningLimit: 1600,
+    rollupOptions: { input: { viewer: at("./app/index.html"), studio: at("./app/studio.html"), brand: at("./app/brand.html"), docs: at("./app/docs.html") } },
   },
   server: {
     // `npm run dev` beside a running program: its API, sockets and media.
