@@ -30,6 +30,7 @@ type seat struct {
 	// guarded by mu
 	state   map[string]said
 	heard   []said
+	sampled []said
 	joined  bool
 	code    int // close code
 	stale   []string
@@ -106,6 +107,13 @@ func (s *seat) take(text []byte) {
 			s.stale = append(s.stale, fmt.Sprintf("unreadable: %s", text))
 		}
 		s.joined = true
+	case "sample":
+		var some []said
+		if err := json.Unmarshal(frame.Data, &some); err != nil {
+			s.stale = append(s.stale, fmt.Sprintf("unreadable: %s", text))
+		}
+		s.sampled = append(s.sampled, some...)
+		return
 	case "pong":
 		return
 	}
