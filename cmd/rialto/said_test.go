@@ -141,6 +141,28 @@ func (e *ear) all() []realtime.Event {
 	return slices.Clone(e.heard)
 }
 
+// calls makes each call of the document once.
+func (s *seat) calls(document *described) {
+	s.t.Helper()
+	for name, params := range map[string]map[string]any{"chat.say": {"text": "Good evening"}, "hearts.send": {"count": 3}} {
+		raw, err := json.Marshal(params)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		document.check("the call "+name, raw, "x-room-calls", name, "params")
+		call := map[string]any{"t": "call", "call": name, "d": params}
+		if name == "chat.say" {
+			call["id"] = "first" // hearts want no answer
+		}
+		if err := s.conn.WriteJSON(call); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.await("the hearts and the line are shown", func(s *seat) bool { return len(s.sampled) >= 2 })
+	s.await("chat.say is answered", func(s *seat) bool { return len(s.state["reply "].Data) > 0 })
+	document.check("the reply of chat.say", s.last("reply").Data, "x-room-calls", "chat.say", "reply")
+}
+
 // Whatever the program says in a room is in the document, exactly so; and what is in the document is said.
 func TestRoomsSayWhatTheDocumentSays(t *testing.T) {
 	n := newMarket(t).node()
@@ -156,23 +178,7 @@ func TestRoomsSayWhatTheDocumentSays(t *testing.T) {
 	mara.want(http.StatusNoContent, "", http.MethodPut, "/shows/"+show+"/pin", map[string]any{"product": pan.product})
 	mara.want(http.StatusOK, "", http.MethodPut, "/shows/"+show+"/drops/"+commerce.NewID[commerce.DropID]().String(), map[string]any{"variant": pan.variant, "opens_at": nil})
 	mara.sell(show, 2)
-	for name, params := range map[string]map[string]any{"chat.say": {"text": "Good evening"}, "hearts.send": {"count": 3}} {
-		raw, err := json.Marshal(params)
-		if err != nil {
-			t.Fatal(err)
-		}
-		document.check("the call "+name, raw, "x-room-calls", name, "params")
-		call := map[string]any{"t": "call", "call": name, "d": params}
-		if name == "chat.say" {
-			call["id"] = "first" // hearts want no answer
-		}
-		if err := page.conn.WriteJSON(call); err != nil {
-			t.Fatal(err)
-		}
-	}
-	page.await("the hearts and the line are shown", func(s *seat) bool { return len(s.sampled) >= 2 })
-	page.await("chat.say is answered", func(s *seat) bool { return len(s.state["reply "].Data) > 0 })
-	document.check("the reply of chat.say", page.last("reply").Data, "x-room-calls", "chat.say", "reply")
+	page.calls(document)
 
 	hold, order := vic.hold(pan, 1), orderPath()
 	before := vic.want(http.StatusOK, "", http.MethodGet, "/me/document", nil).number("version")
