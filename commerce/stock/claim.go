@@ -27,6 +27,9 @@ const (
 // errStaleEpoch says that the gate's copy which admitted a batch is not the pool's present one.
 var errStaleEpoch = errors.New("epoch is stale")
 
+// errOfferLate says that an offer changed between gate and truth: the id is used up.
+var errOfferLate = fmt.Errorf("%w, and the hold id is used up: %w", ErrOfferChanged, ErrGone)
+
 // claimed is what Postgres decided about a batch.
 type claimed struct {
 	holds    map[commerce.HoldID]Hold   // every id of the batch, as it stands now
@@ -110,7 +113,7 @@ func (l *lane) settle(epoch int64, asks []*ask, got claimed) {
 		if !h.State.Live() || h.Pool != a.tap.Pool || h.Buyer != a.tap.Buyer {
 			back = append(back, entry{id: a.tap.ID, buyer: a.buyer})
 		}
-		short = short || got.verdicts[a.tap.ID] == "sold_out"
+		short = short || got.verdicts[a.tap.ID] == "sold_out" || got.verdicts[a.tap.ID] == "used_up"
 	}
 	l.mu.Lock()
 	var settled []tag
@@ -166,8 +169,8 @@ func verdict(t Tap, got claimed) (Hold, error) {
 			return Hold{}, ErrNotOpen
 		case "closed":
 			return Hold{}, ErrClosed
-		case "offer":
-			return Hold{}, ErrOfferChanged
+		case "offer", "used_up":
+			return Hold{}, errOfferLate
 		}
 		return Hold{}, ErrGone
 	}
@@ -224,14 +227,14 @@ func claimArgs(s *Service, pool commerce.PoolID, epoch int64, asks []*ask) []any
 	n := len(asks)
 	ids, buyers, sources := make([]commerce.HoldID, n), make([]string, n), make([]string, n)
 	quantities, units, offers := make([]int32, n), make([]int64, n), make([]int64, n)
-	currencies := make([]string, n)
+	currencies, beside := make([]string, n), make([]bool, n)
 	for i, a := range asks {
 		t := a.tap
 		ids[i], buyers[i], sources[i] = t.ID, t.Buyer, t.Source
 		quantities[i], units[i], offers[i] = int32(t.Quantity), t.Unit.Minor, t.Offer
-		currencies[i] = string(t.Unit.Currency)
+		currencies[i], beside[i] = string(t.Unit.Currency), a.beside
 	}
-	return []any{pool, epoch, ids, buyers, quantities, units, currencies, offers, sources, s.holdFor, MaxPerSource}
+	return []any{pool, epoch, ids, buyers, quantities, units, currencies, offers, sources, s.holdFor, MaxPerSource, beside}
 }
 
 func (c *claimed) scan(row pgx.Row, level *Level, changed *bool) error {
@@ -239,7 +242,8 @@ func (c *claimed) scan(row pgx.Row, level *Level, changed *bool) error {
 		ids, lapsedIDs         []commerce.HoldID
 		verdicts, lapsedBuyers []string
 	)
-	err := row.Scan(&level.Pool, &level.Show, &level.Variant, &level.Left, changed, &c.due, &ids, &verdicts, &lapsedIDs, &lapsedBuyers)
+	err := row.Scan(&level.Pool, &level.Show, &level.Variant, &level.Left, &level.TimedLeft, &level.usedUp, changed, &c.due,
+		&ids, &verdicts, &lapsedIDs, &lapsedBuyers)
 	if err != nil {
 		return err
 	}

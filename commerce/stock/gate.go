@@ -44,7 +44,19 @@ const (
 	letterClosed   = 'C'
 	letterOffer    = 'V'
 	letterRelease  = 'R'
+	// Beside a timed offer that is on and has too few units left.
+	letterBeside        = 'B'
+	letterPresentBeside = 'Q'
 )
+
+// Bits that gate.lua keeps beside a quantity.
+const (
+	timedBit     = 16  // in an entry: units at the timed offer
+	noReleaseBit = 128 // in a tap: has waited for a release often enough
+)
+
+// noCap is a timed offer's free units in the gate when it has no cap, or when there is none.
+const noCap = -1
 
 // errNotLoaded says that the gate has no copy of this epoch.
 var errNotLoaded = errors.New("epoch is not loaded")
@@ -102,6 +114,7 @@ type gateAnswer struct {
 	letters string
 	free    int
 	leases  int
+	timed   int // units free at the timed offer, or noCap
 	lapsed  []lapsedLease
 }
 
@@ -154,7 +167,11 @@ func encodeAsks(asks []*ask) []byte {
 	for _, a := range asks {
 		out = append(out, a.tap.ID[:]...)
 		out = append(out, a.buyer[:]...)
-		out = append(out, byte(a.tap.Quantity))
+		quantity := byte(a.tap.Quantity)
+		if a.tries > 1 {
+			quantity += noReleaseBit // twice released and still nothing: what lapsed was not enough
+		}
+		out = append(out, quantity)
 		out = binary.BigEndian.AppendUint32(out, uint32(a.tap.Offer))
 	}
 	return out
@@ -179,17 +196,18 @@ func encodeEntries(entries []entry) []byte {
 
 func decodeAnswer(raw []any, asks int) (gateAnswer, error) {
 	var a gateAnswer
-	if len(raw) < 3 || len(raw)%2 == 0 {
+	if len(raw) < 4 || len(raw)%2 != 0 {
 		return a, fmt.Errorf("gate: answer of %d parts", len(raw))
 	}
 	letters, ok := raw[0].(string)
 	free, okFree := raw[1].(int64)
 	leases, okLeases := raw[2].(int64)
-	if !ok || !okFree || !okLeases || len(letters) != asks {
+	timed, okTimed := raw[3].(int64)
+	if !ok || !okFree || !okLeases || !okTimed || len(letters) != asks {
 		return a, fmt.Errorf("gate: %d letters for %d taps", len(letters), asks)
 	}
-	a = gateAnswer{letters: letters, free: int(free), leases: int(leases)}
-	for i := 3; i < len(raw); i += 2 {
+	a = gateAnswer{letters: letters, free: int(free), leases: int(leases), timed: int(timed)}
+	for i := 4; i < len(raw); i += 2 {
 		name, okName := raw[i].(string)
 		ids, okIDs := raw[i+1].(string)
 		if !okName || !okIDs || len(name) != 16 || len(ids)%32 != 0 {
@@ -211,7 +229,15 @@ type copyOf struct {
 	version       int64
 	opens, closes *time.Time
 	due           *time.Time
+	timed         timedCopy
 	buyers        map[string][]byte // 16 bytes of buyer -> entries, as gate.lua keeps them
+}
+
+// timedCopy is the timed offer of a copy; version 0 is none.
+type timedCopy struct {
+	version       int64
+	opens, closes *time.Time
+	free          int // or noCap
 }
 
 // load writes the copy of a new epoch, its head last: until then the script sees nothing. Nobody else writes
@@ -241,7 +267,8 @@ func (g gate) load(ctx context.Context, pool commerce.PoolID, c copyOf) error {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("load gate: %w", err)
 	}
-	head := []any{"free", c.free, "cap", c.cap, "version", c.version, "opens", milli(c.opens), "closes", milli(c.closes), "due", milli(c.due)}
+	head := []any{"free", c.free, "cap", c.cap, "version", c.version, "opens", milli(c.opens), "closes", milli(c.closes), "due", milli(c.due),
+		"timed", c.timed.version, "timed_opens", milli(c.timed.opens), "timed_closes", milli(c.timed.closes), "timed_free", c.timed.free}
 	if err := g.redis.HSet(ctx, keys[0], head...).Err(); err != nil {
 		return fmt.Errorf("load gate: %w", err)
 	}
@@ -260,18 +287,21 @@ func (g gate) peek(ctx context.Context, pool commerce.PoolID, epoch int64) (Copy
 	defer cancel()
 	keys := gateKeys(pool, epoch)
 	pipe := g.redis.TxPipeline()
-	free, leases := pipe.HGet(ctx, keys[0], "free"), pipe.ZCard(ctx, keys[2])
+	head, leases := pipe.HMGet(ctx, keys[0], "free", "timed_free"), pipe.ZCard(ctx, keys[2])
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return Copy{}, fmt.Errorf("peek at gate: %w", err)
 	}
-	n, err := free.Int()
-	if errors.Is(err, redis.Nil) {
-		return Copy{}, nil
+	var c struct {
+		Free  *int `redis:"free"`
+		Timed *int `redis:"timed_free"`
 	}
-	if err != nil {
+	if err := head.Scan(&c); err != nil {
 		return Copy{}, fmt.Errorf("peek at gate: %w", err)
 	}
-	return Copy{Loaded: true, Free: n, Leases: int(leases.Val())}, nil
+	if c.Free == nil || c.Timed == nil {
+		return Copy{}, nil
+	}
+	return Copy{Loaded: true, Free: *c.Free, TimedFree: *c.Timed, Leases: int(leases.Val())}, nil
 }
 
 // forgets is how many epochs back a change looks for copies: one transaction may change a pool several times.

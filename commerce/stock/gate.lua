@@ -1,21 +1,27 @@
 -- The gate: answers many taps of one pool in one call. It admits; Postgres decides.
 --
--- KEYS  1 head     hash: free, cap, version, opens, closes, due (times in ms; 0 is none)
---       2 buyers   hash: buyer (16 bytes) -> entries of id (16 bytes) and quantity (1 byte)
+-- KEYS  1 head     hash: free, cap, version, opens, closes, due (times in ms; 0 is none); of the timed offer: timed (its
+--                  version, 0 is none), timed_opens, timed_closes, timed_free (-1 is no cap)
+--       2 buyers   hash: buyer (16 bytes) -> entries of id (16 bytes) and quantity (1 byte; 16 is added for units at
+--                  the timed offer, 32 for units beside it, see answer B)
 --       3 leases   zset: tag -> when the lease lapses, ms
 --       4 tags     hash: tag -> entries of id (16) and buyer (16) that the call of this tag admitted
 -- ARGV  1 tag of this call (16 bytes)
 --       2 length of a lease, ms
---       3 taps: id (16) buyer (16) quantity (1) offer version (4, big endian), one after another
+--       3 taps: id (16) buyer (16) quantity (1; 128 is added when it is not to be answered R any more) offer version
+--         (4, big endian), one after another
 --       4 tags that are settled: their ids have been judged by Postgres
 --       5 units that come back: id (16) buyer (16); an id that is not here is ignored, so saying it twice is safe
 --       6 how to take 7: "" not at all, "min" when earlier than known, "set" as it is
 --       7 due: the earliest deadline of a hold, ms
 -- Answer: nil when this epoch is not loaded, else an array:
 --       1 one letter per tap: A admitted, P present already, S sold out, L limit, N not open, C closed,
---         V other offer version, R too few free but something has lapsed: release it and ask again
---       2 free units now    3 number of leases that are open
---       4.. tag, ids of each lapsed lease (a few per call; each is shown again a second later until settled)
+--         V the wrong offer: another version, the timed one outside of its window or without so many units left,
+--           or the standing one while the timed one has so many,
+--         B admitted at the standing offer beside a timed one that is on and has too few units left, Q present and was B,
+--         R too few free but something has lapsed: release it and ask again
+--       2 free units now    3 number of leases that are open    4 units free at the timed offer (-1: no cap, or none)
+--       5.. tag, ids of each lapsed lease (a few per call; each is shown again a second later until settled)
 --
 -- Only string.byte/sub/char are used on binary data: not every Redis-like store has struct or bit.
 
@@ -23,14 +29,20 @@ local ID, WHO, TAP, ENTRY, PAIR = 16, 16, 37, 17, 32
 local LAPSED_PER_CALL, SHOW_AGAIN = 8, 1000
 local byte, sub, char = string.byte, string.sub, string.char
 
-local head = redis.call('HMGET', KEYS[1], 'free', 'cap', 'version', 'opens', 'closes', 'due')
-if not head[1] then return false end
+local TIMED, BESIDE, NO_RELEASE = 16, 32, 128
+
+local head = redis.call('HMGET', KEYS[1], 'free', 'cap', 'version', 'opens', 'closes', 'due', 'timed', 'timed_opens', 'timed_closes', 'timed_free')
+if not head[1] or not head[7] then return false end -- no copy, or one of a program that knew no timed offers
 local free, cap, version = tonumber(head[1]), tonumber(head[2]), tonumber(head[3])
 local opens, closes, due = tonumber(head[4]), tonumber(head[5]), tonumber(head[6])
-local free_before, due_before = free, due
+local timed, timed_opens, timed_closes, timed_free = tonumber(head[7]), tonumber(head[8]), tonumber(head[9]), tonumber(head[10])
+local free_before, due_before, timed_before = free, due, timed_free
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local timed_on = timed > 0 and timed_opens <= now and now < timed_closes
+
+local function has(n, bit) return math.floor(n / bit) % 2 == 1 end
 
 -- Entries of a buyer, read once per call and written back once.
 local entries, dirty = {}, {}
@@ -39,15 +51,15 @@ local function entries_of(who)
   return entries[who]
 end
 
--- find answers the place and the quantity of id among a buyer's entries, and the quantity of all of them.
+-- find answers the place and the last byte of id among a buyer's entries, and the quantity of all of them.
 local function find(list, id)
-  local at, quantity, total = nil, 0, 0
+  local at, found, total = nil, 0, 0
   for i = 1, #list, ENTRY do
     local n = byte(list, i + ID)
-    total = total + n
-    if sub(list, i, i + ID - 1) == id then at, quantity = i, n end
+    total = total + n % TIMED
+    if sub(list, i, i + ID - 1) == id then at, found = i, n end
   end
-  return at, quantity, total
+  return at, found, total
 end
 
 for i = 1, #ARGV[4], ID do
@@ -59,11 +71,12 @@ end
 for i = 1, #ARGV[5], PAIR do
   local id, who = sub(ARGV[5], i, i + ID - 1), sub(ARGV[5], i + ID, i + PAIR - 1)
   local list = entries_of(who)
-  local at, quantity = find(list, id)
+  local at, n = find(list, id)
   if at then
     entries[who] = sub(list, 1, at - 1) .. sub(list, at + ENTRY)
     dirty[who] = true
-    free = free + quantity
+    free = free + n % TIMED
+    if has(n, TIMED) and timed_free >= 0 then timed_free = timed_free + n % TIMED end
   end
 end
 
@@ -77,26 +90,46 @@ end
 local lapsed = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, LAPSED_PER_CALL)
 local something_lapsed = #lapsed > 0 or (due > 0 and due <= now)
 
+-- judge answers one tap that is not here yet.
+local function judge(quantity, offer, total, may_wait)
+  if closes > 0 and now >= closes then return 'C' end
+  if now < opens then return 'N' end
+  local at_timed = timed > 0 and offer == timed
+  if at_timed and not timed_on or not at_timed and offer ~= version then return 'V' end
+  local short = timed_on and timed_free >= 0 and quantity > timed_free
+  if timed_on and quantity <= free then
+    -- What has lapsed may be units of the timed offer, which are to be had first.
+    if short and may_wait then return 'R' end
+    if at_timed and short or not at_timed and not short then return 'V' end
+  end
+  if cap > 0 and total + quantity > cap then return may_wait and 'R' or 'L' end
+  if quantity > free then return may_wait and 'R' or 'S' end
+  return not at_timed and timed_on and 'B' or 'A'
+end
+
 local answers, admitted = {}, {}
 for i = 1, #ARGV[3], TAP do
   local id, who = sub(ARGV[3], i, i + ID - 1), sub(ARGV[3], i + ID, i + ID + WHO - 1)
   local b = i + ID + WHO
   local quantity = byte(ARGV[3], b)
+  local may_wait = something_lapsed and quantity < NO_RELEASE
+  quantity = quantity % NO_RELEASE
   local v1, v2, v3, v4 = byte(ARGV[3], b + 1, b + 4)
   local offer = ((v1 * 256 + v2) * 256 + v3) * 256 + v4
   local list = entries_of(who)
-  local at, _, total = find(list, id)
+  local at, n, total = find(list, id)
   local answer
-  if at then answer = 'P'
-  elseif closes > 0 and now >= closes then answer = 'C'
-  elseif now < opens then answer = 'N'
-  elseif offer ~= version then answer = 'V'
-  elseif cap > 0 and total + quantity > cap then answer = something_lapsed and 'R' or 'L'
-  elseif quantity > free then answer = something_lapsed and 'R' or 'S'
-  else
-    answer = 'A'
+  if at then answer = has(n, BESIDE) and 'Q' or 'P'
+  else answer = judge(quantity, offer, total, may_wait) end
+  if answer == 'A' or answer == 'B' then
+    local entry = quantity
     free = free - quantity
-    entries[who] = list .. id .. char(quantity)
+    if answer == 'B' then entry = entry + BESIDE
+    elseif offer == timed then
+      entry = entry + TIMED
+      if timed_free >= 0 then timed_free = timed_free - quantity end
+    end
+    entries[who] = list .. id .. char(entry)
     dirty[who] = true
     admitted[#admitted + 1] = id .. who
   end
@@ -111,11 +144,11 @@ if #admitted > 0 then
   redis.call('ZADD', KEYS[3], now + tonumber(ARGV[2]), ARGV[1])
   redis.call('HSET', KEYS[4], ARGV[1], table.concat(admitted))
 end
-if free ~= free_before or due ~= due_before then
-  redis.call('HSET', KEYS[1], 'free', free, 'due', due)
+if free ~= free_before or due ~= due_before or timed_free ~= timed_before then
+  redis.call('HSET', KEYS[1], 'free', free, 'due', due, 'timed_free', timed_free)
 end
 
-local result = { table.concat(answers), free, redis.call('ZCARD', KEYS[3]) }
+local result = { table.concat(answers), free, redis.call('ZCARD', KEYS[3]), timed_free }
 for _, tag in ipairs(lapsed) do
   redis.call('ZADD', KEYS[3], now + SHOW_AGAIN, tag)
   result[#result + 1] = tag

@@ -24,7 +24,7 @@ type Returned struct {
 }
 
 const (
-	holdColumns = `h.id, h.pool, p.show, p.variant, h.buyer, h.quantity, h.state, h.unit_minor, h.currency, h.created_at, h.expires_at,
+	holdColumns = `h.id, h.pool, p.show, p.variant, h.buyer, h.quantity, h.state, h.unit_minor, h.currency, h.offer, h.created_at, h.expires_at,
 		greatest(0, extract(epoch from h.expires_at - clock_timestamp()) * 1000)::bigint`
 	holdSQL = `select ` + holdColumns + ` from hold h join pool p on p.id = h.pool`
 )
@@ -35,7 +35,8 @@ func scanHold(row pgx.Row) (Hold, error) {
 		currency string
 		left     int64
 	)
-	err := row.Scan(&h.ID, &h.Pool, &h.Show, &h.Variant, &h.Buyer, &h.Quantity, &h.State, &h.Unit.Minor, &currency, &h.Created, &h.Expires, &left)
+	err := row.Scan(&h.ID, &h.Pool, &h.Show, &h.Variant, &h.Buyer, &h.Quantity, &h.State, &h.Unit.Minor, &currency, &h.Offer,
+		&h.Created, &h.Expires, &left)
 	h.Unit.Currency = money.Currency(currency)
 	h.Left = time.Duration(left) * time.Millisecond
 	h.Created, h.Expires = h.Created.UTC(), h.Expires.UTC()
@@ -149,24 +150,14 @@ func Free(ctx context.Context, tx pgx.Tx, id commerce.HoldID, from ...State) (Ho
 	if err != nil {
 		return Hold{}, Returned{}, fmt.Errorf("free hold %s: %w", id, err)
 	}
-	back, err := giveUnits(ctx, tx, pool, h.Quantity)
+	var units given
+	units.add(h.Quantity, h.Offer)
+	back, err := units.giveBack(ctx, tx, pool)
 	if err != nil {
 		return Hold{}, Returned{}, err
 	}
 	back.Entries = []entry{{id: h.ID, buyer: keyOf(h.Buyer)}}
 	return h, back, nil
-}
-
-// giveUnits lowers taken under the pool's lock, which the caller has.
-func giveUnits(ctx context.Context, tx pgx.Tx, pool commerce.PoolID, units int) (Returned, error) {
-	r := Returned{Pool: pool}
-	var l Level
-	err := tx.QueryRow(ctx, `update pool set taken = taken - $2 where id = $1 returning id, show, variant, on_hand - taken, epoch`, pool, units).
-		Scan(&l.Pool, &l.Show, &l.Variant, &l.Left, &r.Epoch)
-	if err != nil {
-		return Returned{}, fmt.Errorf("give units of %s back: %w", pool, err)
-	}
-	return r, l.announce(ctx, tx)
 }
 
 // Release gives a held hold back for its buyer. Doing it twice is one release. ErrUnknown for anybody else's,
@@ -226,7 +217,7 @@ func (s *Service) Lapses(ctx context.Context, h Hold) error {
 	return nil
 }
 
-// Changed tells every node that pools were changed by Put or SetWindow: their gate's copies are removed, so
+// Changed tells every node that pools were changed by Put, SetWindow or SetOffer: their gate's copies are removed, so
 // that the next tap finds the new epoch. A node that misses it notices at its next sweep.
 func (s *Service) Changed(ctx context.Context, pools ...commerce.PoolID) {
 	for _, pool := range pools {
@@ -250,19 +241,22 @@ func (s *Service) expire(ctx context.Context, pool commerce.PoolID) (Returned, e
 		}
 		rows, err := tx.Query(ctx, `
 			update hold set state = $2, lapses_at = null, changed_at = now(), version = version + 1
-			where pool = $1 and lapses_at <= now() returning id, buyer, quantity`, pool, Expired)
+			where pool = $1 and lapses_at <= now() returning id, buyer, quantity, offer`, pool, Expired)
 		if err != nil {
 			return err
 		}
 		var (
-			id              commerce.HoldID
-			buyer           string
-			quantity, units int
-			entries         []entry
-			buyers          []string
+			id       commerce.HoldID
+			buyer    string
+			quantity int
+			offer    int64
+			units    given
+			entries  []entry
+			buyers   []string
 		)
-		if _, err := pgx.ForEachRow(rows, []any{&id, &buyer, &quantity}, func() error {
-			entries, units, buyers = append(entries, entry{id: id, buyer: keyOf(buyer)}), units+quantity, append(buyers, buyer)
+		if _, err := pgx.ForEachRow(rows, []any{&id, &buyer, &quantity, &offer}, func() error {
+			units.add(quantity, offer)
+			entries, buyers = append(entries, entry{id: id, buyer: keyOf(buyer)}), append(buyers, buyer)
 			return nil
 		}); err != nil {
 			return err
@@ -275,7 +269,7 @@ func (s *Service) expire(ctx context.Context, pool commerce.PoolID) (Returned, e
 			return err
 		}
 		if len(entries) > 0 {
-			if back, err = giveUnits(ctx, tx, pool, units); err != nil {
+			if back, err = units.giveBack(ctx, tx, pool); err != nil {
 				return err
 			}
 		}

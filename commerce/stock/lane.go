@@ -36,14 +36,13 @@ type lane struct {
 
 // ask is one tap under way.
 type ask struct {
-	tap   Tap
-	buyer buyerKey
-	done  chan answer // of one place: whoever answers never waits
-	tries int         // rounds; owned by the loop that has the ask
-	epoch int64       // of the call that admitted it
-	call  *admission  // that call
-	// letter is what the gate said: admitted or present.
-	letter byte
+	tap    Tap
+	buyer  buyerKey
+	done   chan answer // of one place: whoever answers never waits
+	tries  int         // rounds; owned by the loop that has the ask
+	epoch  int64       // of the call that admitted it
+	call   *admission  // that call
+	beside bool        // the gate let it in beside a timed offer that had too few units left
 	born   time.Time
 }
 
@@ -251,15 +250,11 @@ func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 	var winners, release, offers []*ask
 	for i, a := range call.asks {
 		switch letter := got.letters[i]; letter {
-		case letterAdmitted, letterPresent:
-			a.epoch, a.letter = call.epoch, letter
+		case letterAdmitted, letterPresent, letterBeside, letterPresentBeside:
+			a.epoch = call.epoch
+			a.beside = letter == letterBeside || letter == letterPresentBeside
 			winners = append(winners, a)
 		case letterRelease:
-			if a.tries > 1 {
-				// Twice released and still nothing: what lapsed was not enough.
-				l.reply(a, Hold{}, &SoldOutError{Left: got.free})
-				continue
-			}
 			release = append(release, a)
 		case letterOffer:
 			offers = append(offers, a)

@@ -24,20 +24,29 @@ type Level struct {
 	Offer int64
 	// Cap is how many units one buyer may have; 0: no limit.
 	Cap int
+	// Timed is the version of the timed offer, 0 when there is none.
+	Timed int64
+	// TimedLeft is how many units can be had at the timed offer, never more than Left; nil when it has no cap.
+	TimedLeft *int
+	// usedUp says that the change which made this level took the last of them.
+	usedUp bool
 }
 
 // StockSet is the data of the event stock.set: what is left of a variant in a show.
+// FlashLeft is what is left at the flash price (the pool's timed offer), null when it has no cap or there is none.
 type StockSet struct {
-	Variant commerce.VariantID `json:"variant"`
-	Pool    commerce.PoolID    `json:"pool"`
-	Left    int                `json:"left"`
+	Variant   commerce.VariantID `json:"variant"`
+	Pool      commerce.PoolID    `json:"pool"`
+	Left      int                `json:"left"`
+	FlashLeft *int               `json:"flash_left"`
 }
 
-// Event is what the show says about this level. Sold out is urgent: nobody should tap in vain for a tick.
+// Event is what the show says about this level. Sold out is urgent: nobody should tap in vain for a tick. So is the
+// end of the timed offer's units, when they end: not again with every unit that is sold after them.
 func (l Level) Event() outbox.EventRow {
 	return outbox.EventRow{
-		Type: "stock.set", Key: l.Variant.String(), Class: outbox.Latest, Urgent: l.Left == 0,
-		Data: StockSet{Variant: l.Variant, Pool: l.Pool, Left: l.Left},
+		Type: "stock.set", Key: l.Variant.String(), Class: outbox.Latest, Urgent: l.Left == 0 || l.usedUp,
+		Data: StockSet{Variant: l.Variant, Pool: l.Pool, Left: l.Left, FlashLeft: l.TimedLeft},
 	}
 }
 
@@ -65,7 +74,7 @@ func Put(ctx context.Context, tx pgx.Tx, s Supply) (Level, error) {
 		insert into pool as p (id, show, variant, on_hand, buyer_cap) values ($1, $2, $3, $4, $5)
 		on conflict (show, variant) do update set on_hand = excluded.on_hand, buyer_cap = excluded.buyer_cap,
 			epoch = p.epoch + 1, epoch_at = '-infinity'
-		returning id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap`,
+		returning `+levelColumns,
 		s.Pool, s.Show, s.Variant, s.OnHand, s.Cap)
 	l, err := scanLevel(row)
 	if schema.Violates(err, takenRange) {
@@ -78,9 +87,10 @@ func Put(ctx context.Context, tx pgx.Tx, s Supply) (Level, error) {
 }
 
 // Reprice begins a new offer version in every pool of the variants, for the transaction that changes their prices: a
-// tap at the old price then commits nothing. After the commit the caller calls Service.Changed with the pools.
+// tap at the old price then commits nothing. A timed offer stays. After the commit the caller calls Service.Changed
+// with the pools.
 func Reprice(ctx context.Context, tx pgx.Tx, variants ...commerce.VariantID) ([]commerce.PoolID, error) {
-	return change(ctx, tx, "reprice", `variant = any ($1)`, `offer_version = offer_version + 1`, variants)
+	return change(ctx, tx, "reprice", `variant = any ($1)`, `offer_last = offer_last + 1, offer_version = offer_last + 1`, variants)
 }
 
 // Window is when a pool sells. A zero time is no bound.
@@ -125,7 +135,10 @@ func bound(t time.Time) *time.Time {
 	return &t
 }
 
-const levelSQL = `select id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap from pool`
+const (
+	levelColumns = `id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap, coalesce(timed_version, 0), ` + timedLeft
+	levelSQL     = `select ` + levelColumns + ` from pool`
+)
 
 // LevelOf reads the pool of a variant in a show.
 func LevelOf(ctx context.Context, q schema.Querier, show commerce.ShowID, variant commerce.VariantID) (Level, error) {
@@ -167,7 +180,7 @@ func Events(ctx context.Context, q schema.Querier, show commerce.ShowID) ([]outb
 
 func scanLevel(row pgx.Row) (Level, error) {
 	var l Level
-	err := row.Scan(&l.Pool, &l.Show, &l.Variant, &l.OnHand, &l.Left, &l.Offer, &l.Cap)
+	err := row.Scan(&l.Pool, &l.Show, &l.Variant, &l.OnHand, &l.Left, &l.Offer, &l.Cap, &l.Timed, &l.TimedLeft)
 	return l, err
 }
 

@@ -111,16 +111,18 @@ func (s *Service) nextEpoch(ctx context.Context, pool commerce.PoolID, epoch int
 			update pool set epoch = epoch + 1, epoch_at = clock_timestamp()
 			where id = $1 and epoch = $2 and ($3 or epoch_at < clock_timestamp() - $4::interval)
 			returning epoch, on_hand - taken, buyer_cap, offer_version, opens_at, closes_at,
-				(select min(lapses_at) from hold where pool = $1 and lapses_at is not null)`,
+				(select min(lapses_at) from hold where pool = $1 and lapses_at is not null),
+				coalesce(timed_version, 0), timed_opens_at, timed_closes_at, `+timedFree,
 			pool, epoch, wrong, loadGrace).
-			Scan(&c.epoch, &c.free, &c.cap, &c.version, &c.opens, &c.closes, &c.due)
+			Scan(&c.epoch, &c.free, &c.cap, &c.version, &c.opens, &c.closes, &c.due,
+				&c.timed.version, &c.timed.opens, &c.timed.closes, &c.timed.free)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if c.buyers, err = liveEntries(ctx, tx, pool); err != nil {
+		if c.buyers, err = liveEntries(ctx, tx, pool, c.timed.version); err != nil {
 			return err
 		}
 		made = &c
@@ -134,8 +136,8 @@ func (s *Service) nextEpoch(ctx context.Context, pool commerce.PoolID, epoch int
 
 // liveEntries lists who has what, as gate.lua keeps it. A statement of its own after the pool's lock: its
 // snapshot has all that was committed before.
-func liveEntries(ctx context.Context, tx pgx.Tx, pool commerce.PoolID) (map[string][]byte, error) {
-	rows, err := tx.Query(ctx, `select id, buyer, quantity from hold where pool = $1 and state = any($2)`, pool, liveStates)
+func liveEntries(ctx context.Context, tx pgx.Tx, pool commerce.PoolID, timed int64) (map[string][]byte, error) {
+	rows, err := tx.Query(ctx, `select id, buyer, quantity, offer from hold where pool = $1 and state = any($2)`, pool, liveStates)
 	if err != nil {
 		return nil, err
 	}
@@ -144,9 +146,13 @@ func liveEntries(ctx context.Context, tx pgx.Tx, pool commerce.PoolID) (map[stri
 		id       commerce.HoldID
 		buyer    string
 		quantity int
+		offer    int64
 	)
-	_, err = pgx.ForEachRow(rows, []any{&id, &buyer, &quantity}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &buyer, &quantity, &offer}, func() error {
 		key := keyOf(buyer)
+		if timed != 0 && offer == timed {
+			quantity += timedBit
+		}
 		buyers[string(key[:])] = append(append(buyers[string(key[:])], id[:]...), byte(quantity))
 		return nil
 	})

@@ -98,6 +98,7 @@ type Hold struct {
 	Quantity int
 	State    State
 	Unit     money.Amount
+	Offer    int64 // the version that Unit belongs to
 	Created  time.Time
 	Expires  time.Time
 	Left     time.Duration

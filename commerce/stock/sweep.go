@@ -89,9 +89,12 @@ func (s *Service) noticeNewServer(ctx context.Context) error {
 
 // comparedLevels is what both sides said about a pool.
 type comparedLevels struct {
-	epoch      int64
-	free, gate int
+	epoch            int64
+	free, gate       int
+	timed, gateTimed int // of the timed offer; noCap where it has none
 }
+
+func (c comparedLevels) same() bool { return c.free == c.gate && c.timed == c.gateTimed }
 
 // compare looks at the pools that this node sells from. While taps are under way the two sides differ
 // rightly, so only a difference counts that stays the same over two rounds, with no lease open and no row
@@ -106,11 +109,12 @@ func (s *Service) compare(ctx context.Context) error {
 			errs = append(errs, err)
 			continue
 		}
-		if !quiet || now.free == now.gate {
+		if !quiet || now.same() {
 			continue
 		}
 		if s.seen[l.id] == now {
-			s.log.Warn("the gate's count differed; it is made anew", "pool", l.id, "truth", now.free, "gate", now.gate)
+			s.log.Warn("the gate's count differed; it is made anew", "pool", l.id, "truth", now.free, "gate", now.gate,
+				"truth_timed", now.timed, "gate_timed", now.gateTimed)
 			l.force("drift")
 			continue
 		}
@@ -153,13 +157,15 @@ func (l *lane) look(ctx context.Context) (c comparedLevels, quiet bool, err erro
 	if err != nil {
 		return c, false, err
 	}
-	return comparedLevels{epoch: after.epoch, free: after.free, gate: got.free}, got.leases == 0 && before == after, nil
+	quiet = got.leases == 0 && before == after
+	after.gate, after.gateTimed = got.free, got.timed
+	return after, quiet, nil
 }
 
 // truth is a pool's row; free and epoch alone do not show that it changed and changed back, which two rounds
 // make as good as impossible.
 func (s *Service) truth(ctx context.Context, pool commerce.PoolID) (c comparedLevels, err error) {
-	err = s.db.QueryRow(ctx, `select epoch, on_hand - taken from pool where id = $1`, pool).Scan(&c.epoch, &c.free)
+	err = s.db.QueryRow(ctx, `select epoch, on_hand - taken, `+timedFree+` from pool where id = $1`, pool).Scan(&c.epoch, &c.free, &c.timed)
 	if err != nil {
 		return c, fmt.Errorf("read pool %s: %w", pool, err)
 	}
@@ -168,9 +174,10 @@ func (s *Service) truth(ctx context.Context, pool commerce.PoolID) (c comparedLe
 
 // Copy is what the gate believes of a pool, for `rialto verify`.
 type Copy struct {
-	Loaded bool
-	Free   int
-	Leases int
+	Loaded    bool
+	Free      int
+	TimedFree int // units left of the timed offer's cap; -1 when it has none
+	Leases    int
 }
 
 // ReadCopy looks at the gate's copy of an epoch and changes nothing.
