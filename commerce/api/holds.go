@@ -88,6 +88,7 @@ func (a *API) registerHolds() {
 			Show     commerce.ShowID    `json:"show"`
 			Variant  commerce.VariantID `json:"variant"`
 			Quantity int                `json:"quantity"`
+			Unit     *int64             `json:"unit,omitempty" doc:"The price of one that the page showed, in minor units: at another one nothing is held, and price_changed says in price which it is. Left out: at whatever the price is"`
 		}
 	}) (*holdOutput, error) {
 		who, err := a.person(ctx)
@@ -95,7 +96,7 @@ func (a *API) registerHolds() {
 			return nil, err
 		}
 		h, err := a.config.Sale.Checkout.Hold(ctx, checkout.HoldRequest{
-			ID: in.Hold, Show: in.Body.Show, Variant: in.Body.Variant, Buyer: who.Subject, Quantity: in.Body.Quantity,
+			ID: in.Hold, Show: in.Body.Show, Variant: in.Body.Variant, Buyer: who.Subject, Quantity: in.Body.Quantity, Unit: in.Body.Unit,
 			Source: addressKey(requestOf(ctx).addr),
 		})
 		if err != nil {

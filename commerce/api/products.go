@@ -12,6 +12,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/checkout"
 	"github.com/rialto-live/rialto/commerce/drop"
 	"github.com/rialto-live/rialto/commerce/outbox"
+	"github.com/rialto-live/rialto/commerce/price"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/show"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -21,6 +22,7 @@ type variantBody struct {
 	ID     commerce.VariantID `json:"id"`
 	Title  string             `json:"title"`
 	Price  amountBody         `json:"price"`
+	Flash  *flashBody         `json:"flash" doc:"The present flash price, before its start and after its end, too: judge by the server's clock"`
 	Opens  *time.Time         `json:"opens_at" doc:"When it is or was released; null: it sells at once"`
 	Pool   *commerce.PoolID   `json:"pool"`
 	Left   int                `json:"left"`
@@ -59,10 +61,11 @@ type putProductInput struct {
 	}
 }
 
-// terms is how a show sells its variants: how many, from when.
+// terms is how a show sells its variants: how many, from when, at which lower price for a while.
 type terms struct {
-	levels map[commerce.VariantID]stock.Level
-	drops  map[commerce.VariantID]drop.Drop
+	levels  map[commerce.VariantID]stock.Level
+	drops   map[commerce.VariantID]drop.Drop
+	flashes map[commerce.VariantID]price.Flash
 }
 
 func productOf(p catalog.Product, t terms) productBody {
@@ -73,7 +76,7 @@ func productOf(p catalog.Product, t terms) productBody {
 	for _, v := range p.Variants {
 		variant := variantBody{ID: v.ID, Title: v.Title, Price: amountBody{Amount: v.Amount, Currency: v.Currency}, Opens: t.drops[v.ID].Opens}
 		if l, ok := t.levels[v.ID]; ok {
-			variant.Pool, variant.Left, variant.OnHand = &l.Pool, l.Left, l.OnHand
+			variant.Pool, variant.Left, variant.OnHand, variant.Flash = &l.Pool, l.Left, l.OnHand, flashOf(t.flashes[v.ID], l)
 		}
 		body.Variants = append(body.Variants, variant)
 	}
@@ -89,7 +92,10 @@ func termsOf(ctx context.Context, q schema.Querier, id commerce.ShowID) (t terms
 	for _, l := range list {
 		t.levels[l.Variant] = l
 	}
-	t.drops, err = drop.Latest(ctx, q, id)
+	if t.drops, err = drop.Latest(ctx, q, id); err != nil {
+		return terms{}, err
+	}
+	t.flashes, err = price.Present(ctx, q, id)
 	return t, err
 }
 

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rialto-live/rialto/commerce/catalog"
 	"github.com/rialto-live/rialto/commerce/drop"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/outbox"
+	"github.com/rialto-live/rialto/commerce/price"
 	"github.com/rialto-live/rialto/commerce/show"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
@@ -22,7 +22,7 @@ var roomRule = guard.Rule{Name: "room_address", Burst: 300, Every: 100 * time.Mi
 
 // eventKinds is all that commerce lets a show say.
 func eventKinds() []outbox.EventKind {
-	return slices.Concat(show.Kinds, catalog.Kinds, stock.Kinds, drop.Kinds)
+	return slices.Concat(show.Kinds, price.Kinds, stock.Kinds, drop.Kinds)
 }
 
 type roomTicketOutput struct {

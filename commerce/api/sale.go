@@ -52,7 +52,7 @@ func (a *API) registerSale() {
 		translation{is: stock.ErrLimit, make: limitReached},
 		translation{is: stock.ErrNotOpen, make: says(http.StatusConflict, "not_open", "The sale has not opened yet. Wait for the countdown.")},
 		translation{is: checkout.ErrClosed, make: says(http.StatusConflict, "closed", "This is not sold here any more.")},
-		translation{is: stock.ErrOfferChanged, make: says(http.StatusConflict, "price_changed", "The price has just changed. Look at it again, then buy.")},
+		translation{is: stock.ErrOfferChanged, make: priceChanged},
 		translation{is: stock.ErrConflict, make: says(http.StatusConflict, "hold_conflict", "This hold id stands for something else. Tap Buy again.")},
 		translation{is: stock.ErrState, make: says(http.StatusConflict, "hold_busy", "This hold is being paid, or is paid already.")},
 		translation{is: stock.ErrQuantity, make: says(http.StatusUnprocessableEntity, "quantity_invalid", "This number of units is not possible.")},
@@ -73,6 +73,7 @@ func (a *API) registerSale() {
 	)
 	a.registerProducts()
 	a.registerTakingOff()
+	a.registerFlash()
 	a.registerSales()
 	a.registerOrderReading()
 	a.registerMyOrders()
@@ -102,6 +103,15 @@ func soldOut(err error) *Problem {
 		detail = "There are not that many left. Take fewer."
 	}
 	return problem(http.StatusConflict, "sold_out", detail).with("left", left)
+}
+
+func priceChanged(err error) *Problem {
+	p := problem(http.StatusConflict, "price_changed", "The price has just changed. Look at it again, then buy.")
+	var e *checkout.PriceError
+	if errors.As(err, &e) {
+		p.with("price", amountOf(e.Price))
+	}
+	return p
 }
 
 func limitReached(err error) *Problem {

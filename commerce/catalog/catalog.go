@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/outbox"
 )
 
 const (
@@ -78,13 +77,6 @@ type Saved struct {
 	Created  bool
 	Changed  bool                 // anything is other than it was; true when Created
 	Repriced []commerce.VariantID // had another price until now
-}
-
-// PriceSet is the data of the event price.set, whose key is the variant.
-type PriceSet struct {
-	Variant  commerce.VariantID `json:"variant"`
-	Amount   int64              `json:"amount"`
-	Currency string             `json:"currency"`
 }
 
 var (
@@ -277,18 +269,4 @@ func (e *Edit) normaliseVariants() error {
 func line(s string, most int) (string, bool) {
 	s = strings.TrimSpace(s)
 	return s, utf8.ValidString(s) && utf8.RuneCountInString(s) <= most && !strings.ContainsFunc(s, unicode.IsControl)
-}
-
-// PriceEvents is what a show says about the prices of its products: one price.set per variant.
-func PriceEvents(products []Product) []outbox.EventRow {
-	var events []outbox.EventRow
-	for _, p := range products {
-		for _, v := range p.Variants {
-			events = append(events, outbox.EventRow{
-				Type: "price.set", Key: v.ID.String(), Class: outbox.Lossless,
-				Data: PriceSet{Variant: v.ID, Amount: v.Amount, Currency: v.Currency},
-			})
-		}
-	}
-	return events
 }

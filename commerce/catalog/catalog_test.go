@@ -225,9 +225,6 @@ func TestList(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0].ID != second.ID || list[1].ID != first.ID || !reflect.DeepEqual(list[1].Variants, first.Variants) {
 		t.Errorf("list: %+v, %v", list, err)
 	}
-	if events := catalog.PriceEvents(list); len(events) != 3 || events[0].Key != second.Variants[0].ID.String() {
-		t.Errorf("%d events", len(events))
-	}
 	if _, err := catalog.List(t.Context(), s.pool, make([]commerce.ProductID, catalog.MaxList+1)); err == nil {
 		t.Error("a list past the limit was read")
 	}

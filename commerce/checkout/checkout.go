@@ -29,6 +29,7 @@ type HoldRequest struct {
 	Variant  commerce.VariantID
 	Buyer    string
 	Quantity int
+	Unit     *int64 // the price that the page showed, in minor units; nil: whatever the price is
 	Source   string // where it comes from, opaque
 }
 
@@ -41,40 +42,28 @@ type Held struct {
 }
 
 // Hold takes units at the present price. The errors are stock's, and ErrNotSold, ErrNotConfigured (nobody is
-// made to wait for a thing that cannot be paid), ErrClosed, ErrBanned, *LimitError.
+// made to wait for a thing that cannot be paid), ErrClosed, ErrBanned, *LimitError, *PriceError.
 func (s *Service) Hold(ctx context.Context, r HoldRequest) (_ Held, err error) {
 	defer func() { s.count("hold", err) }()
 	if !s.Payments() {
 		return Held{}, ErrNotConfigured
 	}
-	key := offerKey{r.Show, r.Variant}
-	for try := 1; ; try++ {
-		o, err := s.offers.get(ctx, key)
-		if err != nil {
-			return Held{}, err
+	h, o, err := s.take(ctx, r)
+	switch {
+	case errors.Is(err, stock.ErrClosed):
+		return Held{}, ErrClosed
+	case errors.Is(err, stock.ErrLimit):
+		if own, findErr := stock.OwnLive(ctx, s.Pool, o.pool, r.Buyer); findErr == nil {
+			err = &LimitError{Hold: own.ID}
 		}
-		h, err := s.Stock.Hold(ctx, stock.Tap{
-			ID: r.ID, Pool: o.pool, Buyer: r.Buyer, Quantity: r.Quantity, Unit: o.unit, Offer: o.version, Source: r.Source,
-		})
-		switch {
-		case errors.Is(err, stock.ErrOfferChanged) && try < priceTries:
-			s.offers.forget(key)
-			continue
-		case errors.Is(err, stock.ErrClosed):
-			return Held{}, ErrClosed
-		case errors.Is(err, stock.ErrLimit):
-			if own, findErr := stock.OwnLive(ctx, s.Pool, o.pool, r.Buyer); findErr == nil {
-				err = &LimitError{Hold: own.ID}
-			}
-			return Held{}, err
-		case err != nil:
-			return Held{}, err
-		}
-		if err := s.allowed(ctx, h); err != nil {
-			return Held{}, err
-		}
-		return s.held(ctx, h)
+		return Held{}, err
+	case err != nil:
+		return Held{}, err
 	}
+	if err := s.allowed(ctx, h); err != nil {
+		return Held{}, err
+	}
+	return s.held(ctx, h)
 }
 
 // allowed is asked of winners only, so that a losing tap reads nothing. Whoever is banned gives back at once.

@@ -8,7 +8,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/catalog"
-	"github.com/rialto-live/rialto/commerce/outbox"
+	"github.com/rialto-live/rialto/commerce/price"
 	"github.com/rialto-live/rialto/commerce/show"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
@@ -21,22 +21,23 @@ const DefaultCap = 10
 //
 // Errors: catalog's.
 func SaveProduct(ctx context.Context, tx pgx.Tx, e catalog.Edit) (catalog.Saved, []commerce.PoolID, error) {
-	saved, pools, err := save(ctx, tx, e)
+	saved, pools, ended, err := save(ctx, tx, e)
 	if err != nil || !saved.Changed || saved.Created {
 		return saved, pools, err
 	}
-	return saved, pools, show.Announce(ctx, tx, e.ID)
+	return saved, pools, price.Announce(ctx, tx, e.ID, ended...)
 }
 
-// save writes a product, and begins a new offer wherever a variant is sold whose price is another now.
-func save(ctx context.Context, tx pgx.Tx, e catalog.Edit) (saved catalog.Saved, pools []commerce.PoolID, err error) {
+// save writes a product, and begins a new offer wherever a variant is sold whose price is another now. ended is where
+// that was the end of a flash price.
+func save(ctx context.Context, tx pgx.Tx, e catalog.Edit) (saved catalog.Saved, pools []commerce.PoolID, ended []stock.Level, err error) {
 	if saved, err = catalog.Save(ctx, tx, e); err != nil {
-		return catalog.Saved{}, nil, err
+		return catalog.Saved{}, nil, nil, err
 	}
 	if len(saved.Repriced) > 0 {
-		pools, err = stock.Reprice(ctx, tx, saved.Repriced...)
+		pools, ended, err = price.Reprice(ctx, tx, saved.Repriced...)
 	}
-	return saved, pools, err
+	return saved, pools, ended, err
 }
 
 // PutProduct puts a product with one variant on sale in a show that the caller has locked: the product and its price,
@@ -45,11 +46,11 @@ func save(ctx context.Context, tx pgx.Tx, e catalog.Edit) (saved catalog.Saved, 
 //
 // Errors: catalog's, show.ErrEnded, show.ErrFull, stock.ErrQuantity.
 func PutProduct(ctx context.Context, tx pgx.Tx, s show.Show, e catalog.Edit, units int) (catalog.Product, []commerce.PoolID, error) {
-	saved, pools, err := save(ctx, tx, e)
+	saved, pools, ended, err := save(ctx, tx, e)
 	if err != nil {
 		return catalog.Product{}, nil, err
 	}
-	supplied, err := supply(ctx, tx, s, saved.Product, e.Variants[0].ID, units)
+	supplied, err := supply(ctx, tx, s, saved.Product, e.Variants[0].ID, units, ended...)
 	return saved.Product, append(pools, supplied...), err
 }
 
@@ -73,8 +74,10 @@ func PutStock(ctx context.Context, tx pgx.Tx, s show.Show, by account.Account, v
 	return p, pools, err
 }
 
-// supply makes sure of a place on the run sheet, sets the units of one variant, and tells the audience.
-func supply(ctx context.Context, tx pgx.Tx, s show.Show, p catalog.Product, variant commerce.VariantID, units int) ([]commerce.PoolID, error) {
+// supply makes sure of a place on the run sheet, sets the units of one variant, and tells the audience: of other levels
+// that have changed, too.
+func supply(ctx context.Context, tx pgx.Tx, s show.Show, p catalog.Product, variant commerce.VariantID, units int,
+	others ...stock.Level) ([]commerce.PoolID, error) {
 	if _, err := show.AddProduct(ctx, tx, s, p.ID); err != nil {
 		return nil, err
 	}
@@ -87,10 +90,7 @@ func supply(ctx context.Context, tx pgx.Tx, s show.Show, p catalog.Product, vari
 	if _, err := stock.Reopen(ctx, tx, level.Pool); err != nil { // it may have been taken off before
 		return nil, err
 	}
-	if err := show.Announce(ctx, tx, p.ID); err != nil {
-		return nil, err
-	}
-	return []commerce.PoolID{level.Pool}, outbox.Event(ctx, tx, s.ID, level.Event())
+	return []commerce.PoolID{level.Pool}, price.Announce(ctx, tx, p.ID, append(others, level)...)
 }
 
 // TakeOff takes a product off a show that the caller has locked: its creator decides what it sells, whoever put it

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/community"
+	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
@@ -56,6 +57,12 @@ type LimitError struct{ Hold commerce.HoldID }
 
 func (e *LimitError) Error() string        { return ErrLimit.Error() }
 func (e *LimitError) Is(target error) bool { return target == ErrLimit }
+
+// PriceError says that the price shown, or the present one, cannot be had any more, and which one can.
+type PriceError struct{ Price money.Amount }
+
+func (e *PriceError) Error() string        { return stock.ErrOfferChanged.Error() }
+func (e *PriceError) Is(target error) bool { return target == stock.ErrOfferChanged }
 
 // Config is what a Service needs. All but the durations must be set.
 type Config struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/schema/schematest"
 	"github.com/rialto-live/rialto/commerce/show"
@@ -113,4 +114,17 @@ func (s *stage) count(where string, args ...any) (n int) {
 		s.Fatal(err)
 	}
 	return n
+}
+
+// announce tells the shows that sell a product of it.
+func (s *stage) announce(ctx context.Context, tx pgx.Tx, id commerce.ProductID) error {
+	shows, err := show.CatalogEvents(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	said := map[commerce.ShowID][]outbox.EventRow{}
+	for id, e := range shows {
+		said[id] = []outbox.EventRow{e}
+	}
+	return outbox.Events(ctx, tx, said)
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/catalog"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
@@ -53,7 +52,8 @@ func Products(ctx context.Context, q schema.Querier, id commerce.ShowID) ([]comm
 }
 
 // AddProduct puts a product, which the caller has locked too, at the end of the run sheet of a show that the caller
-// has locked. A product that is there stays where it is. It writes no event: Announce does, once the product is as it shall be seen.
+// has locked. A product that is there stays where it is. It writes no event: price.Announce does, once the product is
+// as it shall be seen.
 func AddProduct(ctx context.Context, tx pgx.Tx, s Show, product commerce.ProductID) (added bool, err error) {
 	if s.State == Ended {
 		return false, ErrEnded
@@ -108,30 +108,26 @@ func RemoveProduct(ctx context.Context, tx pgx.Tx, s Show, product commerce.Prod
 	return true, outbox.Event(ctx, tx, s.ID, catalogEvent(count))
 }
 
-// Announce tells the audience of every open show that sells a product that its words or prices have changed.
-// It takes the stream rows of all those shows, so it comes before any other event of the transaction.
-func Announce(ctx context.Context, tx pgx.Tx, id commerce.ProductID) error {
-	p, err := catalog.Get(ctx, tx, id)
-	if err != nil {
-		return err
-	}
+// CatalogEvents is the catalog.set of every open show that sells a product. Whoever changed the product writes them,
+// with what else those shows say about it, in one outbox.Events (see price.Announce).
+func CatalogEvents(ctx context.Context, tx pgx.Tx, id commerce.ProductID) (map[commerce.ShowID]outbox.EventRow, error) {
 	rows, err := tx.Query(ctx, `
 		select l.show, (select count(*) from show_product c where c.show = l.show)
 		from show_product l join show s on s.id = l.show where l.product = $1 and s.state <> 'ended'`, id)
 	if err != nil {
-		return fmt.Errorf("announce %s: %w", id, err)
+		return nil, fmt.Errorf("shows that sell %s: %w", id, err)
 	}
-	events := map[commerce.ShowID][]outbox.EventRow{}
+	events := map[commerce.ShowID]outbox.EventRow{}
 	var show commerce.ShowID
 	var count int
 	_, err = pgx.ForEachRow(rows, []any{&show, &count}, func() error {
-		events[show] = append(catalog.PriceEvents([]catalog.Product{p}), catalogEvent(count))
+		events[show] = catalogEvent(count)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("announce %s: %w", id, err)
+		return nil, fmt.Errorf("shows that sell %s: %w", id, err)
 	}
-	return outbox.Events(ctx, tx, events)
+	return events, nil
 }
 
 // Pin puts a product of the run sheet on the screen of a show that the caller has locked; nil takes it off.
@@ -158,9 +154,9 @@ func same(a, b *commerce.ProductID) bool {
 	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 
-// Events is all that a show says at one moment, as a person who joins needs it: show.state, pin.set,
-// catalog.set and the price of each variant. Read it in a schema.Snapshot together with outbox.Seq, which
-// is the version of all of them. (stock.set comes from stock.)
+// Events is what this package lets a show say at one moment, as a person who joins needs it: show.state, pin.set and
+// catalog.set. Read it in a schema.Snapshot together with outbox.Seq, which is the version of all of them.
+// (price.set, stock.set and drop.set come from the packages of those names.)
 func Events(ctx context.Context, q schema.Querier, id commerce.ShowID) ([]outbox.EventRow, error) {
 	s, err := Get(ctx, q, id)
 	if err != nil {
@@ -170,11 +166,7 @@ func Events(ctx context.Context, q schema.Querier, id commerce.ShowID) ([]outbox
 	if err != nil {
 		return nil, err
 	}
-	products, err := catalog.List(ctx, q, ids)
-	if err != nil {
-		return nil, err
-	}
-	return append([]outbox.EventRow{s.stateEvent(), pinEvent(s.Pin), catalogEvent(len(ids))}, catalog.PriceEvents(products)...), nil
+	return []outbox.EventRow{s.stateEvent(), pinEvent(s.Pin), catalogEvent(len(ids))}, nil
 }
 
 func pinEvent(product *commerce.ProductID) outbox.EventRow {

@@ -264,16 +264,16 @@ func TestSnapshotEqualsEvents(t *testing.T) {
 	steps := []func(context.Context, pgx.Tx, show.Show) error{
 		func(ctx context.Context, tx pgx.Tx, sh show.Show) error {
 			_, err := show.AddProduct(ctx, tx, sh, pan.ID)
-			return errors.Join(err, show.Announce(ctx, tx, pan.ID))
+			return errors.Join(err, s.announce(ctx, tx, pan.ID))
 		},
 		func(ctx context.Context, tx pgx.Tx, sh show.Show) error {
 			_, err := show.AddProduct(ctx, tx, sh, bowl.ID)
-			return errors.Join(err, show.Announce(ctx, tx, bowl.ID))
+			return errors.Join(err, s.announce(ctx, tx, bowl.ID))
 		},
 		func(ctx context.Context, tx pgx.Tx, sh show.Show) error { return show.Pin(ctx, tx, sh, &pan.ID) },
 		func(ctx context.Context, tx pgx.Tx, sh show.Show) error {
-			_, err := tx.Exec(ctx, `update variant set amount = 3900 where product = $1`, pan.ID)
-			return errors.Join(err, show.Announce(ctx, tx, pan.ID))
+			_, err := tx.Exec(ctx, `update product set title = 'Copper pan' where id = $1`, pan.ID)
+			return errors.Join(err, s.announce(ctx, tx, pan.ID))
 		},
 		func(ctx context.Context, tx pgx.Tx, sh show.Show) error {
 			_, _, err := show.SetOnAir(ctx, tx, id, true, "n-1")
@@ -306,7 +306,7 @@ func TestSnapshotEqualsEvents(t *testing.T) {
 			t.Errorf("%s: snapshot %s, events %s", key, data, built[key])
 		}
 	}
-	if len(events) != len(built) || len(events) != 5 {
+	if len(events) != len(built) || len(events) != 3 {
 		t.Errorf("%d in the snapshot, %d by events: %v", len(events), len(built), built)
 	}
 	if _, err := show.Events(t.Context(), s.pool, commerce.NewID[commerce.ShowID]()); !errors.Is(err, show.ErrUnknown) {

@@ -193,11 +193,15 @@ func TestEpochMovesUnderTheTaps(t *testing.T) {
 		stop, changed := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(changed)
+			// Faster than any person, and slower than a tap: an epoch that ends before a tap can go through both stages
+			// sells nothing to anybody.
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
 			for {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-tick.C:
 				}
 				err := w.try(func(ctx context.Context, tx pgx.Tx) error {
 					_, err := Put(ctx, tx, Supply{Pool: l.Pool, Show: l.Show, Variant: l.Variant, OnHand: 60})

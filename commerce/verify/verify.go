@@ -34,6 +34,16 @@ var invariants = []invariant{
 		select 'pool ' || p.id || ': ' || h.buyer || ' has ' || sum(h.quantity) || ' of ' || p.buyer_cap
 		from pool p join hold h on h.pool = p.id and h.state in ('held', 'paying', 'sold')
 		where p.buyer_cap > 0 group by p.id, h.buyer having sum(h.quantity) > p.buyer_cap`},
+	{"units: taken at a timed offer = held + paying + sold at its version, within its cap", `
+		select 'pool ' || p.id || ': ' || p.timed_taken || ' of ' || p.timed_cap || ' taken, holds have ' || coalesce(sum(h.quantity), 0)
+		from pool p left join hold h on h.pool = p.id and h.offer = p.timed_version and h.state in ('held', 'paying', 'sold')
+		group by p.id having p.timed_taken <> coalesce(sum(h.quantity), 0) or p.timed_cap > 0 and p.timed_taken > p.timed_cap`},
+	{"prices: no flash price has sold more than its cap, to anybody at another price, or outside of its time", `
+		select 'flash price ' || f.id || ' of ' || f.amount || ' for ' || f.cap || ': ' || sum(h.quantity) || ' at ' || min(h.unit_minor) || ' to ' ||
+			max(h.unit_minor) || ', from ' || min(h.created_at) || ' to ' || max(h.created_at)
+		from flash f join hold h on h.pool = f.pool and h.offer = f.version and h.state in ('held', 'paying', 'sold')
+		group by f.id having f.cap > 0 and sum(h.quantity) > f.cap or bool_or(h.unit_minor <> f.amount or h.currency <> f.currency
+			or h.created_at < f.starts_at or h.created_at >= f.ends_at)`},
 	{"orders: none without a hold of the same buyer, units and price", `
 		select 'order ' || o.id || ' and hold ' || o.hold
 		from orders o join hold h on h.id = o.hold
@@ -158,7 +168,8 @@ func gate(ctx context.Context, pool *pgxpool.Pool, redis Redis, w io.Writer) (in
 }
 
 func differences(ctx context.Context, pool *pgxpool.Pool, redis Redis) ([]string, error) {
-	rows, err := pool.Query(ctx, `select id, epoch, on_hand - taken from pool where epoch > 0 order by id`)
+	rows, err := pool.Query(ctx, `
+		select id, epoch, on_hand - taken, case when timed_cap > 0 then timed_cap - timed_taken else -1 end from pool where epoch > 0 order by id`)
 	if err != nil {
 		return nil, fmt.Errorf("verify the gate: %w", err)
 	}
@@ -166,6 +177,7 @@ func differences(ctx context.Context, pool *pgxpool.Pool, redis Redis) ([]string
 		ID    commerce.PoolID
 		Epoch int64
 		Free  int
+		Timed int
 	}
 	pools, err := pgx.CollectRows(rows, pgx.RowToStructByPos[truth])
 	if err != nil {
@@ -177,8 +189,9 @@ func differences(ctx context.Context, pool *pgxpool.Pool, redis Redis) ([]string
 		if err != nil {
 			return nil, fmt.Errorf("verify the gate: %w", err)
 		}
-		if c.Loaded && c.Free > p.Free {
-			found = append(found, fmt.Sprintf("pool %s: Redis has %d free, Postgres %d", p.ID, c.Free, p.Free))
+		if c.Loaded && (c.Free > p.Free || c.TimedFree > p.Timed) {
+			found = append(found, fmt.Sprintf("pool %s: Redis has %d free, Postgres %d; of the timed offer %d and %d (-1: no cap)",
+				p.ID, c.Free, p.Free, c.TimedFree, p.Timed))
 		}
 	}
 	return found, nil

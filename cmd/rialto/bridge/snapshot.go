@@ -12,6 +12,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/drop"
 	"github.com/rialto-live/rialto/commerce/outbox"
+	"github.com/rialto-live/rialto/commerce/price"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/show"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -41,6 +42,10 @@ func Snapshot(pool *pgxpool.Pool) func(context.Context, realtime.RoomID) ([]real
 			if err != nil {
 				return err
 			}
+			prices, err := price.Events(ctx, q, id)
+			if err != nil {
+				return err
+			}
 			counts, err := stock.Events(ctx, q, id)
 			if err != nil {
 				return err
@@ -49,7 +54,7 @@ func Snapshot(pool *pgxpool.Pool) func(context.Context, realtime.RoomID) ([]real
 			if err != nil {
 				return err
 			}
-			events, err = versioned(slices.Concat(said, counts, releases), version)
+			events, err = versioned(slices.Concat(said, prices, counts, releases), version)
 			return err
 		})
 		return events, err
