@@ -188,7 +188,9 @@ func runStorm(t *testing.T, breakIt, mendIt func(*embeddedtest.RedisServer)) {
 func newStorm(t *testing.T, p plan, url string) *storm {
 	s := &storm{t: t, plan: p, truth: newShow(), before: map[int64]int64{}, newest: map[client.Key]int64{}}
 	for i := range s.nodes {
-		s.nodes[i] = start(t, options{bus: redisBus(t, url), show: s.truth, hub: func(c *realtime.Config) { c.Tick = 100 * time.Millisecond }})
+		s.nodes[i] = start(t, options{bus: redisBus(t, url), show: s.truth, hub: func(c *realtime.Config) {
+			c.Tick, c.CountEvery = 100*time.Millisecond, time.Second
+		}})
 	}
 	s.front = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.front.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, s, c) }
