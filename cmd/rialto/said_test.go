@@ -178,6 +178,8 @@ func TestRoomsSayWhatTheDocumentSays(t *testing.T) {
 	mara.want(http.StatusNoContent, "", http.MethodPut, "/shows/"+show+"/pin", map[string]any{"product": pan.product})
 	mara.want(http.StatusOK, "", http.MethodPut, "/shows/"+show+"/drops/"+commerce.NewID[commerce.DropID]().String(), map[string]any{"variant": pan.variant, "opens_at": nil})
 	mara.sell(show, 2)
+	mara.want(http.StatusOK, "", http.MethodPut, "/shows/"+show+"/flash-prices/"+commerce.NewID[commerce.FlashID]().String(),
+		map[string]any{"variant": pan.variant, "amount": 2900, "lasts_s": 60, "cap": 2})
 	page.calls(document)
 
 	hold, order := vic.hold(pan, 1), orderPath()

@@ -134,7 +134,7 @@ func (a *API) registerCatalog() {
 		return &brandProductOutput{Status: http.StatusOK, Body: brandProductOf(p)}, nil
 	})
 	register(a, operation{
-		ID: "saveProduct", Method: http.MethodPut, Path: "/products/{product}", Tag: tagCatalog, Rule: editRule, Body: maxCatalogBody,
+		ID: "saveProduct", Makes: true, Method: http.MethodPut, Path: "/products/{product}", Tag: tagCatalog, Rule: editRule, Body: maxCatalogBody,
 		Summary: "Make or edit a product of mine; a new price counts at once wherever it is sold",
 		Codes: []string{"signed_out", "not_brand", "forbidden", "title_invalid", "variant_title_invalid", "description_invalid", "price_invalid", "image_invalid",
 			"variants_invalid", "too_many_variants", "catalog_full"},

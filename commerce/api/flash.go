@@ -31,8 +31,10 @@ func flashOf(f price.Flash, l stock.Level) *flashBody {
 	return body
 }
 
+// madeFlashBody is a flashBody and what it is about. (huma leaves out what is embedded and not exported.)
 type madeFlashBody struct {
-	flashBody
+	price.FlashSet
+	Left    *int               `json:"left" doc:"Units still to be had at this price; null: no cap"`
 	Variant commerce.VariantID `json:"variant"`
 }
 
@@ -50,7 +52,7 @@ type putFlashInput struct {
 		Variant commerce.VariantID `json:"variant"`
 		Amount  int64              `json:"amount" doc:"Minor units, below the standing price and in its currency"`
 		LastsS  int64              `json:"lasts_s" doc:"Seconds, 10 to 86400"`
-		Starts  *time.Time         `json:"starts_at,omitempty" doc:"Left out or null: now. At most a day ahead"`
+		Starts  *time.Time         `json:"starts_at,omitempty" nullable:"true" doc:"Left out or null: now. At most a day ahead"`
 		Cap     int                `json:"cap,omitempty" doc:"Units in all; 0: no cap"`
 	}
 }
@@ -117,5 +119,6 @@ func (a *API) putFlash(ctx context.Context, in *putFlashInput) (*flashOutput, er
 	if err != nil {
 		return nil, err
 	}
-	return &flashOutput{Body: madeFlashBody{flashBody: *flashOf(flash, level), Variant: flash.Variant}}, nil
+	body := flashOf(flash, level)
+	return &flashOutput{Body: madeFlashBody{FlashSet: body.FlashSet, Left: body.Left, Variant: flash.Variant}}, nil
 }

@@ -78,7 +78,7 @@ func (a *API) registerMine() {
 
 func (a *API) registerHolds() {
 	register(a, operation{
-		ID: "putHold", Method: http.MethodPut, Path: "/holds/{hold}", Tag: tagSale, Summary: "Buy: take units for a while, to pay for them",
+		ID: "putHold", Makes: true, Method: http.MethodPut, Path: "/holds/{hold}", Tag: tagSale, Summary: "Buy: take units for a while, to pay for them",
 		Body: 4 << 10, Rule: holdRule,
 		Codes: []string{"sold_out", "limit_reached", "not_open", "closed", "price_changed", "hold_expired", "hold_conflict", "product_unknown",
 			"banned", "quantity_invalid", "stock_unavailable", "payments_not_configured"},

@@ -135,6 +135,11 @@ func (b *browser) do(method, path string, body any) reply {
 		t.Fatal(err)
 	}
 	_ = json.Unmarshal(out.raw, &out.body)
+	h, err := theTruth()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.check(t, method, path, out)
 	return out
 }
 

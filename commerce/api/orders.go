@@ -92,7 +92,7 @@ func linesOf(o order.Order) []lineBody {
 
 func (a *API) registerPaying() {
 	register(a, operation{
-		ID: "putOrder", Method: http.MethodPut, Path: "/orders/{order}", Tag: tagSale, Summary: "Pay a hold", Body: 8 << 10, Rule: payRule,
+		ID: "putOrder", Makes: true, Method: http.MethodPut, Path: "/orders/{order}", Tag: tagSale, Summary: "Pay a hold", Body: 8 << 10, Rule: payRule,
 		Codes: []string{"card_declined", "card_invalid", "hold_unknown", "hold_expired", "order_conflict", "banned", "email_invalid", "name_invalid",
 			"payment_unavailable", "payments_not_configured"},
 	}, func(ctx context.Context, in *payInput) (*orderOutput, error) {

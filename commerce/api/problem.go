@@ -29,6 +29,7 @@ type Problem struct {
 
 	// Extra members at the top level, such as left of sold_out.
 	Extra map[string]any `json:"-"`
+	_     struct{}       `json:"-" additionalProperties:"true"`
 	// RetryAfter becomes the header of that name, in whole seconds, rounded up.
 	RetryAfter time.Duration `json:"-"`
 }

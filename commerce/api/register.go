@@ -48,6 +48,7 @@ type operation struct {
 	Summary string
 	Tag     string
 	Status  int      // of success; 0: 200. An output with a Status field decides by itself
+	Makes   bool     // it answers 201 instead when the thing is new
 	Body    int64    // most bytes of the body; 0: MaxBody
 	Public  bool     // the answer is the same for everybody and may be cached as its headers say
 	Codes   []string // the problems that a client should expect, for the document
@@ -95,6 +96,16 @@ func register[I, O any](a *API, op operation, handler func(context.Context, *I) 
 		}
 		return out, nil
 	})
+	if op.Makes {
+		describeMaking(described)
+	}
+}
+
+// describeMaking adds the answer of an operation that has made something new.
+func describeMaking(op huma.Operation) {
+	made := *op.Responses[statusText(http.StatusOK)]
+	made.Description = http.StatusText(http.StatusCreated)
+	op.Responses[statusText(http.StatusCreated)] = &made
 }
 
 // problemResponse describes every refusal of an operation.

@@ -142,7 +142,7 @@ func (a *API) registerShowLists() {
 
 func (a *API) registerShowEdits() {
 	register(a, operation{
-		ID: "putShow", Method: http.MethodPut, Path: "/shows/{show}", Tag: tagShows, Summary: "Make or edit my show", Rule: editRule,
+		ID: "putShow", Makes: true, Method: http.MethodPut, Path: "/shows/{show}", Tag: tagShows, Summary: "Make or edit my show", Rule: editRule,
 		Codes: []string{"signed_out", "not_creator", "forbidden", "show_ended", "title_invalid", "description_invalid", "starts_at_invalid", "too_many_shows"},
 	}, func(ctx context.Context, in *struct {
 		ShowPath

@@ -3,8 +3,6 @@
 import { addClockSample } from "./clock";
 import { call, type CallOptions } from "./http";
 import type { Schemas } from "./api.gen";
-import type { FlashPrice } from "./events";
-import type { Money } from "./money";
 
 export { ApiError, isCode, isTransient, untilAnswered } from "./http";
 export type { Problem, CallOptions } from "./http";
@@ -16,34 +14,10 @@ export type Me = Schemas["Me"];
 export type Show = Schemas["Show"];
 export type ShowState = Show["state"];
 export type ShowPage = Schemas["Shows"];
-export interface Variant {
-  id: string;
-  title: string;
-  /** The standing price. */
-  price: Money;
-  /** Kept after its end, until another one is set: whoever draws it judges by the server's clock. */
-  flash: (FlashPrice & { left: number | null }) | null;
-  /** A timed release: nothing is sold before. null: nothing to wait for. */
-  opens_at: string | null;
-  pool: string | null;
-  left: number;
-  on_hand: number;
-}
-
-export interface Product {
-  id: string;
-  title: string;
-  description: string;
-  image: string;
-  owner: { id: string; name: string };
-  variants: Variant[];
-}
-
-export interface Catalog {
-  products: Product[];
-  pinned: string | null;
-  version: number;
-}
+export type Product = Schemas["Product"];
+export type Variant = Schemas["Variant"];
+/** What a show sells, at one moment. */
+export type Catalog = Schemas["Products"];
 /** A product as its owner keeps it, without what a show makes of it. */
 export type BrandProduct = Schemas["BrandProduct"];
 export type BrandProductPage = Schemas["BrandProducts"];
@@ -128,9 +102,9 @@ export const getSales = (show: string, o?: CallOptions) => api<Sales>("GET", `/s
 export const putFlashPrice = (
   show: string,
   id: string,
-  body: { variant: string; amount: number; lasts_s: number; starts_at: string | null; cap: number },
+  body: Schemas["PutFlash"],
   o?: CallOptions,
-) => api<FlashPrice & { variant: string }>("PUT", `/shows/${enc(show)}/flash-prices/${enc(id)}`, body, o);
+) => api<Schemas["MadeFlash"]>("PUT", `/shows/${enc(show)}/flash-prices/${enc(id)}`, body, o);
 export const endFlashPrice = (show: string, id: string, o?: CallOptions) =>
   api<void>("DELETE", `/shows/${enc(show)}/flash-prices/${enc(id)}`, undefined, o);
 /** The same id moves a release until it has opened; `opens_at` null opens it now. */

@@ -1,10 +1,8 @@
 // Amounts are whole minor units with their currency, as the server sends them. Nothing here multiplies or divides money.
 
-export interface Money {
-  /** Minor units: 4900 is 49.00 EUR. */
-  amount: number;
-  currency: string;
-}
+import type { Schemas } from "./api.gen";
+
+export type Money = Schemas["Amount"];
 
 const formats = new Map<string, Intl.NumberFormat>();
 
