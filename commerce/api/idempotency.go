@@ -20,7 +20,6 @@ const (
 	keyHeader      = "Idempotency-Key"
 	replayedHeader = "Idempotency-Replayed"
 
-	onceRead = 5 * time.Second // to read a body
 	onceKeep = 5 * time.Second // to note what came of a request
 	// onceWork ends a try well before another may take its claim.
 	onceWork = guard.OnceLease - 2*onceKeep
@@ -90,7 +89,7 @@ func (a *API) claim(c huma.Context, op operation) (*guard.Claim, *guard.Answered
 	if err != nil {
 		return nil, nil, err
 	}
-	body, ok := takeBody(c, cmp.Or(op.Body, MaxBody))
+	body, ok := takeBody(c, cmp.Or(op.Body, MaxBody), cmp.Or(op.Patience, bodyWithin))
 	if !ok {
 		return nil, nil, nil
 	}
@@ -103,9 +102,9 @@ func (a *API) claim(c huma.Context, op operation) (*guard.Claim, *guard.Answered
 
 // takeBody reads the body and puts it back for the operation. It is false for a body that cannot be read or is
 // longer than limit.
-func takeBody(c huma.Context, limit int64) ([]byte, bool) {
+func takeBody(c huma.Context, limit int64, within time.Duration) ([]byte, bool) {
 	r, _ := humago.Unwrap(c)
-	_ = c.SetReadDeadline(time.Now().Add(onceRead)) // a writer without deadlines is a test's
+	_ = c.SetReadDeadline(time.Now().Add(within)) // a writer without deadlines is a test's
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	again := []io.Reader{bytes.NewReader(body)}
 	if err != nil {

@@ -44,6 +44,9 @@ const (
 	picturePolicy = "default-src 'none'; sandbox"
 )
 
+// uploadWithin lets two megabytes come over a poor line, of a third of a megabit per second.
+const uploadWithin = time.Minute
+
 // uploadRule is slower than editRule: each may be of two megabytes.
 var uploadRule = guard.Rule{Name: "upload_address", Burst: 60, Every: 2 * time.Second}
 
@@ -53,8 +56,8 @@ func (a *API) registerPictureRoutes() {
 		Summary: "An uploaded picture, or a drawing for a product that has none (SVG)", Codes: []string{"not_found"},
 	}, a.getPicture)
 	register(a, operation{
-		ID: "addPicture", Method: http.MethodPost, Path: "/pictures", Tag: tagCatalog, Rule: uploadRule, Status: http.StatusCreated,
-		Body: catalog.MaxPicture, Summary: "Upload a picture for my products: PNG, JPEG or WebP, at most 2 MiB and 4096 by 4096 pixels",
+		ID: "addPicture", Method: http.MethodPost, Path: "/pictures", Tag: tagCatalog, Rule: uploadRule, Status: http.StatusCreated, Once: true,
+		Body: catalog.MaxPicture, Patience: uploadWithin, Summary: "Upload a picture for my products: PNG, JPEG or WebP, at most 2 MiB and 4096 by 4096 pixels",
 		Codes: []string{"signed_out", "not_brand", "picture_invalid", "too_many_pictures", "body_too_large"},
 	}, func(ctx context.Context, in *struct {
 		RawBody []byte `contentType:"image/*" doc:"The file as it is; its kind is judged by its bytes"`

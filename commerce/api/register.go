@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -33,6 +34,8 @@ func (a *API) parts() []func() {
 const (
 	// MaxBody is the most that an operation reads when it says nothing else.
 	MaxBody = 64 << 10
+	// bodyWithin is how long it waits for that.
+	bodyWithin = 5 * time.Second
 
 	tagPeople  = "People"
 	tagShows   = "Shows"
@@ -52,6 +55,8 @@ type operation struct {
 	Body    int64    // most bytes of the body; 0: MaxBody
 	Public  bool     // the answer is the same for everybody and may be cached as its headers say
 	Codes   []string // the problems that a client should expect, for the document
+	// Patience is how long the body may take to arrive; 0: bodyWithin.
+	Patience time.Duration
 	// Rule, when named, is counted per address before anything else.
 	Rule guard.Rule
 	// Once: the request must carry an Idempotency-Key; see idempotency.go. For what makes something whose id we
@@ -68,8 +73,9 @@ func register[I, O any](a *API, op operation, handler func(context.Context, *I) 
 		OperationID: op.ID, Method: op.Method, Path: Base + op.Path, Summary: op.Summary, Tags: []string{op.Tag},
 		DefaultStatus: op.Status,
 		// huma takes only bodies that are smaller than its limit.
-		MaxBodyBytes: cmp.Or(op.Body, MaxBody) + 1,
-		Responses:    map[string]*huma.Response{"default": a.problemResponse(op.Codes)},
+		MaxBodyBytes:    cmp.Or(op.Body, MaxBody) + 1,
+		BodyReadTimeout: cmp.Or(op.Patience, bodyWithin),
+		Responses:       map[string]*huma.Response{"default": a.problemResponse(op.Codes)},
 	}
 	if op.Once {
 		described.Middlewares = huma.Middlewares{a.once(op)}

@@ -18,6 +18,8 @@ import (
 	"github.com/rialto-live/rialto/cmd/rialto/bridge"
 	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/drop"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/schema/schematest"
@@ -36,6 +38,15 @@ func TestSnapshotIsAllThatAShowSays(t *testing.T) {
 	pan := w.sell(id, 7)
 	w.sell(w.newShow(w.mara), 9)
 	w.on(id, func(ctx context.Context, tx pgx.Tx, s show.Show) error { return show.Pin(ctx, tx, s, &pan) })
+	opens := time.Now().Add(time.Hour)
+	w.on(id, func(ctx context.Context, tx pgx.Tx, s show.Show) error {
+		p, err := catalog.Get(ctx, tx, pan)
+		if err != nil {
+			return err
+		}
+		_, _, err = drop.Put(ctx, tx, s, w.mara.Account, drop.Drop{ID: commerce.NewID[commerce.DropID](), Variant: p.Variants[0].ID, Opens: &opens})
+		return err
+	})
 	events, err := bridge.Snapshot(w.db)(t.Context(), room(id))
 	w.must(err)
 	var version int64
@@ -53,7 +64,7 @@ func TestSnapshotIsAllThatAShowSays(t *testing.T) {
 			t.Errorf("the count of another show: %s", e.Data)
 		}
 	}
-	for _, kind := range []string{"show.state", "pin.set", "catalog.set", "price.set", "stock.set"} {
+	for _, kind := range []string{"show.state", "pin.set", "catalog.set", "price.set", "stock.set", "drop.set"} {
 		if kinds[kind] != 1 {
 			t.Errorf("%d events %s, want 1; there are %v", kinds[kind], kind, kinds)
 		}
