@@ -8,6 +8,9 @@ import { inspect } from "./fixtures/inspect";
 import { BRASS, brass, catalog, guest, KETTLE, kettle, LARGE_KETTLE, mara, show, SHOW, SMALL_KETTLE, stockedKettle } from "./fixtures/kitchen";
 import { ORIGIN, problem, Shop } from "./fixtures/pages";
 
+// Where the browser is: the server thinks in UTC, and the page says both.
+test.use({ timezoneId: "Europe/Berlin" });
+
 const soon = (ms: number): string => new Date(Date.now() + ms).toISOString();
 const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
 
@@ -258,7 +261,7 @@ test("a release: planned in the own time zone, moved under the same id, opened b
     return { typed: new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19), at: Math.floor(at.getTime() / 1000) * 1000 };
   });
   await form.getByLabel("Opens at").fill(local.typed);
-  await expect(form.getByText(/In your time: .+\./)).toBeVisible();
+  await expect(form.getByText(/In your time: Central European (Standard|Summer) Time \(Europe\/Berlin\)\./)).toBeVisible();
   await expect(form.getByText(/Opens in 1:01:\d\d, by the server’s clock/)).toBeVisible();
   await inspect(page, "brand-release", info);
   await form.getByRole("button", { name: "Schedule it" }).click();

@@ -30,6 +30,9 @@ test("a percentage off is never less than promised, never zero, never nothing", 
 test("a preset gives each variant a price of its own, and leaves out what cannot cost less", () => {
   expect(presetSteps(pan([4900, 5900, 1]), PRESETS[1]!)).toEqual([{ variant: "var_0", amount: 3920 }, { variant: "var_1", amount: 4720 }]);
   expect(presetSteps(pan([1]), PRESETS[2]!)).toEqual([]);
+  const partly = pan([4900, 5900]);
+  partly.variants[1] = { ...partly.variants[1]!, pool: null };
+  expect(presetSteps(partly, PRESETS[0]!), "what this show has none of").toEqual([{ variant: "var_0", amount: 4410 }]);
 });
 
 test("what is typed is a plan, or says what to mend, at each limit and one past it", () => {

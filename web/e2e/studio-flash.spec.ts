@@ -48,6 +48,8 @@ class Desk extends Stage {
   }
 }
 
+const bothStocked = (): Product => ({ ...stockedKettle(), variants: stockedKettle().variants.map((variant) => ({ ...variant, pool: "pol_1", left: 9, on_hand: 9 })) });
+
 const row = (page: Page, title: string) => page.getByRole("listitem").filter({ has: page.getByText(title, { exact: true }) }).first();
 const end = (page: Page) => page.getByRole("button", { name: "End now" });
 
@@ -122,7 +124,7 @@ test("keys are letters where somebody types, and nothing while a dialog is open"
 
 test("a product of a brand: all variants at once, no Edit; the form takes one variant, a cap and a later start", async ({ page }, info) => {
   const desk = await new Desk(page).begin();
-  desk.products = [...catalog().products, stockedKettle()];
+  desk.products = [...catalog().products, bothStocked()];
   await desk.ready();
   await expect(row(page, "Whistling kettle")).toContainText("from Brass & Daughters");
   await expect(page.getByRole("button", { name: "Edit Whistling kettle" })).toHaveCount(0);
@@ -188,6 +190,7 @@ test("who watches is counted, and the host's lines in the chat are marked", asyn
   const chat = page.getByRole("log", { name: "Chat" });
   await expect(chat).toContainText("is it dishwasher safe?");
   await expect(chat.getByRole("listitem").filter({ hasText: "bought two!" })).toContainText("Bought here");
+  desk.onCall = () => ({ d: { id: "3" } });
   await page.getByRole("region", { name: "Chat" }).getByRole("textbox").fill("By hand, please: it is tinned.");
   await page.keyboard.press("Enter");
   await expect.poll(() => desk.heard.find(({ t }) => t === "call")).toMatchObject({ call: "chat.say", d: { text: "By hand, please: it is tinned." } });
@@ -242,7 +245,7 @@ for (const width of [320, 375, 1280])
   test(`the desk with a flash price is whole at ${width} px`, async ({ page }) => {
     await page.setViewportSize({ width, height: 800 });
     const desk = await new Desk(page).begin();
-    desk.products = [stockedKettle(), ...catalog().products];
+    desk.products = [bothStocked(), ...catalog().products];
     await desk.ready();
     await row(page, "Whistling kettle").getByRole("button", { name: /^1 ?Whistling|Whistling kettle €/ }).first().click();
     await page.getByRole("button", { name: /−30 %/ }).click();

@@ -1,7 +1,7 @@
 // Make or change one product: name, picture, words, and each variant with its price.
 
 import { useSignal } from "@preact/signals";
-import { useMemo, useRef } from "preact/hooks";
+import { useId, useMemo, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 import { newId } from "../shared/ids";
 import { Banner, Button, Field, IconButton, CloseIcon, Sheet, TextArea } from "../shared/ui";
@@ -28,6 +28,7 @@ export function ProductEditor({ product, onClose, onSaved }: { product: BrandPro
   const failed = useSignal("");
   const leaving = useSignal(false);
   const form = useRef<HTMLFormElement>(null);
+  const formId = useId();
 
   const set = (change: Partial<TypedProduct>, field: string): void => {
     typed.value = { ...typed.value, ...change };
@@ -59,37 +60,39 @@ export function ProductEditor({ product, onClose, onSaved }: { product: BrandPro
     else leaving.value = true;
   };
 
+  const foot = leaving.value ? (
+    <Banner tone="warn">
+      <p>Leave without saving?</p>
+      <div class="st-actions">
+        <Button onClick={() => (leaving.value = false)}>Go on editing</Button>
+        <Button tone="danger" onClick={onClose}>
+          Leave
+        </Button>
+      </div>
+    </Banner>
+  ) : (
+    <>
+      {failed.value && (
+        <p class="st-trouble" role="alert">
+          Not saved. {failed.value}
+        </p>
+      )}
+      <div class="st-actions">
+        <Button onClick={close}>Cancel</Button>
+        <Button tone="primary" type="submit" form={formId} busy={busy.value} aria-disabled={sending.value}>
+          {sending.value ? "Saving the picture…" : product ? "Save" : "Make the product"}
+        </Button>
+      </div>
+    </>
+  );
   return (
-    <Sheet place="center" title={product ? "Edit product" : "New product"} onClose={close}>
-      <form ref={form} class="st-form" noValidate onSubmit={(event) => void save(event)}>
+    <Sheet place="center" title={product ? "Edit product" : "New product"} onClose={close} footer={foot}>
+      <form id={formId} ref={form} class="st-form" noValidate onSubmit={(event) => void save(event)}>
         <Field label="Name" name="title" value={typed.value.title} onInput={(title) => set({ title }, "title")} error={complaints.value.title} maxLength={TITLE_LIMIT} autoFocus />
         <PictureField image={typed.value.image} onImage={(image) => set({ image }, "image")} onBusy={(now) => (sending.value = now)} />
         <TextArea label="Description" name="description" value={typed.value.description} onInput={(description) => set({ description }, "description")} error={complaints.value.description ?? null} maxLength={DESCRIPTION_LIMIT} />
         <Variants variants={typed.value.variants} currency={currency} complaints={complaints.value} onChange={(variants, field) => set({ variants }, field)} />
         {product && <p class="st-hint">A new price reaches every open show at once. What buyers hold already keeps its price.</p>}
-        {failed.value && (
-          <p class="st-trouble" role="alert">
-            Not saved. {failed.value}
-          </p>
-        )}
-        {leaving.value ? (
-          <Banner tone="warn">
-            <p>Leave without saving?</p>
-            <div class="st-actions">
-              <Button onClick={() => (leaving.value = false)}>Go on editing</Button>
-              <Button tone="danger" onClick={onClose}>
-                Leave
-              </Button>
-            </div>
-          </Banner>
-        ) : (
-          <div class="st-actions">
-            <Button onClick={close}>Cancel</Button>
-            <Button tone="primary" type="submit" busy={busy.value} aria-disabled={sending.value}>
-              {sending.value ? "Saving the picture…" : product ? "Save" : "Make the product"}
-            </Button>
-          </div>
-        )}
       </form>
     </Sheet>
   );

@@ -59,7 +59,7 @@ export function ReleaseDialog({ supply, variant, name, planned, onClose }: Props
         {at !== null && (
           <div class="br-moment">
             <strong>{momentWords(at)}</strong>
-            <span class="num">{momentWords(at, "UTC")} UTC</span>
+            {new Date(at).getTimezoneOffset() !== 0 && <span class="num">{momentWords(at, "UTC")} UTC</span>}
             <span class="num">
               Opens in <time role="timer">{untilWords(at - serverNow())}</time>, by the server’s clock
             </span>

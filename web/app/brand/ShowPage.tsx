@@ -79,10 +79,9 @@ function Shelf({ supply }: { supply: Supply }): JSX.Element {
         <div>
           <h1>{show.title}</h1>
           <p class="num">
-            by {show.creator.name} · {stateLine(show)}
+            {show.state === "live" && <LiveBadge />} by {show.creator.name} · {stateLine(show)}
           </p>
         </div>
-        {show.state === "live" && <LiveBadge />}
         {!ended && <LinkButton href={`/s/${encodeURIComponent(show.id)}`}>Watch</LinkButton>}
       </header>
       {ended && <Banner>This show has ended. Nothing can be stocked or opened in it any more.</Banner>}

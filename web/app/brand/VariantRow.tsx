@@ -26,7 +26,7 @@ export function VariantRow({ supply, product, variant, ended }: Props): JSX.Elem
       </div>
       <Counts stocked={stocked} />
       {!ended && <Units supply={supply} variant={variant.id} name={name} stocked={stocked} />}
-      {stocked && <ReleaseLine supply={supply} variant={variant.id} name={name} stocked={stocked} ended={ended} />}
+      {stocked && <ReleaseLine supply={supply} variant={variant.id} name={name} fullName={variant.title ? `${product.title}, ${variant.title}` : product.title} stocked={stocked} ended={ended} />}
     </li>
   );
 }
@@ -46,7 +46,7 @@ function Price({ stocked, price }: { stocked: Stocked | null; price: Props["vari
 }
 
 function Counts({ stocked }: { stocked: Stocked | null }): JSX.Element {
-  if (!stocked) return <p class="br-row__counts br-row__counts--none">No units in this show</p>;
+  if (!stocked || stocked.onHand === 0) return <p class="br-row__counts br-row__counts--none">No units in this show</p>;
   const taken = stocked.onHand - stocked.left;
   return (
     <dl class="br-row__counts">
@@ -66,7 +66,9 @@ function Counts({ stocked }: { stocked: Stocked | null }): JSX.Element {
   );
 }
 
-function Units({ supply, variant, name, stocked }: { supply: Supply; variant: string; name: string; stocked: Stocked | null }): JSX.Element {
+function Units({ supply, variant, name, stocked: known }: { supply: Supply; variant: string; name: string; stocked: Stocked | null }): JSX.Element {
+  // Listed with no units is as good as not there yet.
+  const stocked = known?.onHand ? known : null;
   const text = useSignal("");
   const busy = useSignal(false);
   const trouble = useSignal("");
@@ -116,7 +118,9 @@ function Units({ supply, variant, name, stocked }: { supply: Supply; variant: st
   );
 }
 
-function ReleaseLine({ supply, variant, name, stocked, ended }: { supply: Supply; variant: string; name: string; stocked: Stocked; ended: boolean }): JSX.Element {
+type ReleaseProps = { supply: Supply; variant: string; name: string; fullName: string; stocked: Stocked; ended: boolean };
+
+function ReleaseLine({ supply, variant, name, fullName, stocked, ended }: ReleaseProps): JSX.Element {
   useServerNow(stocked.opensAt ? 250 : 0);
   const planning = useSignal(false);
   const busy = useSignal(false);
@@ -148,7 +152,7 @@ function ReleaseLine({ supply, variant, name, stocked, ended }: { supply: Supply
         ) : (
           <>
             <strong>{release.state === "open" ? "Open" : "No release planned"}</strong>
-            <span class="num">{release.state === "open" ? `Since ${release.when}` : "It sells as soon as the show shows it."}</span>
+            <span class="num">{release.state === "open" ? `Since ${release.when}` : "It sells at once."}</span>
           </>
         )}
       </p>
@@ -169,7 +173,7 @@ function ReleaseLine({ supply, variant, name, stocked, ended }: { supply: Supply
           {trouble.value}
         </p>
       )}
-      {planning.value && <ReleaseDialog supply={supply} variant={variant} name={name} planned={release.state === "waiting" ? release.at : null} onClose={() => (planning.value = false)} />}
+      {planning.value && <ReleaseDialog supply={supply} variant={variant} name={fullName} planned={release.state === "waiting" ? release.at : null} onClose={() => (planning.value = false)} />}
     </div>
   );
 }

@@ -5,7 +5,7 @@ import type { JSX } from "preact";
 import { formatMoney } from "../shared/money";
 import { Button, Field, Select, Sheet } from "../shared/ui";
 import type { Product } from "../shared/api";
-import { planTyped, spanWords, type Complaints, type Typed } from "./flash";
+import { inShow, planTyped, spanWords, type Complaints, type Typed } from "./flash";
 import type { FlashDesk } from "./flashdesk";
 
 const LENGTHS = [30, 60, 120, 300, 600, 900, 1800, 3600];
@@ -29,7 +29,7 @@ export function FlashForm({ desk, product, onClose }: { desk: FlashDesk; product
     if (await desk.plan(product, result.plan)) onClose();
   };
 
-  const { variants } = product;
+  const variants = inShow(product);
   const chosen = variants.find(({ id }) => id === typed.value.variant) ?? variants[0];
   const differ = variants.some(({ price }) => price.amount !== variants[0]?.price.amount);
   const trouble = desk.trouble.value;

@@ -5,7 +5,7 @@ import { clockText, serverNow, useServerNow } from "../shared/clock";
 import { formatMoney } from "../shared/money";
 import type { Product } from "../shared/api";
 import { FlashForm } from "./FlashForm";
-import { presetSteps, PRESETS, runningOf, spanWords, type Preset, type Running } from "./flash";
+import { inShow, presetSteps, PRESETS, runningOf, spanWords, type Preset, type Running } from "./flash";
 import type { FlashDesk } from "./flashdesk";
 
 /** `form` is the product whose form is open: a hotkey opens it, too. */
@@ -17,7 +17,7 @@ export function FlashPanel({ desk, form }: { desk: FlashDesk; form: { value: Pro
       <h3 id="flash-title">Flash price</h3>
       <p class="st-flash__for">
         {product ? product.title : "Choose a product first"}
-        {product && product.variants.length > 1 && <span> · all {product.variants.length} variants</span>}
+        {product && inShow(product).length > 1 && <span> · all {inShow(product).length} variants</span>}
       </p>
       <div class="st-presets">
         {PRESETS.map((preset) => (

@@ -79,7 +79,7 @@ export function SheetPanel({ sheet, desk, mine, ended }: { sheet: RunSheet; desk
       {!ended && products.value.length > 0 && (
         <>
           <p class="st-keys">
-            <kbd>↑</kbd> <kbd>↓</kbd> choose <span /> <kbd>P</kbd> pin <span /> <kbd>N</kbd> next
+            <kbd>↑</kbd> <kbd>↓</kbd> choose <span /> <kbd>P</kbd> pin <span /> <kbd>N</kbd> next <span /> <kbd>M</kbd> mic <span /> <kbd>C</kbd> camera
           </p>
           <FlashPanel desk={desk} form={flashing} />
         </>

@@ -53,9 +53,14 @@ export interface Step {
   amount: number;
 }
 
+/** Variants of a product that this show sells: a brand may have stocked some of them only. */
+export function inShow({ variants }: Product): Variant[] {
+  return variants.filter(({ pool }) => pool !== null);
+}
+
 /** What a preset makes of a product: one price for each variant that can be had for less. */
 export function presetSteps(product: Product, { percent }: Preset): Step[] {
-  return product.variants.flatMap(({ id, price }) => {
+  return inShow(product).flatMap(({ id, price }) => {
     const amount = discounted(price.amount, percent);
     return amount === null ? [] : [{ variant: id, amount }];
   });
@@ -84,7 +89,7 @@ export type Complaints = Partial<Record<keyof Typed, string>>;
 /** Either a plan to send or what to mend, never both. */
 export function planTyped(typed: Typed, product: Product): { plan: Plan } | { complaints: Complaints } {
   const complaints: Complaints = {};
-  const variants = product.variants.filter(({ id }) => typed.variant === "" || id === typed.variant);
+  const variants = inShow(product).filter(({ id }) => typed.variant === "" || id === typed.variant);
   const currency = variants[0]?.price.currency ?? "EUR";
   const amount = parseMoney(typed.price, currency);
   const highest = variants.reduce<Variant | null>((top, each) => (top && top.price.amount >= each.price.amount ? top : each), null);

@@ -8,7 +8,7 @@ import { newId } from "../shared/ids";
 import { serverNow } from "../shared/clock";
 import { words } from "../shared/back/words";
 import type { Product } from "../shared/api";
-import { flashPhase, presetSteps, runningOf, spanWords, type Plan, type Preset } from "./flash";
+import { flashPhase, inShow, presetSteps, runningOf, spanWords, type Plan, type Preset } from "./flash";
 import type { RunSheet } from "./sheet";
 
 const TRIES = 3;
@@ -55,7 +55,7 @@ export class FlashDesk {
     const product = this.target;
     if (!product) return Promise.resolve(false);
     const steps = presetSteps(product, preset);
-    if (steps.length === 0) return this.complain(preset.key, `${product.title} cannot cost less than it does.`);
+    if (steps.length === 0) return this.complain(preset.key, inShow(product).length === 0 ? `${product.title} has no units in this show yet.` : `${product.title} cannot cost less than it does.`);
     return this.set(preset.key, product, { steps, lastsS: preset.lastsS, startsInS: 0, cap: 0 }, `−${preset.percent} %`);
   }
 
@@ -136,7 +136,7 @@ export class FlashDesk {
 }
 
 function named(product: Product, steps: number): string {
-  const all = product.variants.length;
+  const all = inShow(product).length;
   if (all === 1) return product.title;
   return steps === all ? `all ${all} variants of ${product.title}` : `${steps} of ${all} variants of ${product.title}`;
 }
