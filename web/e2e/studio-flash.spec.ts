@@ -189,7 +189,7 @@ test("who watches is counted, and the host's lines in the chat are marked", asyn
   desk.sample(line("1", "ana", "viewer", "is it dishwasher safe?"), line("2", "tom", "buyer", "bought two!"));
   const chat = page.getByRole("log", { name: "Chat" });
   await expect(chat).toContainText("is it dishwasher safe?");
-  await expect(chat.getByRole("listitem").filter({ hasText: "bought two!" })).toContainText("Bought here");
+  await expect(chat.getByRole("listitem").filter({ hasText: "bought two!" })).toContainText("Buyer");
   desk.onCall = () => ({ d: { id: "3" } });
   await page.getByRole("region", { name: "Chat" }).getByRole("textbox").fill("By hand, please: it is tinned.");
   await page.keyboard.press("Enter");
