@@ -23,11 +23,11 @@ const ViewersEvent = "viewers.set"
 // beats say when viewers are counted again.
 type beats struct {
 	lapse   time.Duration // a node that says nothing of a room for so long has nobody in it
-	refresh time.Duration // a node says the same count again after this
+	refresh time.Duration // a node says the same count again after this; well below what callers wait themselves
 	again   time.Duration // the same sum is cast again after this
 }
 
-var fullBeats = beats{lapse: 5 * time.Second, refresh: 2 * time.Second, again: 10 * time.Second}
+var fullBeats = beats{lapse: 5 * time.Second, refresh: time.Second, again: 10 * time.Second}
 
 // countsPerTrip bounds one pipeline, so that a node with many rooms does not
 // hold up the others' commands.
