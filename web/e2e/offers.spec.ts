@@ -123,17 +123,57 @@ test("not open for another reason is said at once", async ({ page }) => {
   expect(holdIds(shop)).toHaveLength(1);
 });
 
+const units = (shop: Shop): number[] => shop.calls.flatMap(({ key, body }) => (key.startsWith("PUT /holds/") ? [(body as { unit: number }).unit] : []));
+
 test("a price that changed under the tap is shown and asked about again; nothing is taken meanwhile", async ({ page }) => {
+  const shop = await shopOf(page, (s) => {
+    s.snapshot = [priceSet(20, flash(-10, 600))];
+    // The room has not said so yet: the refusal alone knows it.
+    s.onHold = () => problem(409, "price_changed", "The price has just changed.", { price: { amount: 5200, currency: "EUR" } });
+  });
+  await expect(card(page).getByText("€29.90")).toBeVisible();
+  await openBuy(shop);
+  await expect(page.getByText("now costs €52.00", { exact: false })).toBeVisible();
+  shop.onHold = (id) => ({ body: hold(id, { unit: { amount: 5200, currency: "EUR" }, total: { amount: 5200, currency: "EUR" } }) });
+  await page.getByRole("button", { name: "Take it for €52.00" }).click();
+  await expect(page.getByRole("button", { name: "Pay €52.00" })).toBeVisible();
+  expect(units(shop), "what was shown is what was asked for").toEqual([2990, 5200]);
+  expect(new Set(holdIds(shop)).size, "the first id is judged and gone").toBe(2);
+});
+
+test("a refusal that names no price: what things cost is read again", async ({ page }) => {
   const shop = await shopOf(page, (s) => (s.onHold = () => problem(409, "price_changed", "The price has just changed.")));
   const list = catalog({ version: 40 });
   list.products[0]!.variants[0]!.price = { amount: 5200, currency: "EUR" };
   shop.answers[`GET /shows/${SHOW}/products`] = { body: list };
   await openBuy(shop);
   await expect(page.getByText("now costs €52.00", { exact: false })).toBeVisible();
-  shop.onHold = (id) => ({ body: hold(id, { unit: { amount: 5200, currency: "EUR" }, total: { amount: 5200, currency: "EUR" } }) });
-  await page.getByRole("button", { name: "Take it for €52.00" }).click();
-  await expect(page.getByRole("button", { name: "Pay €52.00" })).toBeVisible();
-  expect(new Set(holdIds(shop)).size, "the first id is judged and gone").toBe(2);
+});
+
+test("an answer that was lost is asked for again at the price of the first tap", async ({ page }) => {
+  let tries = 0;
+  const shop = await shopOf(page, (s) => {
+    s.snapshot = [priceSet(20, flash(-10, 600))];
+    s.onHold = (id) => {
+      if (tries++ > 0) return { body: hold(id, { unit: { amount: 2990, currency: "EUR" }, total: { amount: 2990, currency: "EUR" } }) };
+      s.send(priceSet(21, null));
+      return { lost: true };
+    };
+  });
+  await expect(card(page).getByText("€29.90")).toBeVisible();
+  await openBuy(shop);
+  await expect(page.getByRole("button", { name: "Pay €29.90" })).toBeVisible();
+  expect(units(shop)).toEqual([2990, 2990]);
+  expect(new Set(holdIds(shop)).size).toBe(1);
+});
+
+test("the limit that is one's own hold is no dead end", async ({ page }) => {
+  const shop = await shopOf(page, (s) => {
+    s.onHold = () => problem(409, "limit_reached", "As many as one may have.", { hold: "hld_mine" });
+    s.answers["GET /holds/hld_mine"] = { body: hold("hld_mine") };
+  });
+  await held(shop);
+  expect(holdIds(shop)).toHaveLength(1);
 });
 
 test.describe("what this person did elsewhere", () => {

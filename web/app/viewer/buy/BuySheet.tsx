@@ -99,7 +99,7 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
       {step === "holding" && (
         <p class="buy-wait" role="status">
           <Spinner />
-          Holding one for you at {formatMoney(price.unit)}
+          Holding one for you at {formatMoney(purchase.told.value ?? price.unit)}
         </p>
       )}
       {held && <PayForm purchase={purchase} product={product} variant={variant} standing={price.was ?? price.unit} />}

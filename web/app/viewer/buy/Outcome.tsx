@@ -51,8 +51,10 @@ export function wordsFor(purchase: Purchase, product: Product, price: Price): Wo
       return { title: "Sold out", text: `The last ${product.title} is taken. If somebody lets theirs go, Buy comes back by itself.`, again: "Try once more" };
     case "limit_reached":
       return { title: "That is the limit", text: "You already have as many of these as one person can buy in this show." };
-    case "price_changed":
-      return { title: "The price has changed", text: `${product.title} now costs ${formatMoney(price.unit)}. Nothing was held and nothing was paid.`, again: `Take it for ${formatMoney(price.unit)}` };
+    case "price_changed": {
+      const now = formatMoney(purchase.told.value ?? price.unit);
+      return { title: "The price has changed", text: `${product.title} now costs ${now}. Nothing was held and nothing was paid.`, again: `Take it for ${now}` };
+    }
     case "paying_elsewhere":
       return { title: "You are paying already", text: problem.message };
     case "not_open":

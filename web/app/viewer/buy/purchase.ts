@@ -55,6 +55,8 @@ export class Purchase {
   readonly problem: Signal<ApiError | null> = signal(null);
   /** Milliseconds on the server's clock. */
   readonly expiresAt: Signal<number> = signal(0);
+  /** The price that the server named when it refused another one: the next try is at this, as the person is told. */
+  readonly told: Signal<Money | null> = signal(null);
   /** How long the hold was when it was made: what a full bar means. */
   readonly length: Signal<number> = signal(1);
   readonly isHeld: ReadonlySignal<boolean> = computed(() => this.step.value === "held" || this.step.value === "paying" || this.step.value === "unsure");
@@ -81,7 +83,11 @@ export class Purchase {
       const kept = slip.read(this.variant, me.subject);
       if (kept?.order && (await this.findOrder(kept.order))) return;
       // Held in another tab, or before this one was opened: that one is gone on with, no second one is taken.
-      if (!kept && (await this.adopt(me.subject))) return;
+      if (!kept) {
+        await this.counter.mine.known();
+        const found = this.counter.mine.hold(this.show, this.variant);
+        if (found && (await this.adopt(found.id, me.subject))) return;
+      }
       await this.takeOrFind(kept, me.subject);
     } catch (error) {
       this.refuse(error);
@@ -150,15 +156,13 @@ export class Purchase {
     this.lapse();
   }
 
-  /** Goes on with a hold that this tab did not make. false: there is none. */
-  private async adopt(subject: string): Promise<boolean> {
-    await this.counter.mine.known();
-    const found = this.counter.mine.hold(this.show, this.variant);
-    const hold = found && (await untilAnswered(() => getHold(found.id), HOLD_TRIES).catch((error: unknown) => {
+  /** Goes on with a hold that this tab did not make. false: it is over. */
+  private async adopt(id: string, subject: string): Promise<boolean> {
+    const hold = await untilAnswered(() => getHold(id), HOLD_TRIES).catch((error: unknown) => {
       if (isTransient(error)) throw error;
       return null;
-    }));
-    if (!hold || !isLive(hold)) return false;
+    });
+    if (!hold || !isLive(hold) || hold.variant !== this.variant) return false;
     slip.write(this.variant, { subject, hold: hold.id });
     this.accept(hold);
     if (hold.state === "held") return true;
@@ -172,10 +176,10 @@ export class Purchase {
   private async takeOrFind(known: slip.Slip | null, subject: string): Promise<void> {
     const id = known?.hold ?? newId("hld");
     // What the person saw is written down with the id: asked again, it is the same question.
-    const unit = known?.unit ?? this.counter.price();
+    const unit = known?.unit ?? this.told.peek() ?? this.counter.price();
     slip.write(this.variant, { subject, hold: id, unit });
     try {
-      const hold = await this.whenOpen(() => untilAnswered(() => putHold(id, { show: this.show, variant: this.variant, quantity: 1 }), HOLD_TRIES));
+      const hold = await this.whenOpen(() => untilAnswered(() => putHold(id, { show: this.show, variant: this.variant, quantity: 1, unit: unit.amount }), HOLD_TRIES));
       // Answered again for an id of before: only a unit that is still promised may be called yours.
       if (!isLive(hold)) throw new ApiError(410, "hold_expired", "That hold has ended.");
       this.accept(hold);
@@ -184,8 +188,14 @@ export class Purchase {
       if (!isTransient(error)) slip.remove(this.variant);
       // An old id from before: its time is over, but a new tap deserves a new hold.
       if (known && isCode(error, "hold_expired", "hold_conflict")) return this.takeOrFind(null, subject);
-      // So that the next question shows what it costs now, whether or not the room has told us yet.
-      if (isCode(error, "price_changed")) await this.counter.refresh();
+      // The next question is about what it costs now, whether or not the room has told us yet.
+      if (isCode(error, "price_changed")) {
+        this.told.value = priceIn(error as ApiError);
+        if (!this.told.peek()) await this.counter.refresh();
+      }
+      // Nobody is locked out by their own hold: it is gone on with.
+      const own = isCode(error, "limit_reached") ? (error as ApiError).problem.hold : undefined;
+      if (typeof own === "string" && (await this.adopt(own, subject))) return;
       throw error;
     }
   }
@@ -206,6 +216,7 @@ export class Purchase {
 
   private accept(hold: Hold): void {
     this.hold.value = hold;
+    this.told.value = null;
     this.extend(serverNow() + hold.left_ms, hold.expires_at);
     this.step.value = "held";
   }
@@ -292,4 +303,10 @@ export class Purchase {
 
 function asApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : new ApiError(0, "page_error", "Something on this page went wrong. Nothing was taken; please try again.");
+}
+
+/** The price that a refusal names. */
+function priceIn(error: ApiError): Money | null {
+  const { amount, currency } = (error.problem.price ?? {}) as Partial<Money>;
+  return typeof amount === "number" && typeof currency === "string" ? { amount, currency } : null;
 }
