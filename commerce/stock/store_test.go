@@ -171,6 +171,43 @@ func (w *world) level(pool commerce.PoolID) (onHand, taken, live int, epoch int6
 	return onHand, taken, live, epoch
 }
 
+// timed is how many units are free at a pool's timed offer, and checks that it counts what stands in holds.
+func (w *world) timed(pool commerce.PoolID) (free int) {
+	w.t.Helper()
+	var taken, live int
+	err := w.db.QueryRow(context.Background(), `
+		select timed_taken, `+timedFree+`, (select coalesce(sum(quantity), 0) from hold
+			where pool = p.id and offer = p.timed_version and state in ('held', 'paying', 'sold'))
+		from pool p where id = $1`, pool).Scan(&taken, &free, &live)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if taken != live {
+		w.t.Fatalf("%d taken at the timed offer, but %d units stand in holds", taken, live)
+	}
+	return free
+}
+
+// offer gives a pool a timed offer that opened an hour ago.
+func (w *world) offer(l Level, limit int, lasts time.Duration) Level {
+	w.t.Helper()
+	now := time.Now()
+	return w.setOffer(l, TimedOffer{Opens: now.Add(-time.Hour), Closes: now.Add(lasts), Cap: limit})
+}
+
+func (w *world) setOffer(l Level, o TimedOffer) (set Level) {
+	w.t.Helper()
+	w.tx(func(ctx context.Context, tx pgx.Tx) (err error) { set, err = SetOffer(ctx, tx, l.Pool, o); return err })
+	return set
+}
+
+// timedTap is a tap at the timed offer.
+func timedTap(l Level, buyer string) Tap {
+	tap := tapOf(l, buyer)
+	tap.Offer, tap.Unit.Minor = l.Timed, 2900
+	return tap
+}
+
 // settled waits until the gate and the truth say the same and no lease is open, and fails when they never do.
 func (w *world) settled(s *Service, pool commerce.PoolID) {
 	w.t.Helper()
@@ -180,9 +217,10 @@ func (w *world) settled(s *Service, pool commerce.PoolID) {
 		if taken != live {
 			w.t.Fatalf("taken %d, but %d units stand in holds", taken, live)
 		}
+		timed := w.timed(pool)
 		c, err := s.ReadCopy(w.t.Context(), pool, epoch)
-		last = fmt.Sprintf("on hand %d, taken %d, gate %+v, %v", onHand, taken, c, err)
-		return err == nil && c.Loaded && c.Leases == 0 && c.Free == onHand-taken
+		last = fmt.Sprintf("on hand %d, taken %d, timed %d, gate %+v, %v", onHand, taken, timed, c, err)
+		return err == nil && c.Loaded && c.Leases == 0 && c.Free == onHand-taken && c.TimedFree == timed
 	}, func() string { return last })
 }
 
