@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/realtime"
 )
 
@@ -191,9 +192,19 @@ func TestJoiningIsTheSameAsHavingBeenThere(t *testing.T) {
 	stayed := n.guest().join(pan.show)
 	mara.want(http.StatusNoContent, "", http.MethodPut, "/shows/"+pan.show+"/pin", map[string]any{"product": pan.product})
 	n.guest().hold(pan, 2)
+	flash := "/shows/" + pan.show + "/flash-prices/" + commerce.NewID[commerce.FlashID]().String()
+	mara.want(http.StatusOK, "", http.MethodPut, flash, map[string]any{"variant": pan.variant, "amount": 100, "lasts_s": 600, "cap": 2})
 	mara.want(http.StatusNoContent, "", http.MethodPut, "/shows/"+pan.show+"/pin", map[string]any{"product": nil})
 	n.guest().hold(pan, 1)
 	stayed.left(pan.variant, 2)
+	stayed.await("one of the two at the flash price is left", func(s *seat) bool {
+		var price struct{ Flash *struct{ Amount, Cap int } }
+		var stock struct {
+			Left *int `json:"flash_left"`
+		}
+		return s.now("price.set", pan.variant, &price) && price.Flash != nil && price.Flash.Amount == 100 && price.Flash.Cap == 2 &&
+			s.now("stock.set", pan.variant, &stock) && stock.Left != nil && *stock.Left == 1
+	})
 	stayed.await("the pin is taken off", func(s *seat) bool {
 		var pin struct{ Product *string }
 		return s.now("pin.set", "pin", &pin) && pin.Product == nil

@@ -18,6 +18,15 @@
 // of another epoch breaks the pool's CHECK and undoes itself. So units are counted by exactly one copy, and a
 // unit that comes back goes to the copy of the epoch in which Postgres took it back, or to none.
 //
+// # The timed offer
+//
+// Beside its standing offer a pool may have a timed one, in a window and for at most so many units (SetOffer). While
+// it is on and has the units that a tap wants, a tap at the standing offer is refused: nobody pays more than the price
+// that holds. Both stages judge so, each by its own clock. The gate counts the cap like the pool; what it has let in at
+// the timed offer is on its way to Postgres, so a tap that it lets in at the standing offer beside a used up timed one
+// is marked, and the claim does not look for units there again. timed_taken has a CHECK like taken. Units that come
+// back go back to the cap when they were taken at the pool's present timed offer, which a hold's version tells.
+//
 // # Leases and tombstones
 //
 // What the gate admits is leased for a few seconds under the tag of its call; a committed batch settles its
@@ -27,6 +36,7 @@
 // # Invariants
 //
 //   - 0 <= taken <= on_hand, taken = held + paying + sold: by CHECK and by changing both in one transaction.
+//   - At most a timed offer's cap is held, being paid and sold at its version.
 //   - A hold id means one hold of one buyer for ever; repeating it repeats the answer.
 //   - No buyer holds and owns more than the pool's cap.
 //   - Each change of taken writes a stock.set event in the same transaction.

@@ -23,7 +23,16 @@ func TestEachInvariantCanFail(t *testing.T) {
 	}
 	w.captured(1)
 	w.clean()
+	// What was sold was sold at a flash price.
+	w.exec(`update pool set offer_last = 2, timed_version = 2, timed_opens_at = now() - interval '1 hour', timed_closes_at = now() + interval '1 hour',
+		timed_cap = 4, timed_taken = 1`)
+	w.exec(`update hold set offer = 2`)
+	w.exec(`insert into flash (id, show, variant, pool, version, amount, currency, starts_at, ends_at, cap, made_by)
+		select gen_random_uuid(), p.show, p.variant, p.id, 2, 4900, 'EUR', p.timed_opens_at, p.timed_closes_at, 4, s.creator
+		from pool p join show s on s.id = p.show`)
+	w.clean()
 	w.exec(`alter table pool drop constraint pool_taken_range`)
+	w.exec(`alter table pool drop constraint pool_timed_range`)
 	w.exec(`alter table payment drop constraint payment_captured`)
 	w.exec(`alter table ledger_transaction drop constraint ledger_balanced`)
 	w.exec(`alter table ledger_transaction disable trigger user`)
@@ -32,6 +41,10 @@ func TestEachInvariantCanFail(t *testing.T) {
 		"units: taken =":         {`update pool set taken = taken + 1`, `update pool set taken = taken - 1`},
 		"units: available":       {`update pool set on_hand = on_hand - 5`, `update pool set on_hand = on_hand + 5`},
 		"units: no buyer":        {`update hold set quantity = quantity + 10`, `update hold set quantity = quantity - 10`},
+		"units: taken at a":      {`update pool set timed_taken = 5`, `update pool set timed_taken = 1`},
+		"prices: no flash":       {`update flash set amount = 4800`, `update flash set amount = 4900`},
+		"prices: no":             {`update flash set ends_at = now() - interval '59 minutes'`, `update flash set ends_at = now() + interval '1 hour'`},
+		"prices":                 {`update hold set quantity = 5`, `update hold set quantity = 1`},
 		"orders: none without":   {`update orders set buyer = 'gst_x'`, `update orders o set buyer = h.buyer from hold h where h.id = o.hold`},
 		"orders: the total":      {`update order_line set unit_minor = 1`, `update order_line set unit_minor = 4900`},
 		"orders: a confirmed":    {`update hold set state = 'released'`, `update hold set state = 'sold'`},
