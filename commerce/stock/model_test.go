@@ -161,21 +161,26 @@ func (m *model) refusedAsBefore(err, want error) bool {
 	return m.untold && want != nil && (errors.Is(err, ErrSoldOut) || errors.Is(err, ErrLimit))
 }
 
+// tap is a tap of somebody at some price, of the past, too.
+func (m *model) tap(rt *rapid.T, w *world, s *Service, l Level) error {
+	tap := tapOf(l, fmt.Sprintf("gst_%d", rapid.IntRange(0, 2).Draw(rt, "buyer")))
+	tap.Quantity = rapid.IntRange(1, 3).Draw(rt, "quantity")
+	tap.Offer = rapid.SampledFrom(append([]int64{m.level.Offer, m.level.Timed, m.level.Offer, m.level.Timed}, m.old...)).Draw(rt, "price")
+	want := m.want(tap)
+	_, err := s.Hold(w.t.Context(), tap)
+	if m.refusedAsBefore(err, want) {
+		return nil
+	}
+	if err == nil {
+		m.holds[tap.ID], m.ids = &modelHold{tap: tap, state: Held}, append(m.ids, tap.ID)
+	}
+	return expect(err, want)
+}
+
 func act(rt *rapid.T, w *world, s *Service, m *model, l Level, action string) error {
 	switch action {
 	case "tap":
-		tap := tapOf(l, fmt.Sprintf("gst_%d", rapid.IntRange(0, 2).Draw(rt, "buyer")))
-		tap.Quantity = rapid.IntRange(1, 3).Draw(rt, "quantity")
-		tap.Offer = rapid.SampledFrom(append([]int64{m.level.Offer, m.level.Timed, m.level.Offer, m.level.Timed}, m.old...)).Draw(rt, "price")
-		want := m.want(tap)
-		_, err := s.Hold(w.t.Context(), tap)
-		if m.refusedAsBefore(err, want) {
-			return nil
-		}
-		if err == nil {
-			m.holds[tap.ID], m.ids = &modelHold{tap: tap, state: Held}, append(m.ids, tap.ID)
-		}
-		return expect(err, want)
+		return m.tap(rt, w, s, l)
 	case "offer", "no offer", "reprice":
 		m.price(rt, w, s, action)
 		return nil
