@@ -144,6 +144,7 @@ test("a product with a picture and two variants: complaints, a lost answer, save
   expect(new Set(keys).size, "one picture, one key").toBe(1);
   await expect(form.getByRole("img", { name: "The product’s picture" })).toBeVisible();
   await inspect(page, "brand-editor", info);
+  await expect(form.getByRole("button", { name: "Make the product" }), "in sight however much is above it").toBeInViewport({ ratio: 1 });
 
   const asked: { path: string; body: unknown }[] = [];
   await page.route(`${ORIGIN}/api/v1/products/prd_*`, (route) => {

@@ -79,7 +79,8 @@ function Shelf({ supply }: { supply: Supply }): JSX.Element {
         <div>
           <h1>{show.title}</h1>
           <p class="num">
-            {show.state === "live" && <LiveBadge />} by {show.creator.name} · {stateLine(show)}
+            {show.state === "live" && <LiveBadge />} by {show.creator.name}
+            {show.on_air ? "" : ` · ${stateLine(show)}`}
           </p>
         </div>
         {!ended && <LinkButton href={`/s/${encodeURIComponent(show.id)}`}>Watch</LinkButton>}

@@ -59,7 +59,7 @@ export function FlashForm({ desk, product, onClose }: { desk: FlashDesk; product
         </div>
         <div class="st-form__pair">
           <Field label="Starts in, seconds" name="startsInS" inputMode="numeric" placeholder="0" value={typed.value.startsInS} onInput={set("startsInS")} error={complaints.value.startsInS} hint="Empty: now. Viewers see it count down." />
-          <Field label="Units at this price" name="cap" inputMode="numeric" placeholder="No limit" value={typed.value.cap} onInput={set("cap")} error={complaints.value.cap} hint={variants.length > 1 ? "For each variant. Empty: as many as there are." : "Empty: as many as there are."} />
+          <Field label="Units at this price" name="cap" inputMode="numeric" placeholder="No limit" value={typed.value.cap} onInput={set("cap")} error={complaints.value.cap} hint={variants.length > 1 && typed.value.variant === "" ? "For each variant. Empty: as many as there are." : "Empty: as many as there are."} />
         </div>
         {trouble?.at === "form" && (
           <p class="st-trouble" role="alert">

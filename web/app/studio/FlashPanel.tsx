@@ -98,6 +98,12 @@ function RunningLine({ desk }: { desk: FlashDesk }): JSX.Element | null {
 /** Old -> new, the clock, and units left at this price. */
 export function FlashFigures({ running }: { running: Running }): JSX.Element {
   const { phase, amount, standing, currency, left, turnMs } = running;
+  if (phase === "gone")
+    return (
+      <>
+        {formatMoney({ amount, currency })} · none left at this price · <time role="timer">{clockText(turnMs)}</time>
+      </>
+    );
   const from = running.variants.length > 1 ? "from " : "";
   return (
     <>
@@ -110,7 +116,7 @@ export function FlashFigures({ running }: { running: Running }): JSX.Element {
       </b>{" "}
       {phase === "ahead" ? "in " : ""}
       <time role="timer">{clockText(turnMs)}</time>
-      {phase === "gone" ? " · none left at this price" : left !== null ? ` · ${left} at this price` : ""}
+      {left !== null && ` · ${left} at this price`}
     </>
   );
 }

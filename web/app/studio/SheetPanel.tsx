@@ -79,13 +79,24 @@ export function SheetPanel({ sheet, desk, mine, ended }: { sheet: RunSheet; desk
       {!ended && products.value.length > 0 && (
         <>
           <p class="st-keys">
-            <kbd>↑</kbd> <kbd>↓</kbd> choose <span /> <kbd>P</kbd> pin <span /> <kbd>N</kbd> next <span /> <kbd>M</kbd> mic <span /> <kbd>C</kbd> camera
+            <Key keys={["↑", "↓"]}>choose</Key> <Key keys={["P"]}>pin</Key> <Key keys={["N"]}>next</Key> <Key keys={["M"]}>mic</Key> <Key keys={["C"]}>camera</Key>
           </p>
           <FlashPanel desk={desk} form={flashing} />
         </>
       )}
       {editing.value && <ProductForm sheet={sheet} product={editing.value === "new" ? null : editing.value} onClose={() => (editing.value = null)} />}
     </section>
+  );
+}
+
+function Key({ keys, children }: { keys: string[]; children: string }): JSX.Element {
+  return (
+    <span>
+      {keys.map((key) => (
+        <kbd key={key}>{key}</kbd>
+      ))}{" "}
+      {children}
+    </span>
   );
 }
 
