@@ -192,7 +192,7 @@ func TestRingLag(t *testing.T) {
 	lag(0, 0, 0, 0) // four behind
 	put(true, 14)
 	lag(0, 0, 5, 3)
-	lag(1, 0, 1-1, 0) // four behind
+	lag(1, 0, 0, 0) // four behind
 	put(false, 15)
 	lag(1, 0, 6, 2)
 	lag(0, 5, 5, 0) // measured from what is skipped already

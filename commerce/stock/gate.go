@@ -55,9 +55,6 @@ const (
 	noReleaseBit = 128 // in a tap: has waited for a release often enough
 )
 
-// noCap is a timed offer's free units in the gate when it has no cap, or when there is none.
-const noCap = -1
-
 // errNotLoaded says that the gate has no copy of this epoch.
 var errNotLoaded = errors.New("epoch is not loaded")
 
