@@ -27,7 +27,7 @@ type TimedOffer struct {
 // Of a pool's row. timedLeft is what people are told, timedFree what the gate counts.
 const (
 	timedLeft = `case when timed_cap > 0 then least(timed_cap - timed_taken, on_hand - taken) end`
-	timedFree = `case when timed_cap > 0 then timed_cap - timed_taken else -1 end` // noCap
+	timedFree = `case when timed_cap > 0 then timed_cap - timed_taken else -1 end` // -1: no cap
 )
 
 // SetOffer gives a pool a new timed offer, in place of the one that there may be: Level.Timed of the answer is its
