@@ -128,14 +128,8 @@ type PayRequest struct {
 // ErrBanned, order.ErrEmail, order.ErrName.
 func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created bool, err error) {
 	defer func() { s.count("pay", err) }()
-	if o, err := order.Get(ctx, s.Pool, r.Order); err == nil {
-		if o.Buyer != r.Buyer || o.Hold != r.Hold {
-			return order.Order{}, false, ErrOrderConflict
-		}
-		done, err := s.goOn(ctx, o)
-		return done, false, err
-	} else if !errors.Is(err, order.ErrUnknown) {
-		return order.Order{}, false, err
+	if o, known, err := s.repeated(ctx, r); known || err != nil {
+		return o, false, err
 	}
 	if !s.Payments() {
 		return order.Order{}, false, ErrNotConfigured
@@ -144,6 +138,12 @@ func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created
 		return order.Order{}, false, err
 	}
 	if err := s.payable(ctx, r); err != nil {
+		if errors.Is(err, ErrOrderConflict) {
+			// Being paid: by this very order when the pay tap came twice at once.
+			if o, known, again := s.repeated(ctx, r); known || again != nil {
+				return o, false, again
+			}
+		}
 		return order.Order{}, false, err
 	}
 	token, err := s.Vault.Tokenise(ctx, r.Card)
@@ -156,6 +156,21 @@ func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created
 	}
 	o, err = s.goOn(ctx, o)
 	return o, created, err
+}
+
+// repeated goes on with the order of this id, if there is one.
+func (s *Service) repeated(ctx context.Context, r PayRequest) (o order.Order, known bool, err error) {
+	o, err = order.Get(ctx, s.Pool, r.Order)
+	switch {
+	case errors.Is(err, order.ErrUnknown):
+		return order.Order{}, false, nil
+	case err != nil:
+		return order.Order{}, false, err
+	case o.Buyer != r.Buyer || o.Hold != r.Hold:
+		return order.Order{}, true, ErrOrderConflict
+	}
+	o, err = s.goOn(ctx, o)
+	return o, true, err
 }
 
 // payable refuses early, before a card is handed to anybody. begin judges for good.
