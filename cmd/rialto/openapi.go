@@ -32,7 +32,7 @@ var roomKinds = api.Room{
 	},
 	Calls: calls(map[string]api.CallKind{
 		chat.CallSay:    {Params: chatSay{}, Reply: chat.Said{}, About: "Say a line in the show's chat. Repeated with the same call id it is the same line."},
-		chat.CallHearts: {Params: heartsSend{}, About: "Send hearts. It is not answered."},
+		chat.CallHearts: {Params: heartsSend{}, About: "Send hearts. Nothing is answered but that they came, so pages give no id."},
 	}),
 }
 

@@ -408,6 +408,9 @@ func TestProductTakenOff(t *testing.T) {
 	if n := told(); n != before+2 {
 		t.Errorf("%d events, want two more than %d", n, before)
 	}
+	if n := m.outbox(`payload->>'t' = 'stock.set' and payload->'d'->>'left' = '0' and payload->'d'->>'variant' = '` + m.sizes[0] + `'`); n == 0 {
+		t.Error("the audience was not told that nothing is left")
+	}
 	if p, _ := m.listed(m.sizes[0]); p != nil {
 		t.Errorf("still listed: %v", p)
 	}

@@ -13,9 +13,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/ledger"
 	"github.com/rialto-live/rialto/commerce/money"
-	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
@@ -234,19 +232,4 @@ func (o *offers) forgetPools(pools []commerce.PoolID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	maps.DeleteFunc(o.known, func(_ offerKey, known offer) bool { return slices.Contains(pools, known.pool) })
-}
-
-// sale is the ledger's side of an order: the provider owes us the money, and we owe it to the creator.
-func (s *Service) sale(ctx context.Context, tx pgx.Tx, h stock.Hold, p payment.Payment) (ledger.Transaction, error) {
-	of, err := readOffer(ctx, tx, offerKey{h.Show, h.Variant})
-	if err != nil {
-		return ledger.Transaction{}, err
-	}
-	return ledger.Transaction{
-		Ref: "sale:" + p.Order.String(), Kind: "sale", Currency: p.Amount.Currency,
-		Sides: []ledger.Side{
-			{Account: ledger.ProviderReceivable(p.Provider), Minor: p.Amount.Minor},
-			{Account: ledger.CreatorPayable(of.creator), Minor: -p.Amount.Minor},
-		},
-	}, nil
 }

@@ -2,12 +2,14 @@ package checkout
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/price"
 	"github.com/rialto-live/rialto/commerce/show"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -94,7 +96,7 @@ func supply(ctx context.Context, tx pgx.Tx, s show.Show, p catalog.Product, vari
 }
 
 // TakeOff takes a product off a show that the caller has locked: its creator decides what it sells, whoever put it
-// there. Holds that there are can still be paid. Twice is once. After the commit the caller hands the pools to Changed.
+// there, and the audience reads that nothing is left of it. Holds that there are can still be paid. Twice is once. After the commit the caller hands the pools to Changed.
 //
 // Errors: catalog.ErrUnknown, show.ErrEnded.
 func TakeOff(ctx context.Context, tx pgx.Tx, s show.Show, product commerce.ProductID) ([]commerce.PoolID, error) {
@@ -110,8 +112,20 @@ func TakeOff(ctx context.Context, tx pgx.Tx, s show.Show, product commerce.Produ
 	if err != nil {
 		return nil, err
 	}
-	_, err = show.RemoveProduct(ctx, tx, s, product)
-	return pools, err
+	if _, err := show.RemoveProduct(ctx, tx, s, product); err != nil {
+		return nil, err
+	}
+	levels, err := stock.Levels(ctx, tx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	var gone []outbox.EventRow
+	for _, l := range levels {
+		if slices.Contains(pools, l.Pool) {
+			gone = append(gone, l.Event())
+		}
+	}
+	return pools, outbox.Event(ctx, tx, s.ID, gone...)
 }
 
 // Close ends the sale of a show with tx, which ends the show too; call it before the show's own events are

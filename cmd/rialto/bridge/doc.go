@@ -6,7 +6,7 @@
 //	Authorize     whip: a publish or a watch    show keys, tickets, bans nothing: no answer of Postgres is a 503
 //	Authenticate  ws: a join                    tickets, sessions,       nothing: the page joins again
 //	                                            guests, bans, orders
-//	Snapshot      realtime: a room opens        show, stock, drop        nothing: the room asks again
+//	Snapshot      realtime: a room opens        show, price, stock, drop nothing: the room asks again
 //	Events        outbox, lane event            bus                      nothing: kept in Postgres until the bus has it
 //	Control       outbox, lane control          bus, to every node       nothing while the bus answers: kept until then
 //	              (me: with the documents' versions)
