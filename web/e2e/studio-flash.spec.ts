@@ -253,3 +253,31 @@ for (const width of [320, 375, 1280])
     await accessible(page);
     expect(await tooSmall(page), "touch targets").toEqual([]);
   });
+
+test("the chosen product is taken off after a question, once, and is said to be still there when that fails", async ({ page }, info) => {
+  const desk = await new Desk(page).begin();
+  const asked: string[] = [];
+  const answers = [409, 0, 204]; // a refusal; then a lost answer that is asked for again
+  await page.route(`${ORIGIN}/api/v1/shows/${SHOW}/products/*`, (route) => {
+    asked.push(route.request().method());
+    const status = answers.shift() ?? 204;
+    if (status === 0) return route.abort("connectionreset");
+    if (status === 204) desk.products = desk.products.filter(({ id }) => !route.request().url().endsWith(id));
+    return route.fulfill(status === 204 ? { status } : { status, contentType: "application/problem+json", body: JSON.stringify({ status, code: "busy", detail: "Try again." }) });
+  });
+  await desk.ready();
+  const button = page.getByRole("button", { name: "Take Copper pan 28 cm off this show" });
+  const dialog = page.getByRole("dialog", { name: "Take Copper pan 28 cm off?" });
+  await button.click();
+  await dialog.getByRole("button", { name: "Keep it" }).click();
+  await expect(dialog).toBeHidden();
+  expect(asked).toEqual([]);
+  await button.click();
+  await inspect(page, "take-off", info);
+  await dialog.getByRole("button", { name: "Take it off" }).click();
+  await expect(page.getByText("Copper pan 28 cm is still on sale. Try again.")).toBeVisible();
+  await button.click();
+  await dialog.getByRole("button", { name: "Take it off" }).click();
+  await expect(row(page, "Copper pan 28 cm")).toHaveCount(0);
+  expect(asked).toEqual(["DELETE", "DELETE", "DELETE"]);
+});

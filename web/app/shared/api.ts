@@ -93,6 +93,8 @@ export const putProduct = (
   body: Schemas["PutProduct"],
   o?: CallOptions,
 ) => api<Product>("PUT", `/shows/${enc(show)}/products/${enc(id)}`, body, o);
+export const removeProduct = (show: string, id: string, o?: CallOptions) =>
+  api<void>("DELETE", `/shows/${enc(show)}/products/${enc(id)}`, undefined, o);
 export const putPin = (show: string, product: string | null, o?: CallOptions) =>
   api<unknown>("PUT", `/shows/${enc(show)}/pin`, { product }, o);
 export const getSales = (show: string, o?: CallOptions) => api<Sales>("GET", `/shows/${enc(show)}/sales`, undefined, o);

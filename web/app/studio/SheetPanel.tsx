@@ -14,6 +14,7 @@ import { PRESETS, runningOf } from "./flash";
 import type { FlashDesk } from "./flashdesk";
 import { useHotkeys } from "./hotkeys";
 import { ProductForm } from "./ProductForm";
+import { TakeOff } from "./TakeOff";
 import { leftOf, type RunSheet } from "./sheet";
 
 export function SheetPanel({ sheet, desk, mine, ended }: { sheet: RunSheet; desk: FlashDesk; /** The creator's account. */ mine: string; ended: boolean }): JSX.Element {
@@ -82,6 +83,7 @@ export function SheetPanel({ sheet, desk, mine, ended }: { sheet: RunSheet; desk
             <Key keys={["↑", "↓"]}>choose</Key> <Key keys={["P"]}>pin</Key> <Key keys={["N"]}>next</Key> <Key keys={["M"]}>mic</Key> <Key keys={["C"]}>camera</Key>
           </p>
           <FlashPanel desk={desk} form={flashing} />
+          {sheet.selectedProduct.value && <TakeOff key={sheet.selectedProduct.value.id} sheet={sheet} product={sheet.selectedProduct.value} />}
         </>
       )}
       {editing.value && <ProductForm sheet={sheet} product={editing.value === "new" ? null : editing.value} onClose={() => (editing.value = null)} />}

@@ -137,6 +137,12 @@ export class RunSheet {
     this.selected.value = id;
   }
 
+  /** Twice is once, so a lost answer is asked for again. */
+  async takeOff(id: string): Promise<void> {
+    await api.untilAnswered(() => api.removeProduct(this.show, id), 3);
+    await this.load();
+  }
+
   private find(id: string | null): Product | null {
     return this.products.value.find((product) => product.id === id) ?? null;
   }
