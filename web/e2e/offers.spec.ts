@@ -212,12 +212,18 @@ test.describe("what this person did elsewhere", () => {
   });
 
   test("a version that is known already, and one heard late, are not read again; coming back reads", async ({ page }) => {
-    const shop = await shopOf(page, (s) => (s.answers["GET /me/document"] = { body: mine({ version: 7 }) }));
+    const read = page.waitForResponse(/\/me\/document$/);
+    // Late, so that the news overtakes it.
+    const shop = await shopOf(page, (s) => (s.answers["GET /me/document"] = { body: mine({ version: 7 }), afterMs: 1_000 }));
     await expect.poll(() => shop.count("GET /me/document")).toBe(1);
     shop.send({ t: "me", v: 7 });
     shop.send({ t: "me", v: 3 });
     shop.send(stockSet(20, 8));
     await expect(card(page).getByText("8 left")).toBeVisible();
+    await (await read).finished();
+    shop.send({ t: "me", v: 7 });
+    shop.send(stockSet(21, 7));
+    await expect(card(page).getByText("7 left")).toBeVisible();
     expect(shop.count("GET /me/document")).toBe(1);
     await shop.sockets[0]!.close({ code: 1011 });
     await expect.poll(() => shop.count("GET /me/document"), { timeout: 20_000 }).toBe(2);

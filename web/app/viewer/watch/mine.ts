@@ -16,8 +16,8 @@ export class Mine {
   private readonly leave = new AbortController();
   private readonly off: () => void;
   private reading: Promise<void> | null = null;
-  /** Asked for while a reading was under way: that one may be too old. */
-  private again = false;
+  /** The version asked for while a reading was under way: what that one brings may be older. */
+  private asked = 0;
 
   constructor(room: Room) {
     let joined = false;
@@ -54,7 +54,7 @@ export class Mine {
   private read(newest: number): Promise<void> {
     if (!this.reading && (this.document.peek()?.version ?? -1) >= newest) return Promise.resolve();
     if (this.reading) {
-      this.again = true;
+      this.asked = Math.max(this.asked, newest);
       return this.reading;
     }
     this.reading = this.readUntilNew().finally(() => (this.reading = null));
@@ -63,12 +63,12 @@ export class Mine {
 
   private async readUntilNew(): Promise<void> {
     for (let attempt = 0; !this.leave.signal.aborted; ) {
-      this.again = false;
+      this.asked = 0;
       try {
         const read = await getMyDocument({ signal: this.leave.signal });
         const known = this.document.peek();
         if (!known || read.version >= known.version) this.document.value = read;
-        if (!this.again) return;
+        if (read.version >= this.asked) return;
       } catch (error) {
         // A house that does not keep one, or a person it does not know: the page then knows what it did itself.
         if (this.leave.signal.aborted || !isTransient(error)) return;
