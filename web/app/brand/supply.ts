@@ -4,7 +4,8 @@
 import { batch, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import * as api from "../shared/api";
 import { ApiError, type BrandProduct, type Catalog, type Product, type Show, type Variant } from "../shared/api";
-import { isCode, isTransient, jitter, sleep, untilAnswered } from "../shared/http";
+import { isCode, isTransient, untilAnswered } from "../shared/http";
+import { Listing } from "../shared/listing";
 import { serverNow } from "../shared/clock";
 import { newId } from "../shared/ids";
 import { Room } from "../shared/realtime";
@@ -34,27 +35,30 @@ export class Supply {
   readonly found: Signal<Found> = signal<Found>({ state: "loading" });
   readonly show: Signal<Show | null> = signal<Show | null>(null);
   readonly products: Signal<BrandProduct[]> = signal<BrandProduct[]>([]);
-  readonly catalog: Signal<Catalog | null> = signal<Catalog | null>(null);
+  readonly catalog: Signal<Catalog | null>;
   /** The run sheet could not be read again: numbers may be old. */
-  readonly behind: Signal<boolean> = signal(false);
+  readonly behind: ReadonlySignal<boolean>;
   readonly room: Room;
+  private readonly listing: Listing;
   /** Releases made on this page, until the room has said them, by variant. */
   private readonly made = signal<ReadonlyMap<string, api.Drop>>(new Map());
   private readonly orders = new Map<string, string>();
   private readonly leave = new AbortController();
   private readonly release: (() => void)[] = [];
-  private reread: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     readonly id: string,
     private readonly account: string,
   ) {
     this.room = new Room(id);
+    this.listing = new Listing(id, this.room);
+    this.catalog = this.listing.catalog;
+    this.behind = this.listing.behind;
   }
 
   start(): void {
     this.release.push(
-      this.room.on("catalog.set", () => this.readSoon()),
+      this.room.on("catalog.set", () => this.listing.readSoon(REREAD_MS)),
       this.room.on("show.state", (state) => {
         const known = this.show.peek();
         if (known) this.show.value = { ...known, ...state };
@@ -64,7 +68,7 @@ export class Supply {
       // More left than there were: somebody set other units, and only the list says how many.
       this.room.on("stock.set", ({ variant, left }) => {
         const known = this.listed(variant);
-        if (known && left > known.on_hand) this.readSoon();
+        if (known && left > known.on_hand) this.listing.readSoon(REREAD_MS);
       }),
     );
     void this.load();
@@ -72,7 +76,7 @@ export class Supply {
 
   stop(): void {
     this.leave.abort();
-    clearTimeout(this.reread);
+    this.listing.close();
     for (const off of this.release) off();
     this.room.close();
   }
@@ -105,22 +109,21 @@ export class Supply {
   stocked(variant: string): Stocked | null {
     const listed = this.listed(variant);
     if (!listed) return null;
-    const version = this.catalog.value?.version ?? 0;
-    const newer = (type: "stock.set" | "drop.set" | "price.set"): boolean => this.room.version(type, variant) >= version;
-    const stock = this.room.state("stock.set", variant).value;
-    const price = this.room.state("price.set", variant).value;
-    const drop = this.room.state("drop.set", variant).value;
+    const stock = this.listing.newest("stock.set", variant);
+    const price = this.listing.newest("price.set", variant);
+    const drop = this.listing.newest("drop.set", variant);
     const made = this.made.value.get(variant);
-    const left = stock && newer("stock.set") ? stock.left : listed.left;
-    const said = drop && newer("drop.set") ? drop.opens_at : listed.opens_at;
-    const flash = price && newer("price.set") ? price.flash && { ...price.flash, left: stock?.flash_left ?? null } : listed.flash;
-    return { onHand: Math.max(listed.on_hand, left), left, opensAt: made ? made.opens_at : said, drop: made?.id ?? drop?.drop ?? null, flash };
+    const left = stock?.left ?? listed.left;
+    const flash = price ? price.flash && { ...price.flash, left: stock?.flash_left ?? null } : listed.flash;
+    // The list does not name the release, so the room's last word on it is the name.
+    const named = this.room.state("drop.set", variant).value?.drop ?? null;
+    return { onHand: Math.max(listed.on_hand, left), left, opensAt: made ? made.opens_at : drop ? drop.opens_at : listed.opens_at, drop: made?.id ?? named, flash };
   }
 
   /** Sets how many units this show may sell. The same number twice is once. */
   async stock(variant: string, units: number): Promise<void> {
     await untilAnswered(() => api.putStock(this.id, variant, units), TRIES);
-    await this.read();
+    await this.listing.read();
   }
 
   /**
@@ -139,7 +142,7 @@ export class Supply {
     } catch (error) {
       if (!isTransient(error)) this.orders.delete(variant);
       // It opened, or was planned elsewhere, meanwhile: what is true now is read, so that the page shows it beside the words.
-      if (isCode(error, "drop_open", "drop_conflict")) this.readSoon();
+      if (isCode(error, "drop_open", "drop_conflict")) this.listing.readSoon(REREAD_MS);
       throw error;
     }
   }
@@ -179,32 +182,5 @@ export class Supply {
   private forget(variant: string): void {
     const made = new Map(this.made.peek());
     if (made.delete(variant)) this.made.value = made;
-  }
-
-  private readSoon(): void {
-    if (this.reread !== undefined) return;
-    this.reread = setTimeout(() => {
-      this.reread = undefined;
-      void this.read();
-    }, REREAD_MS);
-  }
-
-  private async read(): Promise<void> {
-    for (let attempt = 0; !this.leave.signal.aborted; attempt++) {
-      try {
-        const catalog = await api.getProducts(this.id, { signal: this.leave.signal });
-        batch(() => {
-          // An answer that was overtaken by a newer one is old.
-          if (catalog.version >= (this.catalog.peek()?.version ?? 0)) this.catalog.value = catalog;
-          this.behind.value = false;
-        });
-        return;
-      } catch (error) {
-        if (this.leave.signal.aborted) return;
-        this.behind.value = true;
-        if (!isTransient(error)) return;
-        await sleep(jitter(attempt), this.leave.signal).catch(() => undefined);
-      }
-    }
   }
 }

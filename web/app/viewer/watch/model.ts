@@ -3,8 +3,8 @@
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { getProducts, getShow, type Catalog, type Product, type Show, type Variant } from "../../shared/api";
 import { ChatLog } from "../../shared/chat/log";
-import type { EventPayloads, EventType } from "../../shared/events";
-import { ApiError, isTransient, jitter, sleep } from "../../shared/http";
+import { ApiError } from "../../shared/http";
+import { Listing } from "../../shared/listing";
 import type { Offer } from "../../shared/price";
 import { me, whoAmI } from "../../shared/session";
 import { Room } from "../../shared/realtime";
@@ -33,7 +33,7 @@ const REFETCH_SPREAD_MS = 1_500;
 
 export class WatchModel {
   readonly show: Signal<Show | null> = signal(null);
-  readonly catalog: Signal<Catalog | null> = signal(null);
+  readonly catalog: Signal<Catalog | null>;
   readonly failure: Signal<unknown> = signal(null);
   readonly room: Room;
   readonly watcher: Watcher;
@@ -46,14 +46,16 @@ export class WatchModel {
   /** The page lost the room: numbers on it may be old. */
   readonly stale: ReadonlySignal<boolean>;
 
+  private readonly listing: Listing;
   private readonly leave = new AbortController();
   private readonly release: (() => void)[] = [];
-  private refetch: ReturnType<typeof setTimeout> | undefined;
   /** Since which version a variant has had the flash price that it has. */
   private readonly flashes = new Map<string, { id: string | null; since: number }>();
 
   constructor(readonly id: string) {
     this.room = new Room(id);
+    this.listing = new Listing(id, this.room);
+    this.catalog = this.listing.catalog;
     this.chat = new ChatLog(this.room, () => me.peek() && { subject: me.peek()!.subject, name: me.peek()!.account?.name ?? "" });
     this.mine = new Mine(this.room);
     this.viewers = computed(() => this.room.state("viewers.set", "").value?.count ?? null);
@@ -69,10 +71,10 @@ export class WatchModel {
 
   start(): void {
     this.release.push(
-      this.room.on("catalog.set", () => this.refetchSoon()),
+      this.room.on("catalog.set", () => this.reread()),
       // A pin of something we have not read yet: the list we hold is old.
       this.room.on("pin.set", ({ product }) => {
-        if (product && !this.catalog.peek()?.products.some((p) => p.id === product)) this.refetchSoon();
+        if (product && !this.catalog.peek()?.products.some((p) => p.id === product)) this.reread();
       }),
       this.room.on("price.set", ({ variant, flash }) => {
         const id = flash?.id ?? null;
@@ -89,8 +91,8 @@ export class WatchModel {
 
   stop(): void {
     this.leave.abort();
-    clearTimeout(this.refetch);
     for (const off of this.release) off();
+    this.listing.close();
     this.chat.close();
     this.mine.close();
     this.room.close();
@@ -99,8 +101,8 @@ export class WatchModel {
 
   /** Price, flash price and opening of a variant, each by the newer of list and room. */
   offer(variant: Variant): Offer {
-    const price = this.newest("price.set", variant.id);
-    const drop = this.newest("drop.set", variant.id);
+    const price = this.listing.newest("price.set", variant.id);
+    const drop = this.listing.newest("drop.set", variant.id);
     const flash = price ? (price.flash ?? null) : variant.flash;
     return {
       standing: price ? { amount: price.amount, currency: price.currency } : variant.price,
@@ -112,12 +114,12 @@ export class WatchModel {
 
   /** Units left, by the newer of list and room. */
   left({ id, left }: Variant): number {
-    return this.newest("stock.set", id)?.left ?? left;
+    return this.listing.newest("stock.set", id)?.left ?? left;
   }
 
   /** The list may be older than what the server judged by: reads it again. */
   refresh(): Promise<void> {
-    return this.readCatalog();
+    return this.listing.read();
   }
 
   retry = (): void => {
@@ -125,15 +127,9 @@ export class WatchModel {
     void this.load();
   };
 
-  /** The room's word on a key, unless the list that was read is newer. */
-  private newest<T extends EventType>(type: T, key: string): EventPayloads[T] | undefined {
-    const event = this.room.state(type, key).value;
-    return event && this.room.version(type, key) >= (this.catalog.value?.version ?? 0) ? event : undefined;
-  }
-
   /** A count that was made before this flash price began belongs to another one. */
   private flashLeft(variant: Variant, flash: string): number | null {
-    const stock = this.newest("stock.set", variant.id);
+    const stock = this.listing.newest("stock.set", variant.id);
     if (!stock) return variant.flash?.id === flash ? variant.flash.left : null;
     const known = this.flashes.get(variant.id);
     const since = known?.id === flash ? known.since : 0;
@@ -168,24 +164,8 @@ export class WatchModel {
     }
   }
 
-  private refetchSoon(): void {
-    if (this.refetch !== undefined) return;
-    this.refetch = setTimeout(() => {
-      this.refetch = undefined;
-      void this.readCatalog();
-    }, Math.random() * REFETCH_SPREAD_MS);
-  }
-
-  private async readCatalog(): Promise<void> {
-    for (let attempt = 0; !this.leave.signal.aborted; attempt++) {
-      try {
-        this.catalog.value = await getProducts(this.id, { signal: this.leave.signal });
-        return;
-      } catch (error) {
-        if (!isTransient(error)) return;
-        await sleep(jitter(attempt), this.leave.signal).catch(() => undefined);
-      }
-    }
+  private reread(): void {
+    this.listing.readSoon(Math.random() * REFETCH_SPREAD_MS);
   }
 
   private judgeScene(): Scene {
