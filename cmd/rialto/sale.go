@@ -73,7 +73,7 @@ func (a *App) buildSale() (err error) {
 func (a *App) buildCheckout(kick func()) (err error) {
 	cfg := checkout.Config{
 		Pool: a.pool, Stock: a.stock, Provider: payment.NotConfigured{}, Vault: payment.NotConfigured{}, Name: "none",
-		Log: a.log, Registerer: a.registry, Kick: kick,
+		Log: a.log, Registerer: a.registry, Kick: kick, OrderURL: a.orderURL,
 	}
 	if a.cfg.Sandbox && a.cfg.SandboxURL != "" {
 		client, err := sandbox.NewClient(a.cfg.SandboxURL, a.cfg.SandboxSecret, 0)
@@ -84,6 +84,11 @@ func (a *App) buildCheckout(kick func()) (err error) {
 	}
 	a.checkout, err = checkout.New(cfg)
 	return err
+}
+
+func (a *App) orderURL(id commerce.OrderID, created time.Time) (string, error) {
+	path, err := a.signer.OrderPath(id, created)
+	return a.URL() + path, err
 }
 
 // whipURL is where a show is published: at its origin, or here when it has none.

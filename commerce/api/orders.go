@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/rialto-live/rialto/commerce"
@@ -12,9 +11,6 @@ import (
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/payment"
 )
-
-// orderLinkLife is how long a receipt's link can be opened.
-const orderLinkLife = 2 * 365 * 24 * time.Hour
 
 // payRule keeps somebody from trying out cards.
 var payRule = guard.Rule{Name: "pay_address", Burst: 60, Every: time.Second}
@@ -68,13 +64,13 @@ type payInput struct {
 }
 
 func (a *API) orderOf(o order.Order) (orderBody, error) {
-	token, err := a.config.Signer.Sign(guard.Claims{Kind: guard.Order, Ref: o.ID.String(), Expires: o.Created.Add(orderLinkLife).Unix()})
+	link, err := a.config.Signer.OrderPath(o.ID, o.Created)
 	if err != nil {
 		return orderBody{}, err
 	}
 	body := orderBody{
 		ID: o.ID, Hold: o.Hold, Show: o.Show, State: o.State, Total: amountOf(o.Total), Email: o.Email, Lines: linesOf(o), Created: o.Created,
-		Link: "/orders/" + o.ID.String() + "?link=" + url.QueryEscape(token),
+		Link: link,
 	}
 	if o.Receipt != "" {
 		body.Receipt = &receiptBody{Number: o.Receipt}

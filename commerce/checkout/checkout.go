@@ -321,7 +321,7 @@ func (s *Service) ask(ctx context.Context, p payment.Payment) (payment.Charge, e
 			return charge, err
 		}
 	}
-	return s.Provider.Authorise(ctx, payment.Authorisation{Reference: p.Reference(), Amount: p.Amount, Token: p.Token})
+	return s.Provider.Authorise(ctx, p.Authorisation())
 }
 
 // confirm makes the order the buyer's: payment, order, hold, ledger and the capture, in one transaction.

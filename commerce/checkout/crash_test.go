@@ -170,7 +170,7 @@ func TestDeadlineCancelsBeforeItReleases(t *testing.T) {
 
 type brokenProvider struct{ payment.Provider }
 
-func (brokenProvider) Void(context.Context, string) (payment.Charge, error) {
+func (brokenProvider) Void(context.Context, payment.Authorisation) (payment.Charge, error) {
 	return payment.Charge{}, payment.ErrOutcomeUnknown
 }
 

@@ -100,7 +100,7 @@ func (s *Service) await(ctx context.Context, id commerce.PaymentID) error {
 // still be taken for them they are the buyer's.
 func (s *Service) void(ctx context.Context, p driven) (err error) {
 	defer func() { s.count("void", err) }()
-	charge, err := s.Provider.Void(ctx, p.Reference())
+	charge, err := s.Provider.Void(ctx, p.Authorisation())
 	if err != nil {
 		return errors.Join(err, payment.Rest(ctx, s.Pool, p.ID))
 	}

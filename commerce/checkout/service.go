@@ -74,6 +74,9 @@ type Config struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Kick       func() // outbox.Dispatcher.Kick, after each commit that wrote to the outbox
+	// OrderURL is the whole address of an order's page, signed: whoever has it may read the order. nil: the way back
+	// from a bank, and mails, lead nowhere.
+	OrderURL func(id commerce.OrderID, created time.Time) (string, error)
 
 	PayFor  time.Duration // how long units wait for a payment; 0: stock.DefaultPayFor
 	Redrive time.Duration // how often Run looks for payments to go on with; 0: one second
@@ -113,6 +116,9 @@ func New(c Config) (*Service, error) {
 	}
 	if c.Redrive == 0 {
 		c.Redrive = time.Second
+	}
+	if c.OrderURL == nil {
+		c.OrderURL = func(commerce.OrderID, time.Time) (string, error) { return "", nil }
 	}
 	s := &Service{Config: c, steps: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rialto_commerce_checkout_steps_total", Help: "Steps of the way from a tap to a captured order.",

@@ -53,6 +53,11 @@ type Payment struct {
 // Reference is what the provider knows the payment by, and the idempotency key of its authorisation.
 func (p Payment) Reference() string { return p.ID.String() }
 
+// Authorisation asks a provider for the money.
+func (p Payment) Authorisation() Authorisation {
+	return Authorisation{Reference: p.Reference(), Amount: p.Amount, Token: p.Token}
+}
+
 // CaptureKey is the idempotency key of the capture.
 func (p Payment) CaptureKey() string { return "cap:" + p.Order.String() }
 

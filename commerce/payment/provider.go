@@ -27,10 +27,12 @@ type Status string
 
 // What a charge can be at the provider.
 const (
-	ChargeAuthorised Status = "authorised"
-	ChargeCaptured   Status = "captured"
-	ChargeDeclined   Status = "declined"
-	ChargeVoided     Status = "voided"
+	// ChargeRequiresAction: the buyer must confirm at Charge.Action first (3-D Secure).
+	ChargeRequiresAction Status = "requires_action"
+	ChargeAuthorised     Status = "authorised"
+	ChargeCaptured       Status = "captured"
+	ChargeDeclined       Status = "declined"
+	ChargeVoided         Status = "voided"
 )
 
 // Charge is the provider's record.
@@ -42,6 +44,7 @@ type Charge struct {
 	Captured  int64 // minor units
 	Refunded  int64
 	Decline   string // why declined, a stable word
+	Action    string // where the buyer confirms, while ChargeRequiresAction
 }
 
 // Authorisation asks for money to be reserved. Reference is unique for ever and the call's idempotency key.
@@ -49,6 +52,7 @@ type Authorisation struct {
 	Reference string
 	Amount    money.Amount
 	Token     string
+	Return    string // the page of ours that the buyer comes back to after an action elsewhere
 }
 
 // Provider is a payment company. Every call may be repeated with the same arguments and then answers the same
@@ -58,9 +62,9 @@ type Provider interface {
 	Authorise(ctx context.Context, a Authorisation) (Charge, error)
 	// Capture takes reserved money, once per key.
 	Capture(ctx context.Context, charge string, amount money.Amount, key string) (Charge, error)
-	// Void ends a reference: after it has answered no money can be taken under it, even by an Authorise that
-	// is still on its way. A charge that was declined stays so.
-	Void(ctx context.Context, reference string) (Charge, error)
+	// Void ends the reference of an authorisation: after it has answered no money can be taken under it, even by
+	// an Authorise that is still on its way. A charge that was declined stays so. The token is not needed.
+	Void(ctx context.Context, a Authorisation) (Charge, error)
 	// Refund gives captured money back, once per key.
 	Refund(ctx context.Context, charge string, amount money.Amount, key string) (Charge, error)
 	Get(ctx context.Context, charge string) (Charge, error)
@@ -95,7 +99,9 @@ func (NotConfigured) Authorise(context.Context, Authorisation) (Charge, error) {
 func (NotConfigured) Capture(context.Context, string, money.Amount, string) (Charge, error) {
 	return Charge{}, ErrNotConfigured
 }
-func (NotConfigured) Void(context.Context, string) (Charge, error) { return Charge{}, ErrNotConfigured }
+func (NotConfigured) Void(context.Context, Authorisation) (Charge, error) {
+	return Charge{}, ErrNotConfigured
+}
 func (NotConfigured) Refund(context.Context, string, money.Amount, string) (Charge, error) {
 	return Charge{}, ErrNotConfigured
 }

@@ -71,8 +71,8 @@ func (c *Client) Refund(ctx context.Context, id string, amount money.Amount, key
 	return c.charge(ctx, http.MethodPost, "/charges/"+url.PathEscape(id)+"/refunds", movement{Amount: amount.Minor, Key: key})
 }
 
-func (c *Client) Void(ctx context.Context, reference string) (payment.Charge, error) {
-	return c.charge(ctx, http.MethodPost, "/voids", voidance{Reference: reference})
+func (c *Client) Void(ctx context.Context, a payment.Authorisation) (payment.Charge, error) {
+	return c.charge(ctx, http.MethodPost, "/voids", voidance{Reference: a.Reference})
 }
 
 func (c *Client) Get(ctx context.Context, id string) (payment.Charge, error) {

@@ -207,7 +207,7 @@ func TestCaptureAndRefundOncePerKey(t *testing.T) {
 	if _, err := c.Refund(t.Context(), charge.ID, price, "ref2"); !errors.Is(err, payment.ErrRejected) {
 		t.Fatalf("refunded more than there is: %v", err)
 	}
-	if _, err := c.Void(t.Context(), charge.Reference); !errors.Is(err, payment.ErrRejected) {
+	if _, err := c.Void(t.Context(), payment.Authorisation{Reference: charge.Reference}); !errors.Is(err, payment.ErrRejected) {
 		t.Fatalf("voided captured money: %v", err)
 	}
 }
@@ -219,7 +219,7 @@ func TestVoidIsForEver(t *testing.T) {
 	late := c.wish("4242424242424242")
 	for _, wish := range []payment.Authorisation{a, late} {
 		for range 2 {
-			if got, err := c.Void(t.Context(), wish.Reference); err != nil || got.Status != payment.ChargeVoided {
+			if got, err := c.Void(t.Context(), wish); err != nil || got.Status != payment.ChargeVoided {
 				t.Fatalf("%+v %v", got, err)
 			}
 		}
@@ -231,7 +231,7 @@ func TestVoidIsForEver(t *testing.T) {
 	if _, err := c.Authorise(t.Context(), refused); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.Void(t.Context(), refused.Reference); err != nil || got.Status != payment.ChargeDeclined {
+	if got, err := c.Void(t.Context(), payment.Authorisation{Reference: refused.Reference}); err != nil || got.Status != payment.ChargeDeclined {
 		t.Fatalf("%+v %v", got, err)
 	}
 	if _, err := c.FindByReference(t.Context(), "never seen"); !errors.Is(err, payment.ErrNotFound) {
@@ -247,7 +247,7 @@ func TestAuthoriseAndVoidAtOnce(t *testing.T) {
 		for range 3 {
 			group.Go(func() { _, _ = c.Authorise(t.Context(), a) }) // any outcome; the end is looked at below
 			group.Go(func() {
-				if _, err := c.Void(t.Context(), a.Reference); err != nil {
+				if _, err := c.Void(t.Context(), a); err != nil {
 					t.Error(err)
 				}
 			})
