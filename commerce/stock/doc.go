@@ -33,6 +33,14 @@
 // tag. When a tag lapses (its node died between the two stages) its ids are written as tombstones first, and
 // only those that Postgres had never seen go back to the gate. A tombstoned id can never become a hold.
 //
+// # Movements
+//
+// Units move by double entries, like money: unit_movement has a row for each step from one bucket of a pool to another
+// (supply, available, held, paying, sold), and unit_entry shows both sides of it. Triggers write them with the change
+// itself: nobody who changes on_hand or a hold's state, by hand even, can forget to. Balances are derived, and
+// compared with the rows that decide (rialto verify). The steps of a batch are one row. What it costs:
+// BenchmarkMovements.
+//
 // # Invariants
 //
 //   - 0 <= taken <= on_hand, taken = held + paying + sold: by CHECK and by changing both in one transaction.
@@ -40,6 +48,7 @@
 //   - A hold id means one hold of one buyer for ever; repeating it repeats the answer.
 //   - No buyer holds and owns more than the pool's cap.
 //   - Each change of taken writes a stock.set event in the same transaction.
+//   - The balances of a pool's movements are what is available, held, being paid and sold.
 //   - State changes follow the table in states.go; each is one conditional UPDATE judged by Postgres' clock.
 //
 // # Lock order

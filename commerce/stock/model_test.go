@@ -116,6 +116,7 @@ func TestGateAndTruthFollowTheModel(t *testing.T) {
 // sameAs compares what people are told with the model.
 func (m *model) sameAs(w *world, pool commerce.PoolID) error {
 	w.timed(pool)
+	w.balanced(pool)
 	l, err := levelOf(w.t.Context(), w.db, pool)
 	if err != nil {
 		return err

@@ -222,6 +222,7 @@ func (w *world) settled(s *Service, pool commerce.PoolID) {
 		last = fmt.Sprintf("on hand %d, taken %d, timed %d, gate %+v, %v", onHand, taken, timed, c, err)
 		return err == nil && c.Loaded && c.Leases == 0 && c.Free == onHand-taken && c.TimedFree == timed
 	}, func() string { return last })
+	w.balanced(pool)
 }
 
 // idle waits until no lane of the nodes has anything to do or to say.

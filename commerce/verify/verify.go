@@ -30,6 +30,16 @@ var invariants = []invariant{
 		group by p.id having p.taken <> coalesce(sum(h.quantity), 0)`},
 	{"units: available + held + paying + sold = on hand in each pool", `
 		select 'pool ' || id || ': ' || taken || ' taken of ' || on_hand from pool where not (0 <= taken and taken <= on_hand)`},
+	{"units: balances of the movements = available, held, paying and sold of each pool, and nothing is negative", `
+		with stands as (
+			select id as pool, 'supply' as bucket, -on_hand as units from pool
+			union all select id, 'available', on_hand - taken from pool
+			union all select pool, state, sum(quantity) from hold where state in ('held', 'paying', 'sold') group by pool, state
+		),
+		makes as (select pool, bucket, sum(units) as units from unit_entry group by pool, bucket)
+		select 'pool ' || pool || ': ' || bucket || ' is ' || coalesce(s.units, 0) || ', its movements make ' || coalesce(m.units, 0)
+		from stands s full join makes m using (pool, bucket)
+		where coalesce(s.units, 0) <> coalesce(m.units, 0) or bucket <> 'supply' and m.units < 0`},
 	{"units: no buyer is over their limit", `
 		select 'pool ' || p.id || ': ' || h.buyer || ' has ' || sum(h.quantity) || ' of ' || p.buyer_cap
 		from pool p join hold h on h.pool = p.id and h.state in ('held', 'paying', 'sold')

@@ -52,7 +52,7 @@ type world struct {
 	variant  commerce.VariantID
 }
 
-func newWorld(t *testing.T, units int) *world {
+func newWorld(t *testing.T, units int, change ...func(*stock.Config)) *world {
 	t.Helper()
 	w := &world{t: t, db: schematest.Pool(t), redis: embeddedtest.NewRedisServer(t)}
 	options, err := redis.ParseURL(w.redis.URL())
@@ -68,7 +68,11 @@ func newWorld(t *testing.T, units int) *world {
 	provider, err := sandbox.NewClient(company.URL, "a secret of this test", 0)
 	w.must(err)
 
-	w.stock, err = stock.New(stock.Config{Pool: w.db, Redis: client, Log: log, Registerer: prometheus.NewRegistry()})
+	settings := stock.Config{Pool: w.db, Redis: client, Log: log, Registerer: prometheus.NewRegistry()}
+	for _, f := range change {
+		f(&settings)
+	}
+	w.stock, err = stock.New(settings)
 	w.must(err)
 	var kick func()
 	w.checkout, err = checkout.New(checkout.Config{

@@ -1,0 +1,113 @@
+package stock
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/schema"
+	"github.com/rialto-live/rialto/commerce/schema/schematest"
+)
+
+// BenchmarkMovements shows what the units' movements cost: the same work in turns with them and without, on a Postgres
+// that is as durable as a real one. "ratio" is the time with them over the time without.
+func BenchmarkMovements(b *testing.B) {
+	server := embeddedtest.NewPostgresServer(b)
+	db := schematest.Open(b, server.DSN())
+	if _, err := schema.Migrate(b.Context(), db); err != nil {
+		b.Fatal(err)
+	}
+	for _, batch := range []int{1, 50, MaxBatch} {
+		b.Run(fmt.Sprintf("claim of %d", batch), func(b *testing.B) { compareMovements(b, db, claimRound(b, db, batch)) })
+	}
+	b.Run("pay and sell", func(b *testing.B) { compareMovements(b, db, paidRound(b, db)) })
+}
+
+// compareMovements runs round in turns with the triggers and without them. The first round after a switch plans its
+// statements anew and does not count; the middle of the others does.
+func compareMovements(b *testing.B, db *pgxpool.Pool, round func()) {
+	b.Helper()
+	const inARow = 4
+	var took [2][]time.Duration
+	for b.Loop() {
+		for i, do := range []string{"disable", "enable"} {
+			if _, err := db.Exec(b.Context(), `alter table hold `+do+` trigger user`); err != nil {
+				b.Fatal(err)
+			}
+			round()
+			for range inARow {
+				began := time.Now()
+				round()
+				took[i] = append(took[i], time.Since(began))
+			}
+		}
+	}
+	for i := range took {
+		slices.Sort(took[i])
+	}
+	without, with := took[0][len(took[0])/2], took[1][len(took[1])/2]
+	b.ReportMetric(float64(with)/float64(without), "ratio")
+	b.ReportMetric(float64(without.Microseconds()), "µs-without")
+	b.ReportMetric(float64(with.Microseconds()), "µs-with")
+}
+
+func claimRound(b *testing.B, db *pgxpool.Pool, batch int) func() {
+	b.Helper()
+	s, l := &Service{db: db, holdFor: time.Hour}, benchPool(b, db)
+	return func() {
+		asks := make([]*ask, batch)
+		for i := range asks {
+			asks[i] = newAsk(tapOf(l, commerce.NewID[commerce.ShowID]().String()))
+		}
+		got, err := s.commit(b.Context(), l.Pool, 0, asks)
+		if err != nil || len(got.verdicts) != batch {
+			b.Fatal(len(got.verdicts), err)
+		}
+	}
+}
+
+// paidRound takes holds through a payment, as checkout does: the transaction of the pay tap and that of its end.
+func paidRound(b *testing.B, db *pgxpool.Pool) func() {
+	b.Helper()
+	const holds = 20
+	s, l := &Service{db: db, holdFor: time.Hour}, benchPool(b, db)
+	in := func(step func(ctx context.Context, tx pgx.Tx) error) {
+		if err := schema.InTx(b.Context(), db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error { return step(ctx, tx) }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return func() {
+		asks := make([]*ask, holds)
+		for i := range asks {
+			asks[i] = newAsk(tapOf(l, "gst_a"))
+		}
+		if _, err := s.commit(b.Context(), l.Pool, 0, asks); err != nil {
+			b.Fatal(err)
+		}
+		for _, a := range asks {
+			in(func(ctx context.Context, tx pgx.Tx) error { _, err := Pay(ctx, tx, a.tap.ID, "gst_a"); return err })
+			in(func(ctx context.Context, tx pgx.Tx) error { _, err := Sell(ctx, tx, a.tap.ID); return err })
+		}
+	}
+}
+
+func benchPool(b *testing.B, db *pgxpool.Pool) (l Level) {
+	b.Helper()
+	err := schema.InTx(b.Context(), db, func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
+		l, err = Put(ctx, tx, Supply{
+			Pool: commerce.NewID[commerce.PoolID](), Show: commerce.NewID[commerce.ShowID](), Variant: commerce.NewID[commerce.VariantID](), OnHand: MaxOnHand,
+		})
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return l
+}
