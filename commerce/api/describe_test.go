@@ -135,13 +135,14 @@ func TestSchemasAreTight(t *testing.T) {
 	good := values{
 		"id": "ord_" + strings.Repeat("a", 32), "hold": "hld_" + strings.Repeat("a", 32), "show": "shw_" + strings.Repeat("a", 32), "state": "captured",
 		"total": map[string]any{"amount": 1, "currency": "EUR"}, "email": "", "lines": []any{}, "created_at": "2026-01-02T03:04:05Z", "receipt": nil, "link": "/",
+		"payment": map[string]any{"state": "open", "action_url": nil, "decline": nil},
 	}
 	valid := schema("Order")
 	if err := valid.Validate(map[string]any(good)); err != nil {
 		t.Errorf("a good order: %v", err)
 	}
 	for member, bad := range map[string]any{
-		"id": "hld_" + strings.Repeat("a", 32), "state": "paid", "lines": nil, "created_at": "yesterday", "receipt": map[string]any{}, "total": nil, "email": nil,
+		"id": "hld_" + strings.Repeat("a", 32), "state": "paid", "lines": nil, "created_at": "yesterday", "receipt": map[string]any{}, "total": nil, "email": nil, "payment": map[string]any{"state": "open"},
 	} {
 		other := maps.Clone(good)
 		other[member] = bad

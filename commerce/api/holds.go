@@ -71,7 +71,7 @@ func (a *API) registerMine() {
 		for _, h := range m.Holds {
 			out.Body.Holds = append(out.Body.Holds, holdOf(h))
 		}
-		out.Body.Orders, err = a.ordersOf(m.Orders)
+		out.Body.Orders, err = a.ordersOf(m.Orders, m.Payments)
 		return out, err
 	})
 }

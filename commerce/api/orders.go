@@ -35,6 +35,7 @@ type orderBody struct {
 	Lines   []lineBody       `json:"lines"`
 	Created time.Time        `json:"created_at"`
 	Receipt *receiptBody     `json:"receipt" doc:"null until the order is confirmed"`
+	Payment paymentBody      `json:"payment"`
 	Link    string           `json:"link" doc:"Path of a page that whoever has it may open"`
 }
 
@@ -63,14 +64,14 @@ type payInput struct {
 	}
 }
 
-func (a *API) orderOf(o order.Order) (orderBody, error) {
+func (a *API) orderOf(o order.Order, p payment.Payment) (orderBody, error) {
 	link, err := a.config.Signer.OrderPath(o.ID, o.Created)
 	if err != nil {
 		return orderBody{}, err
 	}
 	body := orderBody{
 		ID: o.ID, Hold: o.Hold, Show: o.Show, State: o.State, Total: amountOf(o.Total), Email: o.Email, Lines: linesOf(o), Created: o.Created,
-		Link: link,
+		Payment: paymentOf(p), Link: link,
 	}
 	if o.Receipt != "" {
 		body.Receipt = &receiptBody{Number: o.Receipt}
@@ -88,7 +89,8 @@ func linesOf(o order.Order) []lineBody {
 
 func (a *API) registerPaying() {
 	register(a, operation{
-		ID: "putOrder", Makes: true, Method: http.MethodPut, Path: "/orders/{order}", Tag: tagSale, Summary: "Pay a hold", Body: 8 << 10, Rule: payRule,
+		ID: "putOrder", Makes: true, Method: http.MethodPut, Path: "/orders/{order}", Tag: tagSale,
+		Summary: "Pay a hold. Pending with payment.action_url: the buyer has to confirm there first", Body: 8 << 10, Rule: payRule,
 		Codes: []string{"card_declined", "card_invalid", "hold_unknown", "hold_expired", "order_conflict", "banned", "email_invalid", "name_invalid",
 			"payment_unavailable", "payments_not_configured"},
 	}, func(ctx context.Context, in *payInput) (*orderOutput, error) {
@@ -107,7 +109,7 @@ func (a *API) registerPaying() {
 		if created {
 			out.Status = http.StatusCreated
 		}
-		out.Body, err = a.orderOf(o)
+		out.Body, err = a.readOrder(ctx, o)
 		return out, err
 	})
 }
@@ -127,7 +129,12 @@ func (a *API) registerOrderReading() {
 		if ok, err := a.mayRead(ctx, o, in.Link); err != nil || !ok {
 			return nil, orUnknown(err)
 		}
-		body, err := a.orderOf(o)
+		if a.config.Sale.Checkout != nil {
+			if o, err = a.config.Sale.Checkout.Look(ctx, o); err != nil {
+				return nil, err
+			}
+		}
+		body, err := a.readOrder(ctx, o)
 		return &orderOutput{Status: http.StatusOK, Body: body}, err
 	})
 }
@@ -139,10 +146,10 @@ type ordersOutput struct {
 	}
 }
 
-func (a *API) ordersOf(orders []order.Order) ([]orderBody, error) {
+func (a *API) ordersOf(orders []order.Order, payments map[commerce.OrderID]payment.Payment) ([]orderBody, error) {
 	bodies := make([]orderBody, 0, len(orders))
 	for _, o := range orders {
-		body, err := a.orderOf(o)
+		body, err := a.orderOf(o, payments[o.ID])
 		if err != nil {
 			return nil, err
 		}
@@ -170,7 +177,11 @@ func (a *API) registerMyOrders() {
 		if page.Next != "" {
 			out.Body.Next = &page.Next
 		}
-		out.Body.Orders, err = a.ordersOf(page.Orders)
+		payments, err := payment.OfOrders(ctx, a.config.Pool, order.IDs(page.Orders))
+		if err != nil {
+			return nil, err
+		}
+		out.Body.Orders, err = a.ordersOf(page.Orders, payments)
 		return out, err
 	})
 }

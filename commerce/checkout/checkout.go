@@ -10,10 +10,8 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/community"
-	"github.com/rialto-live/rialto/commerce/ledger"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/order"
-	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -123,7 +121,8 @@ type PayRequest struct {
 	Card  payment.Card
 }
 
-// Pay pays a hold, or repeats what became of this order id. created is false for a repetition. Errors:
+// Pay pays a hold, or repeats what became of this order id. created is false for a repetition. An order that has to
+// be confirmed at the buyer's bank is answered pending; its payment says where. Errors:
 // *DeclinedError, payment.ErrCardInvalid, ErrNotConfigured, ErrGone, ErrOrderConflict, ErrPending, ErrUnknown,
 // ErrBanned, order.ErrEmail, order.ErrName.
 func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created bool, err error) {
@@ -223,8 +222,12 @@ func (s *Service) begin(ctx context.Context, r PayRequest, token string) (o orde
 		if err != nil {
 			return err
 		}
+		back, err := s.OrderURL(o.ID, o.Created)
+		if err != nil {
+			return err
+		}
 		return payment.Create(ctx, tx, payment.Payment{
-			ID: commerce.NewID[commerce.PaymentID](), Order: o.ID, Hold: h.ID, Provider: s.Name, Amount: o.Total, Token: token,
+			ID: commerce.NewID[commerce.PaymentID](), Order: o.ID, Hold: h.ID, Provider: s.Name, Amount: o.Total, Token: token, Return: back,
 		}, s.PayFor)
 	})
 	return o, created, err
@@ -236,36 +239,36 @@ func (s *Service) goOn(ctx context.Context, o order.Order) (order.Order, error) 
 	if err != nil {
 		return order.Order{}, err
 	}
-	if p.State.Open() || p.State == payment.Voiding {
-		err := s.drive(ctx, p.ID, false)
-		if errors.Is(err, payment.ErrBusy) {
-			err = s.await(ctx, p.ID)
-		}
-		if err != nil {
-			return order.Order{}, pending(err)
+	if p.State.Due() && !(p.Waits() && p.Quiet < lookEvery) {
+		if err = s.drive(ctx, p.ID, false); errors.Is(err, payment.ErrBusy) {
+			err = s.await(ctx, p.ID, awaitFor)
 		}
 	}
-	return s.outcome(ctx, o.ID)
+	now, known := s.outcome(ctx, o.ID)
+	if err != nil && known != nil {
+		return order.Order{}, pending(err)
+	}
+	return now, known
 }
 
-// outcome reads what became of an order.
+// outcome reads what became of an order. One that waits for its buyer's bank is an answer: pending.
 func (s *Service) outcome(ctx context.Context, id commerce.OrderID) (order.Order, error) {
 	o, err := order.Get(ctx, s.Pool, id)
 	if err != nil {
 		return order.Order{}, err
 	}
-	switch o.State {
-	case order.Pending, order.Authorised:
-		return o, ErrPending
-	case order.Cancelled:
-	default:
+	if o.State != order.Pending && o.State != order.Authorised && o.State != order.Cancelled {
 		return o, nil
 	}
 	p, err := payment.OfOrder(ctx, s.Pool, id)
-	if err != nil {
+	switch {
+	case err != nil:
 		return order.Order{}, err
-	}
-	if p.State != payment.Failed {
+	case p.Waits():
+		return o, nil
+	case o.State != order.Cancelled:
+		return o, ErrPending
+	case p.State != payment.Failed:
 		return o, ErrGone // voided: the deadline passed before the money came
 	}
 	h, err := stock.Find(ctx, s.Pool, o.Hold)
@@ -273,119 +276,4 @@ func (s *Service) outcome(ctx context.Context, id commerce.OrderID) (order.Order
 		return order.Order{}, err
 	}
 	return o, &DeclinedError{Reason: p.Decline, Expires: h.Expires, Left: h.Left}
-}
-
-// drive makes the call that a payment waits for, and commits what came of it.
-func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) (err error) {
-	defer func() { s.count("drive", err) }()
-	p := driven{alone: alone}
-	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
-		p.Payment, _, err = payment.Drive(ctx, tx, id)
-		return err
-	})
-	if errors.Is(err, payment.ErrState) {
-		return nil // its outcome is known
-	}
-	if err != nil {
-		return err
-	}
-	// From here the payment is ours alone for payment.DriveFor; what is begun is finished even when the buyer
-	// closes the page.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), payment.DriveFor-payment.CallTimeout/2)
-	defer cancel()
-	if p.State == payment.Voiding {
-		return s.void(ctx, p)
-	}
-	charge, err := s.ask(ctx, p.Payment)
-	switch {
-	case errors.Is(err, payment.ErrRejected):
-		// The provider will never do it, whatever we repeat: end it like a decline, but make sure first.
-		return s.reject(ctx, p, err)
-	case err != nil:
-		return errors.Join(err, s.move(ctx, p.ID, payment.Unknown, payment.News{}))
-	}
-	switch charge.Status {
-	case payment.ChargeAuthorised, payment.ChargeCaptured:
-		return s.confirm(ctx, p, charge)
-	case payment.ChargeDeclined:
-		return s.decline(ctx, p, charge)
-	}
-	return s.end(ctx, p, charge, payment.Voiding)
-}
-
-// ask authorises, or finds out what an earlier try that had no answer has done. The key is the same always.
-func (s *Service) ask(ctx context.Context, p payment.Payment) (payment.Charge, error) {
-	if p.Attempts > 1 {
-		charge, err := s.Provider.FindByReference(ctx, p.Reference())
-		if !errors.Is(err, payment.ErrNotFound) {
-			return charge, err
-		}
-	}
-	return s.Provider.Authorise(ctx, p.Authorisation())
-}
-
-// confirm makes the order the buyer's: payment, order, hold, ledger and the capture, in one transaction.
-func (s *Service) confirm(ctx context.Context, p driven, charge payment.Charge) (err error) {
-	defer func() { s.count("confirm", err) }()
-	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		if err := payment.Move(ctx, tx, p.ID, payment.Authorised, payment.News{Charge: charge.ID}); err != nil {
-			return err
-		}
-		h, err := stock.Sell(ctx, tx, p.Hold)
-		if errors.Is(err, stock.ErrState) {
-			// The units are gone, by somebody's hand: the money is let go of, never taken and paid back.
-			if err := payment.Move(ctx, tx, p.ID, payment.Voiding, payment.News{}); err != nil {
-				return err
-			}
-			return outbox.Effect(ctx, tx, EffectVoid, "void:"+p.ID.String(), effect{Payment: p.ID}, time.Time{})
-		}
-		if err != nil {
-			return err
-		}
-		if err := order.Confirm(ctx, tx, p.Order); err != nil {
-			return err
-		}
-		sale, err := s.sale(ctx, tx, h, p.Payment)
-		if err != nil {
-			return err
-		}
-		if err := ledger.Post(ctx, tx, sale); err != nil {
-			return err
-		}
-		if err := p.tell(ctx, tx, h.Buyer); err != nil {
-			return err
-		}
-		return outbox.Effect(ctx, tx, EffectCapture, p.CaptureKey(), effect{Payment: p.ID}, time.Time{})
-	})
-	if err != nil {
-		return err
-	}
-	s.Kick()
-	return nil
-}
-
-// decline ends the try and leaves the units with the buyer for another card.
-func (s *Service) decline(ctx context.Context, p driven, charge payment.Charge) (err error) {
-	defer func() { s.count("decline", err) }()
-	var h stock.Hold
-	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		if err := payment.Move(ctx, tx, p.ID, payment.Failed, payment.News{Charge: charge.ID, Decline: charge.Decline}); err != nil {
-			return err
-		}
-		if err := order.Move(ctx, tx, p.Order, order.Cancelled); err != nil {
-			return err
-		}
-		var err error
-		if h, err = stock.Unpay(ctx, tx, p.Hold); err != nil {
-			return err
-		}
-		return p.tell(ctx, tx, h.Buyer)
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.Stock.Lapses(ctx, h); err != nil {
-		s.Log.Warn("the gate was not told a deadline", "hold", h.ID, "error", err) // the sweep sees to it
-	}
-	return nil
 }

@@ -6,19 +6,23 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/order"
+	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
 
 // Mine is what a buyer has under way.
 type Mine struct {
-	// Version grows with every commit that changes a hold or an order of this buyer, and with nothing else: it is
-	// the number of those changes. Two readings with the same version list the same, but for holds whose time has
+	// Version grows with every commit that changes a hold, an order or the way an order's payment reads to this buyer,
+	// and with nothing else: it is the number of those changes. Two readings with the same version list the same, but for holds whose time has
 	// passed in between.
 	Version int64
 	Holds   []Held        // that can be paid, or are being paid; newest first
 	Orders  []order.Order // the newest; see order.PageSize
+	// Payments are those of Orders.
+	Payments map[commerce.OrderID]payment.Payment
 }
 
 // Mine reads it at one moment. A buyer "" has nothing.
@@ -38,6 +42,9 @@ func (s *Service) Mine(ctx context.Context, buyer string) (m Mine, err error) {
 			return err
 		}
 		m.Orders = page.Orders
+		if m.Payments, err = payment.OfOrders(ctx, q, order.IDs(m.Orders)); err != nil {
+			return err
+		}
 		holds, err := stock.ListMine(ctx, q, buyer)
 		if err != nil {
 			return err

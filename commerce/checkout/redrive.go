@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/schema"
-	"github.com/rialto-live/rialto/commerce/stock"
 )
 
 const (
@@ -22,9 +22,14 @@ const (
 	EffectCapture = "payment.capture"
 	EffectVoid    = "payment.void"
 
-	redriveBatch = 32
+	redriveBatch = 64
+	atOnce       = 8 // payments that one node asks about at the same time
 	awaitPoll    = 50 * time.Millisecond
 	awaitFor     = payment.CallTimeout + 2*time.Second
+
+	// lookEvery is how often at most somebody who looks at an order makes us ask its provider.
+	lookEvery = time.Second
+	lookFor   = 2 * time.Second
 )
 
 // effect is the payload of both.
@@ -37,8 +42,15 @@ func (s *Service) Handlers() map[string]outbox.Handler {
 	return map[string]outbox.Handler{EffectCapture: s.capture, EffectVoid: s.voidEffect}
 }
 
-// Run goes on with payments whose driver died or got no answer, until ctx ends.
+// Run goes on with payments whose driver died or got no answer, and with what payment companies tell, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
+	var group errgroup.Group
+	group.Go(func() error { return s.redrive(ctx) })
+	group.Go(func() error { return s.drain(ctx) })
+	return group.Wait()
+}
+
+func (s *Service) redrive(ctx context.Context) error {
 	ticker := time.NewTicker(s.Config.Redrive)
 	defer ticker.Stop()
 	for {
@@ -47,8 +59,14 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		if _, err := s.RedriveDue(ctx); err != nil && ctx.Err() == nil {
-			s.Log.Warn("some payments are still open", "error", err)
+		for found := redriveBatch; found == redriveBatch && ctx.Err() == nil; {
+			var err error
+			if found, err = s.RedriveDue(ctx); err != nil {
+				if ctx.Err() == nil {
+					s.Log.Warn("some payments are still open", "error", err)
+				}
+				break
+			}
 		}
 	}
 }
@@ -62,21 +80,51 @@ func (s *Service) RedriveDue(ctx context.Context) (found int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var errs []error
-	for _, id := range due {
+	errs := make([]error, len(due))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, id := range due {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := s.drive(ctx, id, true); err != nil && !errors.Is(err, payment.ErrBusy) {
-			errs = append(errs, fmt.Errorf("payment %s: %w", id, err))
-		}
+		group.Go(func() error {
+			if err := s.drive(ctx, id, true); err != nil && !errors.Is(err, payment.ErrBusy) {
+				errs[i] = fmt.Errorf("payment %s: %w", id, err)
+			}
+			return nil
+		})
 	}
+	_ = group.Wait() // one that fails does not stop the others
 	return len(due), errors.Join(errs...)
 }
 
-// await waits for whoever drives a payment just now.
-func (s *Service) await(ctx context.Context, id commerce.PaymentID) error {
-	ctx, cancel := context.WithTimeout(ctx, awaitFor)
+// Look asks about an order that waits for its buyer's bank, because somebody looks at it (they are back, perhaps),
+// and answers how it stands. What cannot be found out now stays as it was read; it is asked again soon.
+func (s *Service) Look(ctx context.Context, o order.Order) (order.Order, error) {
+	if o.State != order.Pending || !s.Payments() {
+		return o, nil
+	}
+	p, err := payment.OfOrder(ctx, s.Pool, o.ID)
+	switch {
+	case err != nil:
+		return order.Order{}, err
+	case !p.Waits():
+		return o, nil
+	case p.State == payment.RequiresAction && p.Quiet < lookEvery:
+		return o, payment.Hurry(ctx, s.Pool, p.ID, lookEvery)
+	}
+	if err = s.drive(ctx, p.ID, true); errors.Is(err, payment.ErrBusy) {
+		err = s.await(ctx, p.ID, lookFor)
+	}
+	if err != nil && !errors.Is(err, payment.ErrOutcomeUnknown) && !errors.Is(err, ErrPending) {
+		s.Log.Warn("an order was looked at, and could not be asked about", "order", o.ID, "error", err)
+	}
+	return order.Get(ctx, s.Pool, o.ID)
+}
+
+// await waits for whoever drives a payment just now, at most so long.
+func (s *Service) await(ctx context.Context, id commerce.PaymentID, most time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	ticker := time.NewTicker(awaitPoll)
 	defer ticker.Stop()
@@ -85,7 +133,7 @@ func (s *Service) await(ctx context.Context, id commerce.PaymentID) error {
 		if err != nil {
 			return err
 		}
-		if !p.State.Open() && p.State != payment.Voiding || p.State == payment.Unknown {
+		if !p.State.Due() || p.State == payment.Unknown || p.State == payment.RequiresAction {
 			return nil
 		}
 		select {
@@ -94,64 +142,6 @@ func (s *Service) await(ctx context.Context, id commerce.PaymentID) error {
 		case <-ticker.C:
 		}
 	}
-}
-
-// void ends a payment for good at the provider, and only then gives its units back: as long as money could
-// still be taken for them they are the buyer's.
-func (s *Service) void(ctx context.Context, p driven) (err error) {
-	defer func() { s.count("void", err) }()
-	charge, err := s.Provider.Void(ctx, p.Authorisation())
-	if err != nil {
-		return errors.Join(err, payment.Rest(ctx, s.Pool, p.ID))
-	}
-	if charge.Status != payment.ChargeVoided && charge.Status != payment.ChargeDeclined {
-		return errors.Join(fmt.Errorf("%w: a voided charge is %s", payment.ErrRejected, charge.Status), payment.Rest(ctx, s.Pool, p.ID))
-	}
-	return s.end(ctx, p, charge, "")
-}
-
-// reject ends a payment that the provider refuses to make. The void makes sure that nothing was reserved.
-func (s *Service) reject(ctx context.Context, p driven, why error) error {
-	s.Log.Error("the provider refused a payment", "payment", p.ID, "error", why)
-	if err := s.move(ctx, p.ID, payment.Voiding, payment.News{Decline: "rejected"}); err != nil {
-		return err
-	}
-	return s.void(ctx, p)
-}
-
-// end commits that a payment can take no money: order cancelled, units free. first is a step on the way to
-// voided that the payment has not made yet.
-func (s *Service) end(ctx context.Context, p driven, charge payment.Charge, first payment.State) error {
-	var back stock.Returned
-	err := schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		back = stock.Returned{}
-		if first != "" {
-			if err := payment.Move(ctx, tx, p.ID, first, payment.News{Charge: charge.ID}); err != nil {
-				return err
-			}
-		}
-		if err := payment.Move(ctx, tx, p.ID, payment.Voided, payment.News{Charge: charge.ID}); err != nil {
-			return err
-		}
-		if err := order.Move(ctx, tx, p.Order, order.Cancelled); err != nil {
-			return err
-		}
-		o, err := order.Get(ctx, tx, p.Order)
-		if err != nil {
-			return err
-		}
-		_, back, err = stock.Free(ctx, tx, p.Hold, stock.Paying)
-		if err != nil && !errors.Is(err, stock.ErrState) { // the units may have gone before the payment
-			return err
-		}
-		return p.tell(ctx, tx, o.Buyer)
-	})
-	if err != nil {
-		return err
-	}
-	s.Stock.GiveBack(back)
-	s.Kick()
-	return nil
 }
 
 // capture is an outbox handler: it takes the money of a confirmed order, once.
@@ -202,20 +192,6 @@ func (s *Service) voidEffect(ctx context.Context, m outbox.Message) error {
 	return nil
 }
 
-// driven is a payment that this caller drives. alone: the buyer waits for no answer, so that their pages are told.
-type driven struct {
-	payment.Payment
-	alone bool
-}
-
-// tell writes that the buyer's document changes, when no answer tells them.
-func (p driven) tell(ctx context.Context, tx pgx.Tx, buyer string) error {
-	if !p.alone {
-		return nil
-	}
-	return outbox.Me(ctx, tx, buyer)
-}
-
 func (s *Service) subject(ctx context.Context, m outbox.Message) (payment.Payment, error) {
 	var e effect
 	if err := json.Unmarshal(m.Data, &e); err != nil {
@@ -228,20 +204,6 @@ func (s *Service) subject(ctx context.Context, m outbox.Message) (payment.Paymen
 func effectError(err error) error {
 	if errors.Is(err, payment.ErrOutcomeUnknown) || errors.Is(err, payment.ErrNotConfigured) || errors.Is(err, payment.ErrBusy) {
 		return outbox.Unavailable(err)
-	}
-	return err
-}
-
-func (s *Service) move(ctx context.Context, id commerce.PaymentID, to payment.State, n payment.News) error {
-	return schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		return payment.Move(ctx, tx, id, to, n)
-	})
-}
-
-// pending hides which way an outcome is not known yet; what is an answer stays one.
-func pending(err error) error {
-	if errors.Is(err, payment.ErrOutcomeUnknown) || errors.Is(err, payment.ErrBusy) {
-		return fmt.Errorf("%w: %w", ErrPending, err)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -51,8 +52,29 @@ func ListMine(ctx context.Context, q schema.Querier, buyer, from string) (Page, 
 	return page, nil
 }
 
+// IDs lists the ids of orders.
+func IDs(orders []Order) []commerce.OrderID {
+	ids := make([]commerce.OrderID, len(orders))
+	for i, o := range orders {
+		ids[i] = o.ID
+	}
+	return ids
+}
+
 // Changes counts how often the orders of each buyer were changed, their making included. Orders are never deleted,
 // so the number grows with every commit that changes one of them.
 func Changes(ctx context.Context, q schema.Querier, buyers []string) (map[string]int64, error) {
 	return schema.Counts(ctx, q, "changes of orders", `select buyer, sum(version)::bigint from orders where buyer = any($1) group by buyer`, buyers)
+}
+
+// Touch counts a change of an order that is none of its state: a part of what its buyer reads of it lives elsewhere.
+func Touch(ctx context.Context, tx pgx.Tx, id commerce.OrderID) (buyer string, err error) {
+	err = tx.QueryRow(ctx, `update orders set version = version + 1, changed_at = now() where id = $1 returning buyer`, id).Scan(&buyer)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", ErrUnknown
+	}
+	if err != nil {
+		return "", fmt.Errorf("touch order %s: %w", id, err)
+	}
+	return buyer, nil
 }

@@ -20,8 +20,13 @@ const (
 	DriveFor = 30 * time.Second
 	// FirstRedrive is how long a fresh intent is left to the request that made it.
 	FirstRedrive = 5 * time.Second
-	maxBackoff   = time.Minute
-	maxDecline   = 64
+	// While the buyer confirms at their bank the provider is asked again after half of the time that it has taken
+	// so far, within these: a webhook that never comes costs seconds.
+	firstLook = 3 * time.Second
+	lastLook  = 30 * time.Second
+
+	maxBackoff = time.Minute
+	maxDecline = 64
 )
 
 var (
@@ -44,18 +49,25 @@ type Payment struct {
 	Token    string
 	Charge   string // the provider's id, once known
 	Decline  string
+	Action   string // where the buyer confirms, while Waits
+	Return   string // where they come back to, until the outcome is known
 	Attempts int
 	Deadline time.Time
 	// Late says that the deadline is over by Postgres' clock.
 	Late bool
+	// Quiet is how long nobody has asked the provider, nor begun to.
+	Quiet time.Duration
 }
+
+// Waits says whether the buyer has to confirm at Action, as far as is known.
+func (p Payment) Waits() bool { return p.State.Open() && p.Action != "" }
 
 // Reference is what the provider knows the payment by, and the idempotency key of its authorisation.
 func (p Payment) Reference() string { return p.ID.String() }
 
 // Authorisation asks a provider for the money.
 func (p Payment) Authorisation() Authorisation {
-	return Authorisation{Reference: p.Reference(), Amount: p.Amount, Token: p.Token}
+	return Authorisation{Reference: p.Reference(), Amount: p.Amount, Token: p.Token, Return: p.Return}
 }
 
 // CaptureKey is the idempotency key of the capture.
@@ -64,9 +76,9 @@ func (p Payment) CaptureKey() string { return "cap:" + p.Order.String() }
 // Create commits the intent with tx. payFor is how long the buyer's units wait for the outcome.
 func Create(ctx context.Context, tx pgx.Tx, p Payment, payFor time.Duration) error {
 	_, err := tx.Exec(ctx, `
-		insert into payment (id, order_id, hold, provider, state, amount_minor, currency, token, next_at, deadline)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::interval, now() + $10::interval)`,
-		p.ID, p.Order, p.Hold, p.Provider, Intent, p.Amount.Minor, string(p.Amount.Currency), p.Token, FirstRedrive, payFor)
+		insert into payment (id, order_id, hold, provider, state, amount_minor, currency, token, return_to, next_at, deadline)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), now() + $10::interval, now() + $11::interval)`,
+		p.ID, p.Order, p.Hold, p.Provider, Intent, p.Amount.Minor, string(p.Amount.Currency), p.Token, p.Return, FirstRedrive, payFor)
 	if err != nil {
 		return fmt.Errorf("create payment %s: %w", p.ID, err)
 	}
@@ -74,20 +86,42 @@ func Create(ctx context.Context, tx pgx.Tx, p Payment, payFor time.Duration) err
 }
 
 const columns = `id, order_id, hold, provider, state, amount_minor, currency, coalesce(token, ''), coalesce(charge, ''), coalesce(decline, ''),
-	attempts, deadline, deadline <= now()`
+	coalesce(action, ''), coalesce(return_to, ''), attempts, deadline, deadline <= now(),
+	greatest(0, extract(epoch from clock_timestamp() - changed_at) * 1000)::bigint`
 
 func scan(row pgx.Row) (Payment, error) {
 	var p Payment
 	var currency string
+	var quiet int64
 	err := row.Scan(&p.ID, &p.Order, &p.Hold, &p.Provider, &p.State, &p.Amount.Minor, &currency, &p.Token, &p.Charge, &p.Decline,
-		&p.Attempts, &p.Deadline, &p.Late)
-	p.Amount.Currency = money.Currency(currency)
+		&p.Action, &p.Return, &p.Attempts, &p.Deadline, &p.Late, &quiet)
+	p.Amount.Currency, p.Quiet = money.Currency(currency), time.Duration(quiet)*time.Millisecond
 	return p, err
 }
 
 // OfOrder reads an order's payment.
 func OfOrder(ctx context.Context, q schema.Querier, id commerce.OrderID) (Payment, error) {
 	return find(q.QueryRow(ctx, `select `+columns+` from payment where order_id = $1`, id))
+}
+
+// OfOrders reads the payments of many orders at once. An order that is not there has none.
+func OfOrders(ctx context.Context, q schema.Querier, ids []commerce.OrderID) (map[commerce.OrderID]Payment, error) {
+	of := make(map[commerce.OrderID]Payment, len(ids))
+	if len(ids) == 0 {
+		return of, nil
+	}
+	rows, err := q.Query(ctx, `select `+columns+` from payment where order_id = any($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read payments: %w", err)
+	}
+	payments, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Payment, error) { return scan(row) })
+	if err != nil {
+		return nil, fmt.Errorf("read payments: %w", err)
+	}
+	for _, p := range payments {
+		of[p.Order] = p
+	}
+	return of, nil
 }
 
 // Get reads a payment.
@@ -108,13 +142,14 @@ func find(row pgx.Row) (Payment, error) {
 
 // Drive claims a payment for one caller, who is about to call the provider: an open one becomes sent, and
 // one that is to be ended voiding (so does an open one after its deadline). ErrBusy while another caller has
-// it, ErrState when its outcome is known. before is the state it was found in.
-func Drive(ctx context.Context, tx pgx.Tx, id commerce.PaymentID) (p Payment, before State, err error) {
+// it, ErrState when its outcome is known. before is how it was found.
+func Drive(ctx context.Context, tx pgx.Tx, id commerce.PaymentID) (p, before Payment, err error) {
 	p, err = find(tx.QueryRow(ctx, `select `+columns+` from payment where id = $1 for no key update`, id))
 	if err != nil {
-		return Payment{}, "", err
+		return Payment{}, Payment{}, err
 	}
-	before, to := p.State, Sent
+	before = p
+	to := Sent
 	switch {
 	case p.State == Voiding, p.State.Open() && p.Late:
 		to = Voiding
@@ -123,6 +158,7 @@ func Drive(ctx context.Context, tx pgx.Tx, id commerce.PaymentID) (p Payment, be
 	}
 	p, err = scan(tx.QueryRow(ctx, `
 		update payment set state = $2, attempts = attempts + 1, driven_until = now() + $3::interval, changed_at = now(),
+			action = case when $2 = 'sent' then action end,
 			next_at = now() + least($3::interval * 2, interval '1 second' * power(2, least(attempts, 10)) + $3::interval)
 		where id = $1 and (driven_until is null or driven_until <= now()) returning `+columns, id, to, DriveFor))
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -138,6 +174,7 @@ func Drive(ctx context.Context, tx pgx.Tx, id commerce.PaymentID) (p Payment, be
 type News struct {
 	Charge   string
 	Decline  string
+	Action   string // needed for RequiresAction, and for nothing else
 	Captured int64
 }
 
@@ -147,9 +184,13 @@ func Move(ctx context.Context, tx pgx.Tx, id commerce.PaymentID, to State, n New
 		update payment set state = $2, charge = coalesce(nullif($4, ''), charge), decline = coalesce(nullif($5, ''), decline),
 			captured_minor = captured_minor + $6, driven_until = null, changed_at = now(),
 			token = case when $2 in ('intent', 'sent', 'unknown') then token end,
-			next_at = case when $2 = 'unknown' then now() + least($7::interval, interval '1 second' * power(2, least(attempts, 10))) else now() end
+			return_to = case when $2 in ('intent', 'sent', 'unknown', 'requires_action') then return_to end,
+			action = case when $2 = 'requires_action' then nullif($8, '') when $2 in ('sent', 'unknown') then action end,
+			next_at = case $2 when 'unknown' then now() + least($7::interval, interval '1 second' * power(2, least(attempts, 10)))
+				when 'requires_action' then least(greatest(deadline, now()), now() + least($10::interval, greatest($9::interval, (now() - created_at) / 2)))
+				else now() end
 		where id = $1 and state = any($3)`,
-		id, to, sources(to), n.Charge, n.Decline[:min(len(n.Decline), maxDecline)], n.Captured, maxBackoff)
+		id, to, sources(to), n.Charge, n.Decline[:min(len(n.Decline), maxDecline)], n.Captured, maxBackoff, n.Action, firstLook, lastLook)
 	if err != nil {
 		return fmt.Errorf("payment %s to %s: %w", id, to, err)
 	}
@@ -163,9 +204,19 @@ func Move(ctx context.Context, tx pgx.Tx, id commerce.PaymentID, to State, n New
 func Rest(ctx context.Context, q schema.Querier, id commerce.PaymentID) error {
 	_, err := q.Exec(ctx, `
 		update payment set driven_until = null, next_at = now() + least($2::interval, interval '1 second' * power(2, least(attempts, 10)))
-		where id = $1 and state in ('intent', 'sent', 'unknown', 'voiding')`, id, maxBackoff)
+		where id = $1 and state = any($3)`, id, maxBackoff, dueStates)
 	if err != nil {
 		return fmt.Errorf("rest payment %s: %w", id, err)
+	}
+	return nil
+}
+
+// Hurry makes a payment that waits for its buyer due soon, when it would be later.
+func Hurry(ctx context.Context, q schema.Querier, id commerce.PaymentID, within time.Duration) error {
+	_, err := q.Exec(ctx, `update payment set next_at = now() + $2::interval where id = $1 and state = $3 and next_at > now() + $2::interval`,
+		id, within, RequiresAction)
+	if err != nil {
+		return fmt.Errorf("hurry payment %s: %w", id, err)
 	}
 	return nil
 }
@@ -173,7 +224,7 @@ func Rest(ctx context.Context, q schema.Querier, id commerce.PaymentID) error {
 // Due lists payments whose outcome somebody must see to, the oldest first.
 func Due(ctx context.Context, q schema.Querier, most int) ([]commerce.PaymentID, error) {
 	rows, err := q.Query(ctx, `
-		select id from payment where state in ('intent', 'sent', 'unknown', 'voiding') and next_at <= now()
+		select id from payment where state in ('intent', 'sent', 'unknown', 'requires_action', 'voiding') and next_at <= now()
 			and (driven_until is null or driven_until <= now()) order by next_at limit $1`, most)
 	if err != nil {
 		return nil, fmt.Errorf("due payments: %w", err)

@@ -69,10 +69,15 @@ func TestPaymentTransitionMatrix(t *testing.T) {
 	for _, from := range States() {
 		for _, to := range States() {
 			t.Run(fmt.Sprintf("%s to %s", from, to), func(t *testing.T) {
-				exec(t, db, `update payment set state = $2, captured_minor = case when $2 = 'captured' then amount_minor else 0 end where id = $1`, p.ID, from)
+				exec(t, db, `
+					update payment set state = $2, captured_minor = case when $2 = 'captured' then amount_minor else 0 end,
+						action = case when $2 = 'requires_action' then 'https://bank.example/1' end where id = $1`, p.ID, from)
 				news := News{}
-				if to == Captured {
+				switch to {
+				case Captured:
 					news.Captured = p.Amount.Minor
+				case RequiresAction:
+					news.Action = "https://bank.example/2"
 				}
 				err := inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return Move(ctx, tx, p.ID, to, news) })
 				found, getErr := Get(t.Context(), db, p.ID)
@@ -94,13 +99,13 @@ func TestPaymentTransitionMatrix(t *testing.T) {
 func TestDriveIsForOneAtATime(t *testing.T) {
 	db := schematest.Pool(t)
 	p := intent(t, db)
-	drive := func() (got Payment, before State, err error) {
+	drive := func() (got, before Payment, err error) {
 		err = inTx(t, db, func(ctx context.Context, tx pgx.Tx) (err error) { got, before, err = Drive(ctx, tx, p.ID); return err })
 		return got, before, err
 	}
 	got, before, err := drive()
-	if err != nil || got.State != Sent || before != Intent || got.Attempts != 1 {
-		t.Fatalf("%+v %s %v", got, before, err)
+	if err != nil || got.State != Sent || before.State != Intent || got.Attempts != 1 {
+		t.Fatalf("%+v %s %v", got, before.State, err)
 	}
 	if _, _, err := drive(); !errors.Is(err, ErrBusy) {
 		t.Fatalf("a second driver: %v", err)

@@ -70,7 +70,7 @@ var invariants = []invariant{
 	{"orders: what is being paid has a payment that is open", `
 		select 'hold ' || h.id || ' is paying, its payment is ' || coalesce(p.state, 'missing')
 		from hold h left join orders o on o.hold = h.id and o.state = 'pending' left join payment p on p.order_id = o.id
-		where h.state = 'paying' and coalesce(p.state, '') not in ('intent', 'sent', 'unknown', 'voiding')`},
+		where h.state = 'paying' and coalesce(p.state, '') not in ('intent', 'sent', 'unknown', 'requires_action', 'voiding')`},
 	{"money: every captured cent belongs to one order, and no order is captured beyond its total", `
 		select 'payment ' || p.id || ': captured ' || p.captured_minor || ', order ' || o.id || ' of ' || o.total_minor || ' is ' || o.state
 		from payment p join orders o on o.id = p.order_id

@@ -1,0 +1,5 @@
+package checkout
+
+import "context"
+
+func (s *Service) drain(ctx context.Context) error { <-ctx.Done(); return nil }
