@@ -39,6 +39,7 @@ type (
 	banKind     struct{}
 	flashKind   struct{}
 	dropKind    struct{}
+	mailKind    struct{}
 
 	AccountID = ID[accountKind]
 	SessionID = ID[sessionKind]
@@ -54,6 +55,7 @@ type (
 	BanID     = ID[banKind]
 	FlashID   = ID[flashKind]
 	DropID    = ID[dropKind]
+	MailID    = ID[mailKind]
 )
 
 func (accountKind) prefix() string { return "acc_" }
@@ -70,6 +72,7 @@ func (keyKind) prefix() string     { return "key_" }
 func (banKind) prefix() string     { return "ban_" }
 func (flashKind) prefix() string   { return "fls_" }
 func (dropKind) prefix() string    { return "drp_" }
+func (mailKind) prefix() string    { return "eml_" }
 
 const (
 	prefixLength = 4

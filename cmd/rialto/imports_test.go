@@ -35,6 +35,7 @@ var libraryHomes = []struct {
 }{
 	{"github.com/pion/webrtc/", []string{"media/peer", "media/cascade", "media/client", "media/mediatest", "cmd/rialto/bench"}},
 	{"github.com/gorilla/websocket", []string{"realtime/ws", "realtime/client"}},
+	{"github.com/wneessen/go-mail", []string{"commerce/mail"}},
 	{"github.com/jackc/pgx/", []string{"commerce", "cmd"}},
 	{"github.com/redis/go-redis/", []string{"realtime/bus", "commerce/stock", "commerce/drop", "commerce/social", "commerce/guard", "cmd"}},
 }

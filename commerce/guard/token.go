@@ -20,6 +20,7 @@ const (
 	Publish Kind = "publish" // a studio may publish one show: Subject, Session, Show
 	Order   Kind = "order"   // whoever holds the link may read one order: Ref
 	Room    Kind = "room"    // a room ticket, where cookies do not travel: Subject, Session (with an account)
+	Reset   Kind = "reset"   // whoever holds the link may set a new password: Subject, Ref (of the password that it replaces)
 )
 
 const (
