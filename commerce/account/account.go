@@ -46,6 +46,7 @@ var (
 	ErrNoSession   = errors.New("no such session")
 	ErrNoAccount   = errors.New("no such account")
 	ErrBusy        = errors.New("too many sign-ins at this moment")
+	ErrReset       = errors.New("this link to a new password does not work any more")
 )
 
 // Account is a person as others see them, with the e-mail address for themselves.

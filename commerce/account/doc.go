@@ -11,6 +11,14 @@
 // and a storm of sign-ins must not take the memory of the sale. An unknown e-mail costs the same work as a
 // known one.
 //
+// # A forgotten password
+//
+// AskReset writes the effect "mail.reset"; its handler makes the link when the mail is made, so that no row ever holds
+// a key to an account. The link's token is signed, and bound to the account and to the password that it replaces: it
+// dies with its use, with every other change, and after ResetLife. An address without an account costs the same
+// statements and rows, and its effect ends in nothing: neither answer nor time tells who has an account. Every change of a
+// password is told by mail to whom it belongs.
+//
 // # Concurrency
 //
 // No goroutines. Everything may be called from many at once.
@@ -22,5 +30,5 @@
 //
 // # Imports
 //
-// commerce (ids), schema, outbox.
+// commerce (ids), schema, outbox, guard (tokens), mail.
 package account

@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/guard"
+	"github.com/rialto-live/rialto/commerce/mail"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
@@ -34,6 +36,9 @@ type Service struct {
 	hasher *Hasher
 	// wrote is called after a commit that put rows into the outbox.
 	wrote func()
+	// mails and signer are set by WithMail; without it nobody is written to.
+	mails  *mail.Service
+	signer *guard.Signer
 }
 
 // New takes the Dispatcher's Kick as wrote; nil when nobody listens (the admin command).
@@ -43,6 +48,17 @@ func New(pool *pgxpool.Pool, hasher *Hasher, wrote func()) *Service {
 	}
 	return &Service{pool: pool, hasher: hasher, wrote: wrote}
 }
+
+// WithMail lets the service write to people: links to set a new password, which signer signs, and that a password was
+// changed.
+func (s *Service) WithMail(mails *mail.Service, signer *guard.Signer) *Service {
+	with := *s
+	with.mails, with.signer = mails, signer
+	return &with
+}
+
+// Mails says whether people are written to.
+func (s *Service) Mails() bool { return s.signer != nil && s.mails.On() }
 
 // Session is one signed-in browser.
 type Session struct {

@@ -109,6 +109,9 @@ func (s *Service) ChangePassword(ctx context.Context, id commerce.AccountID, kee
 		if tag.RowsAffected() == 0 {
 			return ErrCredentials
 		}
+		if err := s.tellChanged(ctx, tx, id); err != nil {
+			return err
+		}
 		return end(ctx, tx, `account = $1 and id <> $2`, id, keep)
 	})
 	if err != nil {

@@ -19,13 +19,14 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/guard"
+	"github.com/rialto-live/rialto/commerce/mail"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 // Base is where the program mounts Handler.
 const Base = "/api/v1"
 
-// Config is what the API needs. All but Secure, Sandbox, TrustedOrigins, Version, Sale and Room must be set.
+// Config is what the API needs. All but Secure, Sandbox, TrustedOrigins, Version, Sale, Room and Mailbox must be set.
 type Config struct {
 	Pool       *pgxpool.Pool
 	Log        *slog.Logger
@@ -48,6 +49,8 @@ type Config struct {
 
 	Sale Sale // stock, checkout and what else selling needs; see sale.go
 	Room Room // what other areas say over a show's socket, for the document
+	// Mailbox, when set, is open to everybody: only for trying out (`rialto dev`).
+	Mailbox *mail.Mailbox
 }
 
 // Validate says all that is missing.

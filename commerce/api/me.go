@@ -27,6 +27,8 @@ type meOutput struct {
 		Now      time.Time    `json:"now" doc:"The server's clock"`
 		Sandbox  bool         `json:"sandbox" doc:"Money is play money here"`
 		Payments bool         `json:"payments" doc:"Something can be paid here"`
+		Mail     bool         `json:"mail" doc:"Mails are sent here: receipts, links to a new password"`
+		Mailbox  bool         `json:"mailbox" doc:"The mails that would be sent can be read at GET /mailbox"`
 	}
 }
 
@@ -46,6 +48,7 @@ func (a *API) registerMe() {
 		out := &meOutput{}
 		out.Body.Subject, out.Body.Now = who.Subject, a.config.Now().UTC()
 		out.Body.Sandbox, out.Body.Payments = a.config.Sandbox, a.config.Sale.payments()
+		out.Body.Mail, out.Body.Mailbox = a.config.Accounts.Mails(), a.config.Mailbox != nil
 		if who.Account != nil {
 			out.Body.Account = bodyOf(*who.Account)
 		}

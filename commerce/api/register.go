@@ -20,6 +20,7 @@ func (a *API) parts() []func() {
 		a.registerOnce,
 		a.registerMe,
 		a.registerAccounts,
+		a.registerResets,
 		a.registerShows,
 		a.registerKeys,
 		a.registerBans,
@@ -28,6 +29,7 @@ func (a *API) parts() []func() {
 		a.registerSale,
 		a.registerCatalog,
 		a.registerBrands,
+		a.registerMailbox,
 	}
 }
 
@@ -41,6 +43,7 @@ const (
 	tagShows   = "Shows"
 	tagCatalog = "Catalogue"
 	tagSale    = "Sale"
+	tagMail    = "Mailbox"
 )
 
 // operation is what differs between operations; register fills in what is the same for all.
