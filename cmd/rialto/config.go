@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/rialto-live/rialto/commerce/mail"
 )
 
 // Config is everything a node is told from outside. Only readConfig reads the
@@ -34,10 +36,15 @@ type Config struct {
 	LogLevel      slog.Level    `env:"LOG_LEVEL" envDefault:"INFO"`
 	HoldTTL       time.Duration `env:"HOLD_TTL" envDefault:"5m"`
 	TrustedProxy  bool          `env:"TRUSTED_PROXY"`
+	SMTPURL       string        `env:"SMTP_URL"`
+	MailFrom      string        `env:"MAIL_FROM"`
 
 	// drain is over how long the viewers of a stopping node are sent away. One
 	// node alone has nowhere to send them: `rialto dev` leaves it at 0.
 	drain time.Duration
+	// mailbox keeps mails in a table for everybody to read, when no server takes
+	// them. Only `rialto dev` sets it.
+	mailbox bool
 }
 
 const (
@@ -112,6 +119,13 @@ func (c *Config) validateValues() []error {
 	}
 	if c.Secret != "" && len(c.Secret) < minSecretLength {
 		say("RIALTO_SECRET has %d characters; at least %d are needed", len(c.Secret), minSecretLength)
+	}
+	if (c.SMTPURL == "") != (c.MailFrom == "") {
+		say("SMTP_URL and MAIL_FROM belong together: set both, or neither and no mail is sent")
+	} else if c.SMTPURL != "" {
+		if _, err := mail.NewSMTP(c.SMTPURL, c.MailFrom); err != nil {
+			wrong = append(wrong, err)
+		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		say("TLS_CERT and TLS_KEY belong together: set both, or neither when a proxy ends TLS")

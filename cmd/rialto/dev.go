@@ -93,7 +93,7 @@ func openHouse(ctx context.Context, cfg Config, o devOptions, log *slog.Logger) 
 			return h, err
 		}
 	}
-	cfg.Sandbox = true
+	cfg.Sandbox, cfg.mailbox = true, cfg.SMTPURL == ""
 	if err := errors.Join(cfg.validateValues()...); err != nil {
 		return h, settingsError(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/api"
 	"github.com/rialto-live/rialto/commerce/checkout"
 	"github.com/rialto-live/rialto/commerce/guard"
+	"github.com/rialto-live/rialto/commerce/mail"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/payment/sandbox"
@@ -23,6 +24,8 @@ import (
 // saleParts is the buy tap's journey on this node.
 type saleParts struct {
 	signer     *guard.Signer
+	mails      *mail.Service
+	mailbox    *mail.Mailbox // nil unless mails are kept here
 	accounts   *account.Service
 	stock      *stock.Service
 	checkout   *checkout.Service
@@ -41,7 +44,10 @@ func (a *App) buildSale() (err error) {
 	if err != nil {
 		return err
 	}
-	s.accounts = account.New(a.pool, account.NewHasher(), kick)
+	if err := a.buildMail(); err != nil {
+		return err
+	}
+	s.accounts = account.New(a.pool, account.NewHasher(), kick).WithMail(s.mails, s.signer)
 	if s.stock, err = stock.New(stock.Config{
 		Pool: a.pool, Redis: a.redis, Log: a.log, Registerer: a.registry, HoldFor: a.cfg.HoldTTL,
 	}); err != nil {
@@ -55,6 +61,7 @@ func (a *App) buildSale() (err error) {
 		outbox.KindControl: bridge.Control(a.bus, a.pool),
 	}
 	maps.Copy(handlers, s.checkout.Handlers())
+	maps.Copy(handlers, s.accounts.Handlers())
 	if s.dispatcher, err = outbox.New(outbox.Config{Pool: a.pool, Log: a.log, Registerer: a.registry, Handlers: handlers}); err != nil {
 		return err
 	}
@@ -63,8 +70,29 @@ func (a *App) buildSale() (err error) {
 		Accounts: s.accounts, Signer: s.signer, Limiter: limiter, Kick: kick,
 		WHIPURL: a.whipURL, RemoteAddr: remoteAddr(a.cfg.TrustedProxy),
 		Secure: a.cfg.secure(), Sandbox: a.cfg.Sandbox, Version: version(),
-		Sale: api.Sale{Checkout: s.checkout}, Room: roomKinds,
+		Sale: api.Sale{Checkout: s.checkout}, Room: roomKinds, Mailbox: s.mailbox,
 	})
+	return err
+}
+
+const shopName = "Rialto" // whose mails they are, where MAIL_FROM does not say
+
+// buildMail chooses where mails go: to the mail server of SMTP_URL, in `rialto
+// dev` into a table, else nowhere.
+func (a *App) buildMail() (err error) {
+	cfg := mail.Config{Mailer: mail.None{}, Shop: shopName, Home: a.URL(), Registerer: a.registry, Now: time.Now}
+	switch {
+	case a.cfg.SMTPURL != "":
+		server, err := mail.NewSMTP(a.cfg.SMTPURL, a.cfg.MailFrom)
+		if err != nil {
+			return err
+		}
+		cfg.Mailer, cfg.Shop = server, server.Shop()
+	case a.cfg.mailbox:
+		a.mailbox = mail.NewMailbox(a.pool)
+		cfg.Mailer = a.mailbox
+	}
+	a.mails, err = mail.New(cfg)
 	return err
 }
 
