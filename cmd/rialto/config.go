@@ -14,6 +14,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/mail"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	SandboxURL    string        `env:"SANDBOX_URL"`
 	SandboxSecret string        `env:"SANDBOX_SECRET"`
 	LogLevel      slog.Level    `env:"LOG_LEVEL" envDefault:"INFO"`
+	ShopCountry   string        `env:"SHOP_COUNTRY" envDefault:"IT"`
 	HoldTTL       time.Duration `env:"HOLD_TTL" envDefault:"5m"`
 	TrustedProxy  bool          `env:"TRUSTED_PROXY"`
 	SMTPURL       string        `env:"SMTP_URL"`
@@ -152,6 +154,9 @@ func (c *Config) validateValues() []error {
 	}
 	if c.MediaPort < 0 || c.MediaPort > 65535 {
 		say("MEDIA_PORT %d is not a UDP port", c.MediaPort)
+	}
+	if !delivery.Known(c.ShopCountry) {
+		say("SHOP_COUNTRY %q is not a country to send from: its two letters in ISO 3166, like IT or US", c.ShopCountry)
 	}
 	if c.HoldTTL < minHoldTTL || c.HoldTTL > maxHoldTTL {
 		say("HOLD_TTL %s is outside %s to %s", c.HoldTTL, minHoldTTL, maxHoldTTL)

@@ -36,12 +36,12 @@ func TestEnvExampleListsEverySetting(t *testing.T) {
 func TestServeListsAllThatIsWrongAtOnce(t *testing.T) {
 	var out, errs strings.Builder
 	code := run(t.Context(), []string{"serve"}, terminal{strings.NewReader(""), &out, &errs, []string{
-		"PUBLIC_URL=shop.example", "MEDIA_PORT=many", "TLS_CERT=/nowhere.pem", "SANDBOX_URL=http://127.0.0.1:1",
+		"PUBLIC_URL=shop.example", "MEDIA_PORT=many", "TLS_CERT=/nowhere.pem", "SANDBOX_URL=http://127.0.0.1:1", "SHOP_COUNTRY=Italy",
 	}})
 	if code != exitUsage {
 		t.Errorf("exit code %d, want %d", code, exitUsage)
 	}
-	for _, want := range []string{"DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "MEDIA_PUBLIC_IP", "MEDIA_PORT", "RIALTO_SECRET", "TLS_CERT", "RIALTO_SANDBOX=1"} {
+	for _, want := range []string{"DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "MEDIA_PUBLIC_IP", "MEDIA_PORT", "RIALTO_SECRET", "TLS_CERT", "RIALTO_SANDBOX=1", "SHOP_COUNTRY"} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("nothing is said about %s in\n%s", want, errs.String())
 		}

@@ -15,6 +15,9 @@ import (
 // payRule keeps somebody from trying out cards.
 var payRule = guard.Rule{Name: "pay_address", Burst: 60, Every: time.Second}
 
+// maxPayBody is room for an address whose every character is written as an escape.
+const maxPayBody = 16 << 10
+
 type lineBody struct {
 	Title    string     `json:"title"`
 	Quantity int        `json:"quantity"`
@@ -90,7 +93,7 @@ func linesOf(o order.Order) []lineBody {
 func (a *API) registerPaying() {
 	register(a, operation{
 		ID: "putOrder", Makes: true, Method: http.MethodPut, Path: "/orders/{order}", Tag: tagSale,
-		Summary: "Pay a hold. Pending with payment.action_url: the buyer has to confirm there first", Body: 8 << 10, Rule: payRule,
+		Summary: "Pay a hold. Pending with payment.action_url: the buyer has to confirm there first", Body: maxPayBody, Rule: payRule,
 		Codes: []string{"card_declined", "card_invalid", "hold_unknown", "hold_expired", "order_conflict", "banned", "email_invalid", "name_invalid",
 			"payment_unavailable", "payments_not_configured"},
 	}, func(ctx context.Context, in *payInput) (*orderOutput, error) {

@@ -21,6 +21,7 @@ func (a *API) parts() []func() {
 		a.registerMe,
 		a.registerAccounts,
 		a.registerResets,
+		a.registerAddress,
 		a.registerShows,
 		a.registerKeys,
 		a.registerBans,

@@ -81,6 +81,7 @@ func (a *API) registerSale() {
 		a.registerHolds()
 		a.registerPaying()
 		a.registerMine()
+		a.registerDelivery()
 	}
 }
 

@@ -202,7 +202,7 @@ func TestRefusalsOverHTTP(t *testing.T) {
 	guest.want(204, "", "DELETE", "/holds/"+mine, nil)
 	guest.want(204, "", "DELETE", "/holds/"+mine, nil)
 	guest.want(410, "hold_expired", "PUT", "/orders/"+newOrder(), pay(mine, "4242424242424242"))
-	guest.want(413, "body_too_large", "PUT", "/orders/"+newOrder(), strings.Repeat(" ", 9<<10)+"{}")
+	guest.want(413, "body_too_large", "PUT", "/orders/"+newOrder(), strings.Repeat(" ", 17<<10)+"{}")
 
 	me := guest.want(200, "", "GET", "/me", nil).body["subject"].(string)
 	w.creator.want(200, "", "PUT", "/shows/"+w.show+"/bans/"+me, map[string]any{"reason": "rude"})

@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/community"
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -78,6 +80,9 @@ type Config struct {
 	// from a bank, and mails, lead nowhere.
 	OrderURL func(id commerce.OrderID, created time.Time) (string, error)
 
+	// Home is the country that the shop sends from; "": delivery.DefaultHome.
+	Home string
+
 	PayFor  time.Duration // how long units wait for a payment; 0: stock.DefaultPayFor
 	Redrive time.Duration // how often Run looks for payments to go on with; 0: one second
 }
@@ -92,6 +97,9 @@ func (c Config) Validate() error {
 		if missing {
 			errs = append(errs, fmt.Errorf("checkout: %s is needed", what))
 		}
+	}
+	if c.Home != "" && !delivery.Known(c.Home) {
+		errs = append(errs, fmt.Errorf("checkout: %q is no country", c.Home))
 	}
 	if c.PayFor < 0 || c.Redrive < 0 {
 		errs = append(errs, errors.New("checkout: no time is negative"))
@@ -117,6 +125,7 @@ func New(c Config) (*Service, error) {
 	if c.Redrive == 0 {
 		c.Redrive = time.Second
 	}
+	c.Home = cmp.Or(c.Home, delivery.DefaultHome)
 	if c.OrderURL == nil {
 		c.OrderURL = func(commerce.OrderID, time.Time) (string, error) { return "", nil }
 	}

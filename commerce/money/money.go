@@ -24,7 +24,7 @@ type Currency string
 
 // exponents lists the currencies that are sold in, with their number of decimal places.
 var exponents = map[Currency]int{
-	"EUR": 2, "USD": 2, "GBP": 2, "CHF": 2, "SEK": 2, "NOK": 2, "DKK": 2, "PLN": 2, "CZK": 2, "CAD": 2, "AUD": 2,
+	"EUR": 2, "USD": 2, "GBP": 2, "CHF": 2, "SEK": 2, "NOK": 2, "DKK": 2, "PLN": 2, "CZK": 2, "RON": 2, "CAD": 2, "AUD": 2,
 	"SGD": 2, "HKD": 2, "CNY": 2, "INR": 2, "BRL": 2, "MXN": 2, "JPY": 0, "KRW": 0, "KWD": 3,
 }
 
@@ -61,6 +61,25 @@ func New(minor int64, currency string) (Amount, error) {
 		return Amount{}, err
 	}
 	a := Amount{Minor: minor, Currency: c}
+	return a, a.Valid()
+}
+
+// Parse reads what a person writes: "9.90", "9.9" and "9" of EUR, "600" of JPY. There is no sign.
+func Parse(text, currency string) (Amount, error) {
+	c, err := ParseCurrency(currency)
+	if err != nil {
+		return Amount{}, err
+	}
+	units, decimals, dot := strings.Cut(text, ".")
+	digits := exponents[c]
+	if units == "" || len(units) > 13 || dot && decimals == "" || len(decimals) > digits {
+		return Amount{}, fmt.Errorf("%w: %.20q is no amount of %s, which has %d decimals", ErrRange, text, c, digits)
+	}
+	minor, err := strconv.ParseUint(units+decimals+strings.Repeat("0", digits-len(decimals)), 10, 63)
+	if err != nil {
+		return Amount{}, fmt.Errorf("%w: %.20q is no amount of %s", ErrRange, text, c)
+	}
+	a := Amount{Minor: int64(minor), Currency: c}
 	return a, a.Valid()
 }
 

@@ -3,6 +3,7 @@ package money
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -112,4 +113,31 @@ func TestTexts(t *testing.T) {
 	if err != nil || string(text) != `{"amount":4900,"currency":"EUR"}` {
 		t.Fatalf("%s %v", text, err)
 	}
+}
+
+func TestParseReadsWhatPeopleWrite(t *testing.T) {
+	for text, want := range map[string]int64{"9.90": 990, "9.9": 990, "9": 900, "0": 0, "0.05": 5, "10000000000": Max} {
+		if got, err := Parse(text, "EUR"); err != nil || got.Minor != want {
+			t.Errorf("%q: %v %v", text, got, err)
+		}
+	}
+	for text, currency := range map[string]string{
+		"": "EUR", ".5": "EUR", "5.": "EUR", "1.234": "EUR", "-1": "EUR", "+1": "EUR", "1e3": "EUR", "1 ": "EUR", "1,50": "EUR", "600.0": "JPY",
+		"10000000000.01": "EUR", "99999999999999999999": "EUR",
+	} {
+		if got, err := Parse(text, currency); !errors.Is(err, ErrRange) {
+			t.Errorf("%q %s: %v %v", text, currency, got, err)
+		}
+	}
+	if _, err := Parse("1", "XXX"); !errors.Is(err, ErrCurrency) {
+		t.Error(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a := drawAmount(t, "amount")
+		a.Minor = abs(a.Minor)
+		text, _, _ := strings.Cut(a.String(), " ")
+		if got, err := Parse(text, string(a.Currency)); err != nil || got != a {
+			t.Fatalf("%s: %v %v", text, got, err)
+		}
+	})
 }
