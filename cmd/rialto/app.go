@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -143,7 +144,7 @@ func listenTCP(addr string) (net.Listener, error) {
 // URL is where people open this node.
 func (a *App) URL() string {
 	if a.cfg.PublicURL != "" {
-		return a.cfg.PublicURL
+		return strings.TrimSuffix(a.cfg.PublicURL, "/")
 	}
 	return "http://" + a.front.Addr().String()
 }
@@ -188,7 +189,7 @@ func (a *App) Run(ctx context.Context) error {
 		stage{"front", []func(context.Context) error{a.serveFront, a.drain}},
 		stage{"media", []func(context.Context) error{a.whip.Run}},
 		stage{"transport", []func(context.Context) error{a.peers.Run, a.relay.Run}},
-		stage{"promises", []func(context.Context) error{a.stock.Run, a.checkout.Run, a.reap, a.sweep}},
+		stage{"promises", []func(context.Context) error{a.stock.Run, a.checkout.Run, a.reap, a.sweep, a.subscribe}},
 		stage{"outbox", []func(context.Context) error{a.dispatcher.Run}},
 		stage{"rooms", []func(context.Context) error{a.hub.Run, a.chat.Run, a.obey}},
 		stage{"bus", []func(context.Context) error{a.bus.Run, a.nodes.run, a.serveAdmin}},

@@ -12,7 +12,7 @@ import (
 
 // routes is every mount point of the product, in one list.
 func (a *App) routes() map[string]http.Handler {
-	return map[string]http.Handler{
+	routes := map[string]http.Handler{
 		"/api/v1/":     a.api.Handler(),
 		"/whip/":       a.whip,
 		"/whep/":       a.whip,
@@ -21,6 +21,11 @@ func (a *App) routes() map[string]http.Handler {
 		"GET /readyz":  http.HandlerFunc(a.readyz),
 		"/":            a.pages,
 	}
+	if a.bank != nil {
+		pages := a.bank.Pages()
+		routes["GET "+sandboxPath+"/challenge/{id}"], routes["POST "+sandboxPath+"/challenge/{id}"] = pages, pages
+	}
+	return routes
 }
 
 // adminRoutes is what ADMIN_LISTEN serves: for the owner of the machine alone.

@@ -29,6 +29,7 @@ type saleParts struct {
 	accounts   *account.Service
 	stock      *stock.Service
 	checkout   *checkout.Service
+	bank       *sandbox.Client // nil when sandbox money is not in use
 	dispatcher *outbox.Dispatcher
 	api        *api.API
 }
@@ -104,11 +105,12 @@ func (a *App) buildCheckout(kick func()) (err error) {
 		Log: a.log, Registerer: a.registry, Kick: kick, OrderURL: a.orderURL, Home: a.cfg.ShopCountry,
 	}
 	if a.cfg.Sandbox && a.cfg.SandboxURL != "" {
-		client, err := sandbox.NewClient(a.cfg.SandboxURL, a.cfg.SandboxSecret, 0)
+		client, err := sandbox.NewClient(a.cfg.SandboxURL, a.cfg.SandboxSecret, a.URL()+sandboxPath, 0)
 		if err != nil {
 			return fmt.Errorf("SANDBOX_URL: %w", err)
 		}
 		cfg.Provider, cfg.Vault, cfg.Name = client, client, sandbox.Name
+		a.bank = client
 	}
 	a.checkout, err = checkout.New(cfg)
 	return err

@@ -93,7 +93,7 @@ func company(t *testing.T, c *api.Config) *sandbox.Client {
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	client, err := sandbox.NewClient(server.URL, secret, time.Second)
+	client, err := sandbox.NewClient(server.URL, secret, "", time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func (w *world) service(change ...func(*stock.Config, *Config)) *Service {
 	client := redis.NewClient(options)
 	log := slog.New(slog.DiscardHandler)
 	stocks := stock.Config{Pool: w.db, Redis: client, Log: log, Registerer: prometheus.NewRegistry()}
-	provider, err := sandbox.NewClient(w.sandbox.URL, secret, time.Second)
+	provider, err := sandbox.NewClient(w.sandbox.URL, secret, "", time.Second)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (s *stage) site(url string, wrong time.Duration) *site {
 	stocks, err := stock.New(stock.Config{Pool: s.db, Redis: n.client, Log: log, Registerer: prometheus.NewRegistry()})
 	s.must(err)
 	s.background(stocks.Run)
-	bank, err := sandbox.NewClient("http://127.0.0.1:9", "nobody pays in this test", 0)
+	bank, err := sandbox.NewClient("http://127.0.0.1:9", "nobody pays in this test", "", 0)
 	s.must(err)
 	n.sale, err = checkout.New(checkout.Config{
 		Pool: s.db, Stock: stocks, Provider: bank, Vault: bank, Name: sandbox.Name, Log: log, Registerer: prometheus.NewRegistry(), Kick: func() {},

@@ -65,7 +65,7 @@ func newWorld(t *testing.T, units int, change ...func(*stock.Config)) *world {
 	w.must(err)
 	company := httptest.NewServer(bank)
 	t.Cleanup(company.Close)
-	provider, err := sandbox.NewClient(company.URL, "a secret of this test", 0)
+	provider, err := sandbox.NewClient(company.URL, "a secret of this test", "", 0)
 	w.must(err)
 
 	settings := stock.Config{Pool: w.db, Redis: client, Log: log, Registerer: prometheus.NewRegistry()}

@@ -14,6 +14,10 @@ const (
 	noFunds       behaviour = "insufficient_funds"
 	breaksOnce    behaviour = "breaks_once"    // the charge is made, then the first answer is a 500
 	answersNever  behaviour = "answers_never"  // the charge is made, then the first answer does not come
+	asksBank      behaviour = "asks_bank"      // 3-D Secure: the buyer confirms or refuses on a page of ours
+	asksMute      behaviour = "asks_mute"      // 3-D Secure, and no webhook ever tells of it
+	asksLate      behaviour = "asks_late"      // 3-D Secure, and each webhook comes Hooks.Late after what it tells of
+	tellsTwice    behaviour = "tells_twice"    // each webhook comes twice, and authorised Hooks.Late late: after captured
 	unknownNumber behaviour = "not_a_testcard" // anything else: declined, so that nobody's real card "works"
 )
 
@@ -24,6 +28,39 @@ var Cards = map[string]string{
 	"4000000000009995": string(noFunds),
 	"4000000000000119": string(breaksOnce),
 	"4000000000000341": string(answersNever),
+	"4000000000003220": string(asksBank),
+	"4000000000003238": string(asksMute),
+	"4000000000003246": string(asksLate),
+	"4000000000003253": string(tellsTwice),
+}
+
+// refusedAtBank is why a charge is declined that its buyer refused on the page.
+const refusedAtBank = "authentication_failed"
+
+// result is what a charge becomes at once.
+func (b behaviour) result() (status, decline string) {
+	switch b {
+	case succeeds, breaksOnce, answersNever, tellsTwice:
+		return "authorised", ""
+	case asksBank, asksMute, asksLate:
+		return "requires_action", ""
+	case noFunds:
+		return "declined", string(noFunds)
+	}
+	return "declined", string(declined)
+}
+
+// webhook is how often a charge's webhook is delivered, and whether late.
+func (b behaviour) webhook(kind string) (times int, late bool) {
+	switch b {
+	case asksMute:
+		return 0, false
+	case asksLate:
+		return 1, true
+	case tellsTwice:
+		return 2, kind == "authorised"
+	}
+	return 1, false
 }
 
 type card struct {

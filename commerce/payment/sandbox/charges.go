@@ -23,8 +23,10 @@ type charge struct {
 	Captured  int64  `json:"captured"`
 	Refunded  int64  `json:"refunded"`
 	Decline   string `json:"decline,omitempty"`
+	Action    string `json:"action,omitempty"` // the path of the page where the buyer confirms, while requires_action
 
-	token string
+	token     string
+	returnURL string
 }
 
 type token struct {
@@ -36,6 +38,7 @@ type authorisation struct {
 	Amount    int64  `json:"amount"`
 	Currency  string `json:"currency"`
 	Token     string `json:"token"`
+	ReturnURL string `json:"return_url,omitempty"`
 }
 
 type movement struct {
@@ -79,12 +82,15 @@ func (s *server) authorise(r *http.Request) (any, error) {
 	if _, err := money.New(a.Amount, a.Currency); err != nil || a.Amount < 1 || a.Reference == "" {
 		return nil, no(http.StatusUnprocessableEntity, "invalid", "a charge needs a reference and a positive amount")
 	}
+	if _, err := origin(a.ReturnURL); a.ReturnURL != "" && err != nil {
+		return nil, no(http.StatusUnprocessableEntity, "return_url_invalid", "buyers come back to an http or https address")
+	}
 	var (
 		made charge
 		does behaviour
 		old  bool
 	)
-	err = s.inTx(r, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.inTx(r, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		made, old = charge{}, false
 		found, err := one(tx.Query(ctx, chargeSQL+` where reference = $1`, a.Reference))
 		if err == nil {
@@ -103,14 +109,23 @@ func (s *server) authorise(r *http.Request) (any, error) {
 			return err
 		}
 		status, decline := does.result()
+		var page *string
+		if status == "requires_action" {
+			id := rand.Text()
+			page = &id
+		}
 		made, err = one(tx.Query(ctx, `
-			insert into sandbox.charge (id, reference, token, status, amount, currency, decline) values ($1, $2, $3, $4, $5, $6, $7)
+			insert into sandbox.charge (id, reference, token, status, amount, currency, decline, challenge, return_url)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 			on conflict (reference) do nothing returning `+chargeColumns,
-			"ch_"+rand.Text(), a.Reference, a.Token, status, a.Amount, a.Currency, decline))
+			"ch_"+rand.Text(), a.Reference, a.Token, status, a.Amount, a.Currency, decline, page, a.ReturnURL))
 		if errors.Is(err, errNone) {
 			return no(http.StatusConflict, "in_flight", "the same reference is being charged; ask again")
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, now, made, made.Status)
 	})
 	switch {
 	case err != nil:
@@ -121,16 +136,6 @@ func (s *server) authorise(r *http.Request) (any, error) {
 		return nil, errMum
 	}
 	return made, nil
-}
-
-func (b behaviour) result() (status, decline string) {
-	switch b {
-	case succeeds, breaksOnce, answersNever:
-		return "authorised", ""
-	case noFunds:
-		return "declined", string(noFunds)
-	}
-	return "declined", string(declined)
 }
 
 // repeats says whether an authorisation is the one that made this charge. A voided reference is answered as
@@ -146,7 +151,7 @@ func (c charge) repeats(a authorisation) error {
 }
 
 func (s *server) capture(r *http.Request) (any, error) {
-	return s.move(r, "capture", func(c charge, amount int64) (charge, error) {
+	return s.move(r, "capture", "captured", func(c charge, amount int64) (charge, error) {
 		if c.Status != "authorised" || amount > c.Amount {
 			return c, no(http.StatusConflict, "not_possible", "only an authorised charge can be captured, and no more than it has")
 		}
@@ -156,7 +161,7 @@ func (s *server) capture(r *http.Request) (any, error) {
 }
 
 func (s *server) refund(r *http.Request) (any, error) {
-	return s.move(r, "refund", func(c charge, amount int64) (charge, error) {
+	return s.move(r, "refund", "refunded", func(c charge, amount int64) (charge, error) {
 		if c.Status != "captured" || amount > c.Captured-c.Refunded {
 			return c, no(http.StatusConflict, "not_possible", "no more can be refunded than was captured")
 		}
@@ -166,7 +171,7 @@ func (s *server) refund(r *http.Request) (any, error) {
 }
 
 // move does one capture or refund per key.
-func (s *server) move(r *http.Request, kind string, step func(charge, int64) (charge, error)) (any, error) {
+func (s *server) move(r *http.Request, kind, told string, step func(charge, int64) (charge, error)) (any, error) {
 	m, err := read[movement](r)
 	if err != nil {
 		return nil, err
@@ -176,7 +181,7 @@ func (s *server) move(r *http.Request, kind string, step func(charge, int64) (ch
 	}
 	id := r.PathValue("id")
 	var c charge
-	err = s.inTx(r, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.inTx(r, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		var err error
 		if c, err = one(tx.Query(ctx, chargeSQL+` where id = $1 for update`, id)); err != nil {
 			return err
@@ -200,8 +205,11 @@ func (s *server) move(r *http.Request, kind string, step func(charge, int64) (ch
 		if c, err = step(c, m.Amount); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `update sandbox.charge set status = $2, captured = $3, refunded = $4 where id = $1`, c.ID, c.Status, c.Captured, c.Refunded)
-		return err
+		if _, err = tx.Exec(ctx, `update sandbox.charge set status = $2, captured = $3, refunded = $4 where id = $1`,
+			c.ID, c.Status, c.Captured, c.Refunded); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, now, c, told)
 	})
 	return c, err
 }
@@ -216,8 +224,8 @@ func (s *server) void(r *http.Request) (any, error) {
 		return nil, no(http.StatusUnprocessableEntity, "invalid", "a reference is needed")
 	}
 	var c charge
-	err = s.inTx(r, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
+	err = s.inTx(r, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		tag, err := tx.Exec(ctx, `
 			insert into sandbox.charge (id, reference, status, amount, currency) values ($1, $2, 'voided', 0, '') on conflict (reference) do nothing`,
 			"ch_"+rand.Text(), v.Reference)
 		if err != nil {
@@ -226,16 +234,26 @@ func (s *server) void(r *http.Request) (any, error) {
 		if c, err = one(tx.Query(ctx, chargeSQL+` where reference = $1 for update`, v.Reference)); err != nil {
 			return err
 		}
-		switch c.Status {
-		case "captured":
+		switch {
+		case c.Status == "captured":
 			return no(http.StatusConflict, "not_possible", "the money was captured; refund it")
-		case "authorised":
-			c.Status = "voided"
-			_, err = tx.Exec(ctx, `update sandbox.charge set status = 'voided' where id = $1`, c.ID)
+		case c.Status == "authorised" || c.Status == "requires_action":
+			return s.end(ctx, tx, now, &c, "voided", "")
+		case tag.RowsAffected() == 1:
+			return s.tell(ctx, tx, now, c, c.Status)
 		}
-		return err
+		return nil
 	})
 	return c, err
+}
+
+// end gives an open charge its outcome, and tells.
+func (s *server) end(ctx context.Context, tx pgx.Tx, now time.Time, c *charge, status, decline string) error {
+	c.Status, c.Decline, c.Action = status, decline, ""
+	if _, err := tx.Exec(ctx, `update sandbox.charge set status = $2, decline = $3 where id = $1`, c.ID, status, decline); err != nil {
+		return err
+	}
+	return s.tell(ctx, tx, now, *c, status)
 }
 
 func (s *server) get(r *http.Request) (any, error) {
@@ -249,8 +267,9 @@ func (s *server) find(r *http.Request) (any, error) {
 }
 
 const (
-	chargeColumns = `id, reference, coalesce(token, ''), status, amount, currency, captured, refunded, decline`
-	chargeSQL     = `select ` + chargeColumns + ` from sandbox.charge`
+	chargeColumns = `id, reference, coalesce(token, ''), status, amount, currency, captured, refunded, decline,
+		coalesce(case when status = 'requires_action' then '/challenge/' || challenge end, ''), return_url`
+	chargeSQL = `select ` + chargeColumns + ` from sandbox.charge`
 )
 
 func one(rows pgx.Rows, err error) (charge, error) {
@@ -258,7 +277,7 @@ func one(rows pgx.Rows, err error) (charge, error) {
 		return charge{}, err
 	}
 	c, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (c charge, err error) {
-		err = row.Scan(&c.ID, &c.Reference, &c.token, &c.Status, &c.Amount, &c.Currency, &c.Captured, &c.Refunded, &c.Decline)
+		err = row.Scan(&c.ID, &c.Reference, &c.token, &c.Status, &c.Amount, &c.Currency, &c.Captured, &c.Refunded, &c.Decline, &c.Action, &c.returnURL)
 		return c, err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -267,6 +286,8 @@ func one(rows pgx.Rows, err error) (charge, error) {
 	return c, err
 }
 
-func (s *server) inTx(r *http.Request, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	return schema.InTx(r.Context(), s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error { return fn(ctx, tx) })
+func (s *server) inTx(r *http.Request, fn func(ctx context.Context, tx pgx.Tx, now time.Time) error) error {
+	err := schema.InTx(r.Context(), s.Pool, fn)
+	s.hooks.kick()
+	return err
 }

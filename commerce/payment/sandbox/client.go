@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/schema"
@@ -20,32 +22,45 @@ import (
 // Name is the sandbox's name in payments and in the ledger.
 const Name = "sandbox"
 
-// Client is a payment.Provider and a payment.Vault.
+// Client is a payment.Provider, a payment.Vault and a payment.Webhooks.
 type Client struct {
 	base    string
 	secret  string
+	public  string
 	timeout time.Duration
 	web     *http.Client
+	signed  *standardwebhooks.Webhook
 }
 
 var (
 	_ payment.Provider = (*Client)(nil)
 	_ payment.Vault    = (*Client)(nil)
+	_ payment.Webhooks = (*Client)(nil)
 )
 
-// NewClient reaches the sandbox at base (http://host:port). timeout bounds each call; 0: payment.CallTimeout.
-func NewClient(base, secret string, timeout time.Duration) (*Client, error) {
-	u, err := url.Parse(base)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+// NewClient reaches the sandbox at base (http://host:port). public is where buyers reach the sandbox's pages, like
+// https://shop.example/sandbox (see Client.Pages); empty: at base. timeout bounds each call; 0: payment.CallTimeout.
+func NewClient(base, secret, public string, timeout time.Duration) (*Client, error) {
+	if _, err := origin(base); err != nil {
 		return nil, errors.New("sandbox: the address is like http://127.0.0.1:9100")
+	}
+	if public == "" {
+		public = base
+	}
+	if _, err := origin(public); err != nil {
+		return nil, errors.New("sandbox: the address of the pages is like https://shop.example/sandbox")
 	}
 	if timeout == 0 {
 		timeout = payment.CallTimeout
 	}
+	signed, err := signature(secret)
+	if err != nil {
+		return nil, err
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // play money needs no detour, and a card would pass through it
 	return &Client{
-		base: strings.TrimSuffix(base, "/"), secret: secret, timeout: timeout,
+		base: strings.TrimSuffix(base, "/"), secret: secret, public: strings.TrimSuffix(public, "/"), timeout: timeout, signed: signed,
 		web: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
@@ -59,7 +74,7 @@ func (c *Client) Tokenise(ctx context.Context, typed payment.Card) (string, erro
 
 func (c *Client) Authorise(ctx context.Context, a payment.Authorisation) (payment.Charge, error) {
 	return c.charge(ctx, http.MethodPost, "/charges", authorisation{
-		Reference: a.Reference, Amount: a.Amount.Minor, Currency: string(a.Amount.Currency), Token: a.Token,
+		Reference: a.Reference, Amount: a.Amount.Minor, Currency: string(a.Amount.Currency), Token: a.Token, ReturnURL: a.Return,
 	})
 }
 
@@ -88,10 +103,13 @@ func (c *Client) charge(ctx context.Context, method, path string, in any) (payme
 	if err := c.do(ctx, method, path, in, &out); err != nil {
 		return payment.Charge{}, err
 	}
+	if out.Action != "" {
+		out.Action = c.public + out.Action
+	}
 	return payment.Charge{
 		ID: out.ID, Reference: out.Reference, Status: payment.Status(out.Status),
 		Amount:   money.Amount{Minor: out.Amount, Currency: money.Currency(out.Currency)},
-		Captured: out.Captured, Refunded: out.Refunded, Decline: out.Decline,
+		Captured: out.Captured, Refunded: out.Refunded, Decline: out.Decline, Action: out.Action,
 	}, nil
 }
 

@@ -38,11 +38,11 @@ type company struct {
 	*Client
 }
 
-func newCompany(t *testing.T) *company {
+func newCompany(t *testing.T, change ...func(*Config)) *company {
 	t.Helper()
 	c := &company{t: t, db: schematest.Open(t, schematest.Empty(t))}
-	c.base = c.start()
-	client, err := NewClient(c.base, secret, time.Second)
+	c.base = c.start(change...)
+	client, err := NewClient(c.base, secret, "", time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,24 +51,37 @@ func newCompany(t *testing.T) *company {
 }
 
 // start serves until the test ends and answers the address.
-func (c *company) start() string {
+func (c *company) start(change ...func(*Config)) string {
 	c.t.Helper()
+	url, _ := c.startFor(change...)
+	return url
+}
+
+// startFor serves until it is stopped, or the test ends. Its webhooks are in a hurry.
+func (c *company) startFor(change ...func(*Config)) (url string, stop func()) {
+	c.t.Helper()
+	config := Config{
+		Pool: c.db, Secret: secret, Log: slog.New(slog.DiscardHandler), Now: time.Now, Mum: 10 * time.Second,
+		Hooks: Hooks{FirstPause: 20 * time.Millisecond, MaxPause: 40 * time.Millisecond, Late: 300 * time.Millisecond},
+	}
+	for _, f := range change {
+		f(&config)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() {
-		done <- Serve(ctx, l, Config{Pool: c.db, Secret: secret, Log: slog.New(slog.DiscardHandler), Now: time.Now, Mum: 10 * time.Second})
-	}()
-	c.t.Cleanup(func() {
+	go func() { done <- Serve(ctx, l, config) }()
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			c.t.Error(err)
 		}
 	})
-	return "http://" + l.Addr().String()
+	c.t.Cleanup(stop)
+	return "http://" + l.Addr().String(), stop
 }
 
 func (c *company) token(number string) string {
@@ -317,7 +330,7 @@ func TestClientStaysOutOfTransactions(t *testing.T) {
 func TestChargesSurviveARestart(t *testing.T) {
 	c := newCompany(t)
 	a, charge := c.authorised()
-	again, err := NewClient(c.start(), secret, time.Second)
+	again, err := NewClient(c.start(), secret, "", time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,14 +340,14 @@ func TestChargesSurviveARestart(t *testing.T) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	client, err := NewClient("http://127.0.0.1:1", secret, time.Second)
+	client, err := NewClient("http://127.0.0.1:1", secret, "", time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.Get(t.Context(), "ch_x"); !errors.Is(err, payment.ErrOutcomeUnknown) {
 		t.Fatal(err)
 	}
-	if _, err := NewClient("no address", secret, 0); err == nil {
+	if _, err := NewClient("no address", secret, "", 0); err == nil {
 		t.Fatal("an address that is none was taken")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -37,6 +38,9 @@ type Config struct {
 	Now    func() time.Time // for the expiry of cards
 	// Mum is how long the card that never answers keeps its caller waiting; 0: 30 s.
 	Mum time.Duration
+	// Shop is whom the page of 3-D Secure names; empty: Rialto.
+	Shop  string
+	Hooks Hooks
 }
 
 // Validate says all that is missing.
@@ -44,6 +48,9 @@ func (c Config) Validate() error {
 	var errs []error
 	if c.Pool == nil || c.Log == nil || c.Now == nil {
 		errs = append(errs, errors.New("sandbox: a pool, a logger and a clock are needed"))
+	}
+	if c.Mum < 0 || c.Hooks.least() < 0 {
+		errs = append(errs, errors.New("sandbox: no time is negative"))
 	}
 	if len(c.Secret) < minSecret {
 		errs = append(errs, fmt.Errorf("sandbox: the secret has at least %d bytes", minSecret))
@@ -64,18 +71,35 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 }
 
 type server struct {
-	Config // static after Handler
+	Config // static after newServer
+	hooks  hooks
 }
 
-// Handler serves the protocol of doc.go. The tables must have been migrated.
+// Handler serves the protocol of doc.go, and delivers no webhook: that takes Serve. The tables must have been migrated.
 func Handler(c Config) (http.Handler, error) {
+	s, err := newServer(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.handler(), nil
+}
+
+func newServer(c Config) (*server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	if c.Mum == 0 {
 		c.Mum = defaultMum
 	}
-	s := &server{Config: c}
+	if c.Shop == "" {
+		c.Shop = "Rialto"
+	}
+	c.Hooks = c.Hooks.orDefaults()
+	own, err := newHooks(c)
+	return &server{Config: c, hooks: own}, err
+}
+
+func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusOK) })
 	for route, handle := range map[string]func(*http.Request) (any, error){
@@ -86,16 +110,19 @@ func Handler(c Config) (http.Handler, error) {
 		"POST /voids":                s.void,
 		"GET /charges/{id}":          s.get,
 		"GET /charges":               s.find,
+		"PUT /webhooks":              s.register,
 	} {
 		mux.Handle(route, s.answer(handle))
 	}
-	return mux, nil
+	mux.HandleFunc("GET /challenge/{id}", s.challenge)
+	mux.HandleFunc("POST /challenge/{id}", s.decide)
+	return mux
 }
 
-// Serve migrates and serves until ctx ends, then lets requests that are under way finish. It closes l.
+// Serve migrates, serves and delivers webhooks until ctx ends, then lets what is under way finish. It closes l.
 func Serve(ctx context.Context, l net.Listener, c Config) error {
 	defer l.Close()
-	handler, err := Handler(c)
+	s, err := newServer(c)
 	if err != nil {
 		return err
 	}
@@ -105,7 +132,14 @@ func Serve(ctx context.Context, l net.Listener, c Config) error {
 		}
 		return err
 	}
-	web := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+	var delivery sync.WaitGroup
+	defer delivery.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // before the wait
+	for range hookWorkers {
+		delivery.Go(func() { s.deliver(ctx) })
+	}
+	web := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(l) }()
 	select {
@@ -161,6 +195,7 @@ func (s *server) answer(handle func(*http.Request) (any, error)) http.Handler {
 			panic(http.ErrAbortHandler) // the connection breaks without an answer
 		case errors.As(err, &refused):
 			s.write(w, refused.status, refused)
+		case r.Context().Err() != nil: // nobody waits for the answer
 		default:
 			s.Log.Error("sandbox request failed", "route", r.Pattern, "error", err)
 			s.write(w, http.StatusInternalServerError, &refusal{Code: "internal", Message: "it broke"})
