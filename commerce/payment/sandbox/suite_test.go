@@ -25,7 +25,7 @@ func TestSuite(t *testing.T) {
 		wire := &paymenttest.Wire{}
 		web := httptest.NewServer(wire.Front(server))
 		t.Cleanup(web.Close)
-		if c.Client, err = NewClient(web.URL, secret, 0); err != nil {
+		if c.Client, err = NewClient(web.URL, secret, "", 0); err != nil {
 			t.Fatal(err)
 		}
 		return paymenttest.Company{
