@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
 	"github.com/rialto-live/rialto/commerce/payment/sandbox"
@@ -20,6 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	redis.SetLogger(silent{}) // as the program does
 	code := embeddedtest.Main(m)
 	dropBinary()
 	os.Exit(code)
