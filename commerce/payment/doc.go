@@ -4,7 +4,7 @@
 //
 // Provider is what any payment company must be able to do for us; Vault turns a card into a one-time token, so
 // that no card number is ever stored, logged or put in the outbox. sandbox/ is a provider of play money with its
-// own server. NotConfigured answers while there is none.
+// own server, stripe/ is Stripe; paymenttest/ is the suite that both pass. NotConfigured answers while there is none.
 //
 // Payment is our own record of one try to pay one order: committed before the provider is called, under an id
 // that is the idempotency key and the reference of every call. An answer that never came makes it unknown; it
@@ -22,5 +22,5 @@
 //
 // # Imports
 //
-// commerce (ids), money, schema. The sandbox imports this package.
+// commerce (ids), money, schema. sandbox/ and stripe/ import this package.
 package payment
