@@ -26,13 +26,13 @@ type plastic struct {
 }
 
 type intent struct {
-	id, status, currency  string
-	amount, received      int64
-	refunded              int64
-	method, tried, word   string // PaymentMethod; the last one tried, and why it was refused
-	action, failureOfCard string
-	charged               bool
-	metadata              map[string]any
+	id, status, currency string
+	amount, received     int64
+	refunded             int64
+	method, tried, word  string // PaymentMethod; the last one tried, and why it was refused
+	action               string
+	charged              bool
+	metadata             map[string]any
 }
 
 type refund struct {
