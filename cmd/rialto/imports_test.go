@@ -10,7 +10,7 @@ import (
 // commerceLayers lists the packages of commerce from the bottom up. A package
 // imports only layers below its own, and beside it what commerceSideways names.
 var commerceLayers = [][]string{
-	{"money", "schema", "outbox", "guard", "mail", "cursor"},
+	{"money", "schema", "outbox", "guard", "mail", "cursor", "crash"},
 	{"account", "catalog", "show", "ledger", "delivery"},
 	{"stock", "price", "payment", "order", "community"},
 	{"drop", "checkout"},
@@ -20,9 +20,9 @@ var commerceLayers = [][]string{
 }
 
 var commerceSideways = map[string][]string{
-	"outbox": {"schema"},
+	"outbox": {"schema", "crash"},
 	"guard":  {"schema"},
-	"mail":   {"schema", "outbox"},
+	"mail":   {"schema", "outbox", "crash"},
 	"show":   {"account", "catalog"},
 	"price":  {"stock"},
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/community"
+	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/payment"
@@ -153,6 +154,7 @@ func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created
 	if err != nil {
 		return order.Order{}, false, err
 	}
+	crash.Here("checkout.begun")
 	o, err = s.goOn(ctx, o)
 	return o, created, err
 }

@@ -29,5 +29,5 @@
 //
 // # Imports
 //
-// commerce (ids), money, schema, outbox; catalog, show, ledger, delivery; stock, price, payment, order, community.
+// commerce (ids), money, schema, outbox, crash; catalog, show, ledger, delivery; stock, price, payment, order, community.
 package checkout

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/ledger"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
@@ -42,6 +43,7 @@ func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) 
 	// closes the page.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), payment.DriveFor-payment.CallTimeout/2)
 	defer cancel()
+	crash.Here("checkout.driven")
 	if p.State == payment.Voiding {
 		return s.void(ctx, p)
 	}
@@ -58,6 +60,7 @@ func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) 
 		if charge.Amount != p.Amount {
 			return s.reject(ctx, p, fmt.Errorf("%w: it authorised %v of %v", payment.ErrRejected, charge.Amount, p.Amount))
 		}
+		crash.Here("checkout.authorised")
 		return s.confirm(ctx, p, charge)
 	case payment.ChargeRequiresAction:
 		return s.wait(ctx, p, charge)
@@ -126,10 +129,14 @@ func (s *Service) wait(ctx context.Context, p driven, charge payment.Charge) (er
 		}
 		return p.changed(ctx, tx)
 	})
-	if err == nil && p.alone {
+	if err != nil {
+		return err
+	}
+	crash.Here("checkout.waits")
+	if p.alone {
 		s.Kick()
 	}
-	return err
+	return nil
 }
 
 // confirm makes the order the buyer's: payment, order, hold, ledger and the capture, in one transaction.
@@ -168,6 +175,7 @@ func (s *Service) confirm(ctx context.Context, p driven, charge payment.Charge) 
 	if err != nil {
 		return err
 	}
+	crash.Here("checkout.confirmed")
 	s.Kick()
 	return nil
 }
@@ -192,6 +200,7 @@ func (s *Service) decline(ctx context.Context, p driven, charge payment.Charge) 
 	if err != nil {
 		return err
 	}
+	crash.Here("checkout.declined")
 	if err := s.Stock.Lapses(ctx, h); err != nil {
 		s.Log.Warn("the gate was not told a deadline", "hold", h.ID, "error", err) // the sweep sees to it
 	}
@@ -209,6 +218,7 @@ func (s *Service) void(ctx context.Context, p driven) (err error) {
 	if charge.Status != payment.ChargeVoided && charge.Status != payment.ChargeDeclined {
 		return errors.Join(fmt.Errorf("%w: a voided charge is %s", payment.ErrRejected, charge.Status), payment.Rest(ctx, s.Pool, p.ID))
 	}
+	crash.Here("checkout.void_called")
 	return s.end(ctx, p, charge, "")
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
@@ -158,6 +159,7 @@ func (s *Service) capture(ctx context.Context, m outbox.Message) (err error) {
 	if err != nil {
 		return effectError(err)
 	}
+	crash.Here("checkout.capture_called")
 	if charge.Captured != p.Amount.Minor {
 		return outbox.Permanent(fmt.Errorf("%w: captured %d of %v", payment.ErrRejected, charge.Captured, p.Amount))
 	}
@@ -176,6 +178,9 @@ func (s *Service) capture(ctx context.Context, m outbox.Message) (err error) {
 	})
 	if errors.Is(err, payment.ErrState) {
 		return nil // another dispatcher was faster
+	}
+	if err == nil {
+		crash.Here("checkout.captured")
 	}
 	return err
 }

@@ -31,5 +31,5 @@
 //
 // # Imports
 //
-// commerce (ids), schema, outbox; go-mail for SMTP.
+// commerce (ids), schema, outbox, crash; go-mail for SMTP.
 package mail

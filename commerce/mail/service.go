@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/outbox"
 )
 
@@ -85,6 +86,7 @@ func (s *Service) send(ctx context.Context, m outbox.Message, to string, l Lette
 	}
 	switch {
 	case err == nil:
+		crash.Here("mail.accepted")
 		return "sent", nil
 	case errors.Is(err, ErrRefused):
 		return "refused", outbox.Permanent(fmt.Errorf("mail %s: %w", m.ID, err))

@@ -41,5 +41,5 @@
 //
 // # Imports
 //
-// commerce (ids), schema. It knows no meaning of what it carries.
+// commerce (ids), schema, crash. It knows no meaning of what it carries.
 package outbox

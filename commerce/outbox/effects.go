@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/rialto-live/rialto/commerce/crash"
 )
 
 const (
@@ -85,6 +87,7 @@ func (d *Dispatcher) effect(ctx context.Context, r row) {
 	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbLimit)
 	defer cancel()
 	if err == nil {
+		crash.Here("outbox.effect_done")
 		// attempts fences: a claim that was taken over by another node is theirs to finish.
 		_, err = d.config.Pool.Exec(note, `update outbox set done_at = now(), last_error = null where id = $1 and attempts = $2`, r.id, r.attempts)
 		if err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
@@ -85,6 +86,7 @@ func (l *lane) claim(ctx context.Context, asks []*ask) {
 		l.fail(asks, unavailable(err))
 		return
 	}
+	crash.Here("stock.committed")
 	l.s.metrics.batch.WithLabelValues("claim").Observe(float64(len(asks)))
 	l.s.metrics.swept.WithLabelValues("hold").Add(float64(len(got.lapsed)))
 	l.settle(epoch, asks, got)

@@ -66,5 +66,5 @@
 //
 // # Imports
 //
-// commerce (ids), money, schema, outbox; go-redis. No package of its own layer.
+// commerce (ids), money, schema, outbox, crash; go-redis. No package of its own layer.
 package stock

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/crash"
 )
 
 // lane carries the taps of one pool through the two stages, in batches.
@@ -261,6 +262,9 @@ func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 		default:
 			l.reply(a, Hold{}, refusal(letter, got.free))
 		}
+	}
+	if len(winners) > 0 {
+		crash.Here("stock.admitted")
 	}
 	l.toClaims(call, winners)
 	l.wake(fromInside)
