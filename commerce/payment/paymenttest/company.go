@@ -24,20 +24,19 @@ const (
 	AsksBank Card = "asks the bank" // 3-D Secure; then it pays
 )
 
-// Company is one provider and the other side of it. Members that may be nil say so.
+// Company is one provider and the other side of it.
 type Company struct {
 	payment.Provider
 	// Vault is nil where cards never pass through us.
-	Vault payment.Vault
-	// Webhooks is nil for a company that never tells of itself.
+	Vault    payment.Vault
 	Webhooks payment.Webhooks
 	// Token makes a fresh one-time token of a card.
 	Token func(t *testing.T, c Card) string
-	// Answer is the buyer's at Charge.Action; nil: no card asks the bank here. The company may refuse it.
+	// Answer is the buyer's at Charge.Action. The company may refuse it.
 	Answer func(t *testing.T, c payment.Charge, yes bool)
 	// Held reads the company's books: what is reserved or taken, and not given back, under a reference, in minor units.
 	Held func(t *testing.T, reference string) int64
-	// Sign makes a webhook about a reference that the company sent at a time. Needed with Webhooks.
+	// Sign makes a webhook about a reference that the company sent at a time.
 	Sign func(t *testing.T, reference string, at time.Time) (http.Header, []byte)
 	// Wire stands in front of the company's server.
 	Wire *Wire

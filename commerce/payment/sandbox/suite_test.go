@@ -1,18 +1,26 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/payment/paymenttest"
 	"github.com/rialto-live/rialto/commerce/schema/schematest"
 )
 
 // The sandbox does what every payment company must.
 func TestSuite(t *testing.T) {
-	numbers := map[paymenttest.Card]string{paymenttest.Pays: "4242424242424242", paymenttest.Declines: "4000000000000002"}
+	numbers := map[paymenttest.Card]string{
+		paymenttest.Pays: "4242424242424242", paymenttest.Declines: "4000000000000002", paymenttest.AsksBank: "4000000000003220",
+	}
 	paymenttest.Run(t, func(t *testing.T) paymenttest.Company {
 		c := &company{t: t, db: schematest.Open(t, schematest.Empty(t))}
 		if err := Migrate(t.Context(), c.db); err != nil {
@@ -25,11 +33,11 @@ func TestSuite(t *testing.T) {
 		wire := &paymenttest.Wire{}
 		web := httptest.NewServer(wire.Front(server))
 		t.Cleanup(web.Close)
-		if c.Client, err = NewClient(web.URL, secret, "", 0); err != nil {
+		if c.Client, err = NewClient(web.URL, secret, web.URL, 0); err != nil {
 			t.Fatal(err)
 		}
 		return paymenttest.Company{
-			Provider: c.Client, Vault: c.Client, Wire: wire,
+			Provider: c.Client, Vault: c.Client, Webhooks: c.Client, Wire: wire,
 			Token: func(t *testing.T, card paymenttest.Card) string { return c.token(numbers[card]) },
 			Held: func(t *testing.T, reference string) (held int64) {
 				t.Helper()
@@ -39,6 +47,25 @@ func TestSuite(t *testing.T) {
 					t.Fatal(err)
 				}
 				return held
+			},
+			Answer: func(_ *testing.T, charge payment.Charge, yes bool) {
+				c.browse(http.MethodPost, charge.Action, map[bool]string{true: "answer=confirm", false: "answer=refuse"}[yes])
+			},
+			Sign: func(t *testing.T, reference string, at time.Time) (http.Header, []byte) {
+				t.Helper()
+				body, err := json.Marshal(event{Type: "charge.authorised", Timestamp: at, Data: charge{ID: "ch_1", Reference: reference}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				mark, err := c.signed.Sign("evt_1", at, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				header := http.Header{}
+				header.Set(standardwebhooks.HeaderWebhookID, "evt_1")
+				header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
+				header.Set(standardwebhooks.HeaderWebhookSignature, mark)
+				return header, body
 			},
 		}
 	})
