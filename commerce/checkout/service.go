@@ -109,9 +109,13 @@ func (c Config) Validate() error {
 
 // Service takes buyers from the tap to the receipt.
 type Service struct {
-	Config // static after New
-	offers offers
-	steps  *prometheus.CounterVec
+	Config  // static after New
+	offers  offers
+	noticed chan struct{} // see Noticed
+
+	steps         *prometheus.CounterVec
+	notices       *prometheus.CounterVec
+	disagreements *prometheus.CounterVec
 }
 
 // New makes a Service. It starts nothing; see Run.
@@ -129,12 +133,24 @@ func New(c Config) (*Service, error) {
 	if c.OrderURL == nil {
 		c.OrderURL = func(commerce.OrderID, time.Time) (string, error) { return "", nil }
 	}
-	s := &Service{Config: c, steps: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "rialto_commerce_checkout_steps_total", Help: "Steps of the way from a tap to a captured order.",
-	}, []string{"step", "result"})}
+	s := &Service{
+		Config: c, noticed: make(chan struct{}, 1),
+		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rialto_commerce_checkout_steps_total", Help: "Steps of the way from a tap to a captured order.",
+		}, []string{"step", "result"}),
+		notices: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rialto_commerce_checkout_notices_total", Help: "Notices of the payment company that are done with, by what came of them.",
+		}, []string{"result"}),
+		disagreements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rialto_commerce_checkout_disagreements_total",
+			Help: "Payments about which the payment company says something else than our record. Each needs a person.",
+		}, []string{"ours", "theirs"}),
+	}
 	s.offers.db = c.Pool
-	if err := c.Registerer.Register(s.steps); err != nil {
-		return nil, fmt.Errorf("checkout metrics: %w", err)
+	for _, m := range []prometheus.Collector{s.steps, s.notices, s.disagreements} {
+		if err := c.Registerer.Register(m); err != nil {
+			return nil, fmt.Errorf("checkout metrics: %w", err)
+		}
 	}
 	return s, nil
 }

@@ -22,8 +22,9 @@ type Notice struct {
 	Created time.Time
 }
 
-// Webhooks is a provider that tells of itself. Notice verifies the signature before it reads anything, and fails
-// with ErrSignature when it does not hold; any other error is a body that is signed and still makes no sense.
+// Webhooks is a provider that tells of itself. Notice verifies the signature before it reads anything, and fails with
+// ErrSignature when it does not hold; any other error is a body that is signed and makes no sense all the same. A
+// notice with neither reference nor charge is about nothing of ours: it is passed over.
 type Webhooks interface {
 	Notice(header http.Header, body []byte) (Notice, error)
 }
