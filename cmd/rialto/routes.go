@@ -20,6 +20,8 @@ func (a *App) routes() map[string]http.Handler {
 		"GET /healthz": http.HandlerFunc(a.healthz),
 		"GET /readyz":  http.HandlerFunc(a.readyz),
 		"/":            a.pages,
+
+		"POST /hooks/payments/{provider}": a.hooks,
 	}
 	if a.bank != nil {
 		pages := a.bank.Pages()

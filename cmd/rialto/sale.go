@@ -31,6 +31,7 @@ type saleParts struct {
 	checkout   *checkout.Service
 	bank       *sandbox.Client // nil when sandbox money is not in use
 	dispatcher *outbox.Dispatcher
+	hooks      *payment.Hooks
 	api        *api.API
 }
 
@@ -54,7 +55,7 @@ func (a *App) buildSale() (err error) {
 	}); err != nil {
 		return err
 	}
-	if err := a.buildCheckout(kick); err != nil {
+	if err := a.buildCheckout(kick, limiter); err != nil {
 		return err
 	}
 	handlers := map[string]outbox.Handler{
@@ -98,8 +99,8 @@ func (a *App) buildMail() (err error) {
 }
 
 // buildCheckout chooses the payment provider: the sandbox where it is allowed,
-// else none, and then every Buy says so.
-func (a *App) buildCheckout(kick func()) (err error) {
+// else none, and then every Buy says so. What it tells comes in by a door of its own.
+func (a *App) buildCheckout(kick func(), limiter *guard.Limiter) (err error) {
 	cfg := checkout.Config{
 		Pool: a.pool, Stock: a.stock, Provider: payment.NotConfigured{}, Vault: payment.NotConfigured{}, Name: "none",
 		Log: a.log, Registerer: a.registry, Kick: kick, OrderURL: a.orderURL, Home: a.cfg.ShopCountry,
@@ -112,7 +113,17 @@ func (a *App) buildCheckout(kick func()) (err error) {
 		cfg.Provider, cfg.Vault, cfg.Name = client, client, sandbox.Name
 		a.bank = client
 	}
-	a.checkout, err = checkout.New(cfg)
+	if a.checkout, err = checkout.New(cfg); err != nil {
+		return err
+	}
+	tells := map[string]payment.Webhooks{}
+	if w, ok := cfg.Provider.(payment.Webhooks); ok {
+		tells[cfg.Name] = w
+	}
+	a.hooks, err = payment.NewHooks(payment.HooksConfig{
+		Pool: a.pool, Log: a.log, Registerer: a.registry, Providers: tells, Limiter: limiter, RemoteAddr: remoteAddr(a.cfg.TrustedProxy),
+		Received: a.checkout.Noticed,
+	})
 	return err
 }
 
