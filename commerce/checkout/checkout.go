@@ -241,10 +241,8 @@ func (s *Service) goOn(ctx context.Context, o order.Order) (order.Order, error) 
 	if err != nil {
 		return order.Order{}, err
 	}
-	if p.State.Due() && !(p.Waits() && p.Quiet < lookEvery) {
-		if err = s.drive(ctx, p.ID, false); errors.Is(err, payment.ErrBusy) {
-			err = s.await(ctx, p.ID, awaitFor)
-		}
+	if p.State.Due() {
+		err = s.press(ctx, p, false, awaitFor)
 	}
 	now, known := s.outcome(ctx, o.ID)
 	if err != nil && known != nil {
@@ -255,21 +253,16 @@ func (s *Service) goOn(ctx context.Context, o order.Order) (order.Order, error) 
 
 // outcome reads what became of an order. One that waits for its buyer's bank is an answer: pending.
 func (s *Service) outcome(ctx context.Context, id commerce.OrderID) (order.Order, error) {
-	o, err := order.Get(ctx, s.Pool, id)
-	if err != nil {
-		return order.Order{}, err
-	}
-	if o.State != order.Pending && o.State != order.Authorised && o.State != order.Cancelled {
-		return o, nil
-	}
-	p, err := payment.OfOrder(ctx, s.Pool, id)
+	o, p, err := s.stands(ctx, id)
 	switch {
 	case err != nil:
 		return order.Order{}, err
 	case p.Waits():
 		return o, nil
-	case o.State != order.Cancelled:
+	case o.State == order.Pending || o.State == order.Authorised:
 		return o, ErrPending
+	case o.State != order.Cancelled:
+		return o, nil
 	case p.State != payment.Failed:
 		return o, ErrGone // voided: the deadline passed before the money came
 	}
@@ -278,4 +271,21 @@ func (s *Service) outcome(ctx context.Context, id commerce.OrderID) (order.Order
 		return order.Order{}, err
 	}
 	return o, &DeclinedError{Reason: p.Decline, Expires: h.Expires, Left: h.Left}
+}
+
+// stands reads an order, and its payment unless the order came to be. Both are of one moment: the payment is read last,
+// and when it was decided after the order was read, the order is read again.
+func (s *Service) stands(ctx context.Context, id commerce.OrderID) (o order.Order, p payment.Payment, err error) {
+	for range 2 {
+		if o, err = order.Get(ctx, s.Pool, id); err != nil {
+			return o, p, err
+		}
+		if o.State != order.Pending && o.State != order.Authorised && o.State != order.Cancelled {
+			return o, payment.Payment{}, nil
+		}
+		if p, err = payment.OfOrder(ctx, s.Pool, id); err != nil || p.State.Due() || o.State == order.Cancelled {
+			break
+		}
+	}
+	return o, p, err
 }

@@ -264,17 +264,27 @@ func TestPayTapsAtOnce(t *testing.T) {
 // The redriver runs by itself.
 func TestRunGoesOn(t *testing.T) {
 	w := newWorld(t, 1)
-	s := w.service(func(_ *stock.Config, c *Config) { c.Redrive = 10 * time.Millisecond })
+	s := w.service(quickly)
 	o, p := w.begun(s, w.hold(s, "gst_a"), good)
 	w.due(p.ID)
-	ctx, cancel := context.WithCancel(t.Context())
+	w.running(s)
+	w.eventually("confirmed", func() bool { return w.states(o.ID) == "confirmed authorised sold" })
+}
+
+// quickly makes a node look for what is due all the time.
+func quickly(_ *stock.Config, c *Config) { c.Redrive = 10 * time.Millisecond }
+
+// running is a node whose Run goes on until the test ends.
+func (w *world) running(s *Service) {
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	w.eventually("confirmed", func() bool { return w.states(o.ID) == "confirmed authorised sold" })
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	})
 }
 
 // A capture that cannot be is put aside at once; one whose company is away is tried for ever.

@@ -111,16 +111,24 @@ func (s *Service) Look(ctx context.Context, o order.Order) (order.Order, error) 
 		return order.Order{}, err
 	case !p.Waits():
 		return o, nil
-	case p.State == payment.RequiresAction && p.Quiet < lookEvery:
-		return o, payment.Hurry(ctx, s.Pool, p.ID, lookEvery)
 	}
-	if err = s.drive(ctx, p.ID, true); errors.Is(err, payment.ErrBusy) {
-		err = s.await(ctx, p.ID, lookFor)
-	}
-	if err != nil && !errors.Is(err, payment.ErrOutcomeUnknown) && !errors.Is(err, ErrPending) {
+	if err = s.press(ctx, p, true, lookFor); err != nil && !errors.Is(err, payment.ErrOutcomeUnknown) && !errors.Is(err, ErrPending) {
 		s.Log.Warn("an order was looked at, and could not be asked about", "order", o.ID, "error", err)
 	}
 	return order.Get(ctx, s.Pool, o.ID)
+}
+
+// press asks about a payment for somebody who waits for it, or lets them wait for whoever asks already. What has just
+// been asked and waits for its buyer is asked again soon instead.
+func (s *Service) press(ctx context.Context, p payment.Payment, alone bool, most time.Duration) error {
+	if p.State == payment.RequiresAction && p.Quiet < lookEvery {
+		return payment.Hurry(ctx, s.Pool, p.ID, lookEvery)
+	}
+	err := s.drive(ctx, p.ID, alone)
+	if errors.Is(err, payment.ErrBusy) {
+		return s.await(ctx, p.ID, most)
+	}
+	return err
 }
 
 // await waits for whoever drives a payment just now, at most so long.
