@@ -48,7 +48,7 @@ func TestPublishWatchPinBuy(t *testing.T) {
 	}
 	vic.want(http.StatusOK, "", http.MethodPut, order, paying(hold, cardGood)) // the tap came twice
 	vic.captured(order)
-	if got := n.market.count(`select count(*) from sandbox.charge where status = 'captured' and captured = 4900`); got != 1 {
+	if got := n.market.count(`select count(*) from sandbox.charge where status = 'captured' and captured = 5390`); got != 1 {
 		t.Errorf("%d charges were captured, want 1", got)
 	}
 	vic.want(http.StatusOK, "", http.MethodGet, "/holds/"+hold, nil)

@@ -225,10 +225,15 @@ func (p *person) hold(w ware, quantity int) (id string) {
 // orderPath makes a path of a new order.
 func orderPath() string { return "/orders/" + commerce.NewID[commerce.OrderID]().String() }
 
+// home is where Vic lives.
+func home() map[string]any {
+	return map[string]any{"name": "Vic Rossi", "line1": "Via del Ponte 4", "line2": "", "city": "Venezia", "region": "", "postcode": "30124", "country": "IT"}
+}
+
 // paying is the body of a tap on Pay.
 func paying(hold, card string) map[string]any {
 	return map[string]any{
-		"hold": hold, "email": "vic@example.com", "name": "Vic",
+		"hold": hold, "email": "vic@example.com", "name": "Vic", "delivery": home(),
 		"card": map[string]any{"number": card, "exp_month": 12, "exp_year": time.Now().Year() + 2, "cvc": "123"},
 	}
 }

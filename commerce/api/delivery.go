@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/checkout"
 	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/order"
 )
 
 // countriesCache is short enough that a later version's list is seen the same day.
@@ -43,11 +45,20 @@ type costsBody struct {
 	Zone     delivery.Zone `json:"zone" enum:"domestic,union,world"`
 }
 
+// costsOf writes costs. Orders of before zones were told count as domestic: they cost goods alone.
 func costsOf(c delivery.Costs) costsBody {
 	return costsBody{
-		Goods: amountOf(c.Goods), Delivery: amountOf(c.Delivery), Total: amountOf(c.Total), Zone: c.Zone,
+		Goods: amountOf(c.Goods), Delivery: amountOf(c.Delivery), Total: amountOf(c.Total), Zone: cmp.Or(c.Zone, delivery.Domestic),
 		Tax: taxBody{Amount: amountOf(c.Tax.Amount), RateBP: c.Tax.Rate.BasisPoints(), Included: c.Tax.Included, Name: c.Tax.Name()},
 	}
+}
+
+func deliveryOf(o order.Order) *addressBody {
+	if o.Delivery == nil {
+		return nil
+	}
+	body := addressBody(*o.Delivery)
+	return &body
 }
 
 type regionBody struct {

@@ -142,7 +142,7 @@ func TestSchemasAreTight(t *testing.T) {
 		t.Errorf("a good order: %v", err)
 	}
 	for member, bad := range map[string]any{
-		"id": "hld_" + strings.Repeat("a", 32), "state": "paid", "lines": nil, "created_at": "yesterday", "receipt": map[string]any{}, "total": nil, "email": nil, "payment": map[string]any{"state": "open"},
+		"id": "hld_" + strings.Repeat("a", 32), "state": "paid", "lines": nil, "created_at": "yesterday", "receipt": map[string]any{}, "total": nil, "costs": nil, "delivery": map[string]any{}, "email": nil, "payment": map[string]any{"state": "open"},
 	} {
 		other := maps.Clone(good)
 		other[member] = bad

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/checkout"
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/payment"
@@ -33,9 +34,11 @@ type orderBody struct {
 	Hold    commerce.HoldID  `json:"hold"`
 	Show    commerce.ShowID  `json:"show"`
 	State   order.State      `json:"state" enum:"pending,authorised,confirmed,captured,fulfilled,settled,cancelled,refund_pending,refunded"`
-	Total   amountBody       `json:"total"`
+	Total   amountBody       `json:"total" doc:"What is charged: that of costs"`
+	Costs   costsBody        `json:"costs" doc:"As they were when the order was made"`
 	Email   string           `json:"email"`
 	Lines   []lineBody       `json:"lines"`
+	To      *addressBody     `json:"delivery" doc:"Where it goes; null for orders of before addresses were asked for"`
 	Created time.Time        `json:"created_at"`
 	Receipt *receiptBody     `json:"receipt" doc:"null until the order is confirmed"`
 	Payment paymentBody      `json:"payment"`
@@ -55,10 +58,13 @@ type orderOutput struct {
 type payInput struct {
 	OrderPath
 	Body struct {
-		Hold  commerce.HoldID `json:"hold"`
-		Email string          `json:"email"`
-		Name  string          `json:"name"`
-		Card  struct {
+		Hold     commerce.HoldID `json:"hold"`
+		Email    string          `json:"email"`
+		Name     string          `json:"name"`
+		Delivery addressBody     `json:"delivery"`
+		Total    *int64          `json:"total,omitempty" doc:"The total that the page showed, in minor units: at another one nothing is charged, and total_changed says the costs. Left out: whatever it costs"`
+		Save     bool            `json:"save,omitempty" doc:"Keep the address in my account; guests have none"`
+		Card     struct {
 			Number   string `json:"number"`
 			ExpMonth int    `json:"exp_month"`
 			ExpYear  int    `json:"exp_year"`
@@ -73,7 +79,8 @@ func (a *API) orderOf(o order.Order, p payment.Payment) (orderBody, error) {
 		return orderBody{}, err
 	}
 	body := orderBody{
-		ID: o.ID, Hold: o.Hold, Show: o.Show, State: o.State, Total: amountOf(o.Total), Email: o.Email, Lines: linesOf(o), Created: o.Created,
+		ID: o.ID, Hold: o.Hold, Show: o.Show, State: o.State, Total: amountOf(o.Total), Costs: costsOf(o.Costs), Email: o.Email,
+		Lines: linesOf(o), To: deliveryOf(o), Created: o.Created,
 		Payment: paymentOf(p), Link: link,
 	}
 	if o.Receipt != "" {
@@ -95,7 +102,7 @@ func (a *API) registerPaying() {
 		ID: "putOrder", Makes: true, Method: http.MethodPut, Path: "/orders/{order}", Tag: tagSale,
 		Summary: "Pay a hold. Pending with payment.action_url: the buyer has to confirm there first", Body: maxPayBody, Rule: payRule,
 		Codes: []string{"card_declined", "card_invalid", "hold_unknown", "hold_expired", "order_conflict", "banned", "email_invalid", "name_invalid",
-			"payment_unavailable", "payments_not_configured"},
+			"address_invalid", "region_needed", "delivery_unavailable", "total_changed", "payment_unavailable", "payments_not_configured"},
 	}, func(ctx context.Context, in *payInput) (*orderOutput, error) {
 		who, err := a.who(ctx)
 		if err != nil {
@@ -103,7 +110,7 @@ func (a *API) registerPaying() {
 		}
 		o, created, err := a.config.Sale.Checkout.Pay(ctx, checkout.PayRequest{
 			Order: in.Order, Hold: in.Body.Hold, Buyer: who.Subject, Email: in.Body.Email, Name: in.Body.Name,
-			Card: payment.Card(in.Body.Card),
+			Card: payment.Card(in.Body.Card), Delivery: delivery.Address(in.Body.Delivery), Total: in.Body.Total, Save: in.Body.Save,
 		})
 		if err != nil {
 			return nil, err

@@ -111,7 +111,7 @@ func (w *shop) hold(quantity int) map[string]any {
 }
 
 func pay(hold, number string) map[string]any {
-	return map[string]any{"hold": hold, "email": "vic@example.com", "name": "Vic",
+	return map[string]any{"hold": hold, "email": "vic@example.com", "name": "Vic", "delivery": address(),
 		"card": map[string]any{"number": number, "exp_month": 12, "exp_year": time.Now().Year() + 1, "cvc": "123"}}
 }
 

@@ -106,7 +106,7 @@ func TestBuyerConfirmsAndComesBack(t *testing.T) {
 	}
 	w.deliver(s)
 	w.expect(r.Order, "captured captured sold")
-	if minor, charges := b.sum(); minor != 4900 || charges != 1 {
+	if minor, charges := b.sum(); minor != 5390 || charges != 1 {
 		t.Fatalf("%d captured of %d charges", minor, charges)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/crash"
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/payment"
@@ -120,12 +121,16 @@ type PayRequest struct {
 	Email string
 	Name  string
 	Card  payment.Card
+
+	Delivery delivery.Address // as it was typed
+	Total    *int64           // what the page showed, in minor units; nil: whatever it costs
+	Save     bool             // keep the address in the buyer's account, if they have one
 }
 
 // Pay pays a hold, or repeats what became of this order id. created is false for a repetition. An order that has to
 // be confirmed at the buyer's bank is answered pending; its payment says where. Errors:
 // *DeclinedError, payment.ErrCardInvalid, ErrNotConfigured, ErrGone, ErrOrderConflict, ErrPending, ErrUnknown,
-// ErrBanned, order.ErrEmail, order.ErrName.
+// ErrBanned, order.ErrEmail, order.ErrName, delivery.FieldErrors, *CostsError and those of Costs.
 func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created bool, err error) {
 	defer func() { s.count("pay", err) }()
 	if o, known, err := s.repeated(ctx, r); known || err != nil {
@@ -135,6 +140,9 @@ func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created
 		return order.Order{}, false, ErrNotConfigured
 	}
 	if r.Email, r.Name, err = order.Contact(r.Email, r.Name); err != nil {
+		return order.Order{}, false, err
+	}
+	if r.Delivery, err = r.Delivery.Check(); err != nil {
 		return order.Order{}, false, err
 	}
 	if err := s.payable(ctx, r); err != nil {
@@ -187,7 +195,11 @@ func (s *Service) payable(ctx context.Context, r PayRequest) error {
 	case h.State != stock.Held:
 		return ErrOrderConflict
 	}
-	return community.Check(ctx, s.Pool, h.Show, r.Buyer)
+	if err := community.Check(ctx, s.Pool, h.Show, r.Buyer); err != nil {
+		return err
+	}
+	_, err = s.charged(ctx, s.Pool, h, r)
+	return err
 }
 
 // begin commits the row before the call: order pending, payment intent, hold paying.
@@ -210,18 +222,18 @@ func (s *Service) begin(ctx context.Context, r PayRequest, token string) (o orde
 		case err != nil:
 			return err
 		}
-		of, err := readOffer(ctx, tx, offerKey{h.Show, h.Variant})
+		wish, err := s.order(ctx, tx, h, r)
 		if err != nil {
 			return err
 		}
-		o, created, err = order.Create(ctx, tx, order.Order{
-			ID: r.Order, Hold: h.ID, Show: h.Show, Buyer: r.Buyer, Email: r.Email, Name: r.Name,
-			Lines: []order.Line{{Variant: h.Variant, Product: of.product, Title: of.title, Quantity: h.Quantity, Unit: h.Unit}},
-		})
+		o, created, err = order.Create(ctx, tx, wish)
 		if err == nil && !created || errors.Is(err, order.ErrHoldTaken) {
 			return ErrOrderConflict // the id belongs to another hold's order; undo
 		}
 		if err != nil {
+			return err
+		}
+		if err := r.save(ctx, tx); err != nil {
 			return err
 		}
 		back, err := s.OrderURL(o.ID, o.Created)

@@ -18,14 +18,14 @@ func TestFromTapToCapturedOrder(t *testing.T) {
 	}
 	r := payFor(h, good)
 	o := w.paid(s, r)
-	if o.State != order.Confirmed || o.Receipt == "" || o.Total.Minor != 4900 || len(o.Lines) != 1 || o.Lines[0].Title != h.Title {
+	if o.State != order.Confirmed || o.Receipt == "" || o.Total.Minor != 5390 || len(o.Lines) != 1 || o.Lines[0].Title != h.Title {
 		t.Fatalf("%+v", o)
 	}
 	w.expect(o.ID, "confirmed authorised sold")
 	w.deliver(s)
 	w.deliver(s) // an effect may come twice
 	w.expect(o.ID, "captured captured sold")
-	if n := w.count(`select coalesce(sum(captured), 0) from sandbox.charge`); n != 4900 {
+	if n := w.count(`select coalesce(sum(captured), 0) from sandbox.charge`); n != 5390 {
 		t.Fatalf("captured %d", n)
 	}
 	again, created, err := s.Pay(t.Context(), r)

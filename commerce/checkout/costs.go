@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/delivery"
+	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
@@ -44,4 +47,38 @@ func (s *Service) costs(ctx context.Context, q schema.Querier, h stock.Hold, to 
 		return delivery.Costs{}, err
 	}
 	return delivery.Quote(ctx, q, delivery.Order{Goods: goods, Home: s.Home, To: to})
+}
+
+// charged is what an order of r is charged: the costs now, which must be those that the page showed.
+func (s *Service) charged(ctx context.Context, q schema.Querier, h stock.Hold, r PayRequest) (delivery.Costs, error) {
+	costs, err := s.costs(ctx, q, h, r.Delivery)
+	if err != nil {
+		return delivery.Costs{}, err
+	}
+	if r.Total != nil && *r.Total != costs.Total.Minor {
+		return delivery.Costs{}, &CostsError{Costs: costs}
+	}
+	return costs, nil
+}
+
+// order is the order that r asks for, at the costs of now.
+func (s *Service) order(ctx context.Context, tx pgx.Tx, h stock.Hold, r PayRequest) (order.Order, error) {
+	of, err := readOffer(ctx, tx, offerKey{h.Show, h.Variant})
+	if err != nil {
+		return order.Order{}, err
+	}
+	costs, err := s.charged(ctx, tx, h, r)
+	return order.Order{
+		ID: r.Order, Hold: h.ID, Show: h.Show, Buyer: r.Buyer, Email: r.Email, Name: r.Name, Costs: costs, Delivery: &r.Delivery,
+		Lines: []order.Line{{Variant: h.Variant, Product: of.product, Title: of.title, Quantity: h.Quantity, Unit: h.Unit, Owner: of.owner}},
+	}, err
+}
+
+// save keeps the address where the buyer has asked for it. A guest has no place to keep one.
+func (r PayRequest) save(ctx context.Context, tx pgx.Tx) error {
+	account, _, err := commerce.ParseSubject(r.Buyer)
+	if !r.Save || err != nil || account.IsZero() {
+		return nil
+	}
+	return delivery.Save(ctx, tx, account, r.Delivery)
 }

@@ -98,7 +98,7 @@ func TestCrashBetweenAnyTwoSteps(t *testing.T) {
 			w.redrive(alive)
 			w.deliver(alive)
 			w.expect(o.ID, "captured captured sold")
-			if n := w.count(`select count(*) from sandbox.charge where status = 'captured' and captured = 4900`); n != 1 {
+			if n := w.count(`select count(*) from sandbox.charge where status = 'captured' and captured = 5390`); n != 1 {
 				t.Fatalf("%d captured charges", n)
 			}
 			if n := w.count(`select count(*) from sandbox.charge`); n != 1 {
@@ -256,7 +256,7 @@ func TestPayTapsAtOnce(t *testing.T) {
 	if n := w.count(`select count(*) from sandbox.charge`); n != 1 || len(receipts) != 1 {
 		t.Fatalf("%d charges, receipts %v", n, receipts)
 	}
-	if n := w.count(`select coalesce(sum(captured), 0) from sandbox.charge`); n != 4900 {
+	if n := w.count(`select coalesce(sum(captured), 0) from sandbox.charge`); n != 5390 {
 		t.Fatalf("captured %d", n)
 	}
 }

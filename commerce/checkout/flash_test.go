@@ -122,7 +122,7 @@ func TestMoreThanTheFlashPriceHas(t *testing.T) {
 	two := w.shown("gst_b", 2900)
 	two.Quantity = 2
 	h := w.heldAt(s, two, 2900)
-	if o := w.paid(s, payFor(h, good)); o.Total.Minor != 5800 {
+	if o := w.paid(s, payFor(h, good)); o.Total.Minor != 6290 {
 		t.Fatalf("%+v", o)
 	}
 	w.heldAt(s, w.shown("gst_c", 4900), 4900)

@@ -30,7 +30,8 @@ type offer struct {
 	title   string
 	quote   // the standing price
 	timed   *timedQuote
-	creator commerce.AccountID
+	creator commerce.AccountID // of the show
+	owner   commerce.AccountID // of the product
 	ended   bool
 
 	dbNow time.Time // the database's time when it was read
@@ -201,12 +202,12 @@ func readOffer(ctx context.Context, q schema.Querier, key offerKey) (offer, erro
 		left                       *int
 	)
 	err := q.QueryRow(ctx, `
-		select p.id, p.offer_version, v.amount, v.currency, v.title, d.id, d.title, s.creator, s.state = 'ended', clock_timestamp(),
+		select p.id, p.offer_version, v.amount, v.currency, v.title, d.id, d.title, d.owner, s.creator, s.state = 'ended', clock_timestamp(),
 			f.version, f.amount, f.starts_at, f.ends_at, case when p.timed_cap > 0 then least(p.timed_cap - p.timed_taken, p.on_hand - p.taken) end
 		from pool p join variant v on v.id = p.variant join product d on d.id = v.product join show s on s.id = p.show
 			left join flash f on f.pool = p.id and f.version = p.timed_version
 		where p.show = $1 and p.variant = $2`, key.show, key.variant).
-		Scan(&o.pool, &o.version, &o.unit.Minor, &currency, &variant, &o.product, &product, &o.creator, &o.ended, &o.dbNow,
+		Scan(&o.pool, &o.version, &o.unit.Minor, &currency, &variant, &o.product, &product, &o.owner, &o.creator, &o.ended, &o.dbNow,
 			&version, &amount, &opens, &closes, &left)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return offer{}, fmt.Errorf("%w: %s", ErrNotSold, key.variant)

@@ -28,7 +28,7 @@ func TestPriceIsLockedAtTheHold(t *testing.T) {
 			t.Fatalf("%+v", h)
 		}
 	}
-	if o := w.paid(nodes[1], payFor(old, good)); o.Total.Minor != 4900 {
+	if o := w.paid(nodes[1], payFor(old, good)); o.Total.Minor != 5390 {
 		t.Fatalf("%+v", o)
 	}
 }

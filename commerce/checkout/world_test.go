@@ -21,6 +21,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
@@ -159,7 +160,8 @@ func (w *world) tap(buyer string) HoldRequest {
 func payFor(h Held, number string) PayRequest {
 	return PayRequest{
 		Order: commerce.NewID[commerce.OrderID](), Hold: h.ID, Buyer: h.Buyer, Email: "vic@example.com", Name: "Vic",
-		Card: payment.Card{Number: number, ExpMonth: 12, ExpYear: time.Now().Year() + 2, CVC: "123"},
+		Card:     payment.Card{Number: number, ExpMonth: 12, ExpYear: time.Now().Year() + 2, CVC: "123"},
+		Delivery: delivery.Address{Name: "Vic Rossi", Line1: "Via del Ponte 4", City: "Venezia", Postcode: "30124", Country: "IT"},
 	}
 }
 

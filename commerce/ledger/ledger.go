@@ -31,6 +31,9 @@ func CreatorPayable(id commerce.AccountID) Account {
 	return Account("creator:" + id.String() + ":payable")
 }
 
+// TaxPayable is what we owe to the tax office of a region ("IT", "US-CA"); it is negative while we owe.
+func TaxPayable(region string) Account { return Account("tax:" + region + ":payable") }
+
 // ProviderReceivable is what a payment provider owes to us.
 func ProviderReceivable(provider string) Account {
 	return Account("provider:" + provider + ":receivable")

@@ -8,7 +8,8 @@
 // # Invariants
 //
 // A state changes only by the table in states.go, each step one conditional UPDATE. A hold has at most one
-// order that is not cancelled (a unique index). The total is what the lines sum to.
+// order that is not cancelled (a unique index). The goods are what the lines sum to; the total is goods and delivery, and
+// the tax when it is added (a CHECK). Costs and address are those of the moment when the order was made.
 //
 // # Concurrency
 //
@@ -16,5 +17,5 @@
 //
 // # Imports
 //
-// commerce (ids), money, schema.
+// commerce (ids), money, schema, cursor; delivery.
 package order

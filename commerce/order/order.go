@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
@@ -44,6 +45,7 @@ type Line struct {
 	Title    string
 	Quantity int
 	Unit     money.Amount
+	Owner    commerce.AccountID // of the product when it was bought: who sends it
 }
 
 // Order is what a buyer has bought or is paying for.
@@ -55,9 +57,12 @@ type Order struct {
 	Email   string
 	Name    string
 	State   State
-	Total   money.Amount
+	Total   money.Amount // Costs.Total: what is charged
+	Costs   delivery.Costs
 	Lines   []Line
 	Created time.Time
+	// Delivery is where it goes; nil for orders of before addresses were asked for.
+	Delivery *delivery.Address
 	// Receipt is the receipt's number for people, "" until the order is confirmed.
 	Receipt string
 }
@@ -77,17 +82,25 @@ func Contact(email, name string) (string, string, error) {
 	return email, name, errors.Join(errs...)
 }
 
-// Create writes a pending order, whose total is the sum of its lines. created is false when the id is there
-// already: the caller compares what it finds. ErrHoldTaken when the hold has another order that lives.
+// Create writes a pending order with its costs, whose goods are the sum of its lines, and its address, which Check has
+// made. created is false when the id is there already: the caller compares what it finds. ErrHoldTaken when the hold
+// has another order that lives.
 func Create(ctx context.Context, tx pgx.Tx, o Order) (_ Order, created bool, err error) {
-	if o.Total, err = total(o.Lines); err != nil {
+	goods, err := goodsOf(o.Lines)
+	if err != nil {
 		return Order{}, false, err
 	}
-	o.State = Pending
+	if goods != o.Costs.Goods || o.Delivery == nil {
+		return Order{}, false, fmt.Errorf("create order %s: lines of %v, costs of %v, and it needs an address", o.ID, goods, o.Costs.Goods)
+	}
+	c := o.Costs
+	o.State, o.Total = Pending, c.Total
 	err = tx.QueryRow(ctx, `
-		insert into orders (id, hold, show, buyer, email, name, state, total_minor, currency)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing returning created_at`,
-		o.ID, o.Hold, o.Show, o.Buyer, o.Email, o.Name, o.State, o.Total.Minor, string(o.Total.Currency)).Scan(&o.Created)
+		insert into orders (id, hold, show, buyer, email, name, state, total_minor, currency,
+			goods_minor, delivery_minor, tax_minor, tax_rate, tax_included, tax_kind, tax_region, zone)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) on conflict (id) do nothing returning created_at`,
+		o.ID, o.Hold, o.Show, o.Buyer, o.Email, o.Name, o.State, o.Total.Minor, string(o.Total.Currency),
+		c.Goods.Minor, c.Delivery.Minor, c.Tax.Amount.Minor, c.Tax.Rate, c.Tax.Included, c.Tax.Kind, c.Tax.Region, c.Zone).Scan(&o.Created)
 	if errors.Is(err, pgx.ErrNoRows) {
 		found, err := Get(ctx, tx, o.ID)
 		return found, false, err
@@ -98,18 +111,29 @@ func Create(ctx context.Context, tx pgx.Tx, o Order) (_ Order, created bool, err
 	if err != nil {
 		return Order{}, false, fmt.Errorf("create order %s: %w", o.ID, err)
 	}
-	for place, l := range o.Lines {
-		_, err := tx.Exec(ctx, `
-			insert into order_line (order_id, place, variant, product, title, quantity, unit_minor) values ($1, $2, $3, $4, $5, $6, $7)`,
-			o.ID, place, l.Variant, l.Product, clip(l.Title), l.Quantity, l.Unit.Minor)
-		if err != nil {
-			return Order{}, false, fmt.Errorf("create order %s: %w", o.ID, err)
-		}
-	}
-	return o, true, nil
+	return o, true, o.createParts(ctx, tx)
 }
 
-func total(lines []Line) (sum money.Amount, err error) {
+func (o Order) createParts(ctx context.Context, tx pgx.Tx) error {
+	for place, l := range o.Lines {
+		_, err := tx.Exec(ctx, `
+			insert into order_line (order_id, place, variant, product, title, quantity, unit_minor, owner, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			o.ID, place, l.Variant, l.Product, clip(l.Title), l.Quantity, l.Unit.Minor, l.Owner, o.Created)
+		if err != nil {
+			return fmt.Errorf("create order %s: %w", o.ID, err)
+		}
+	}
+	to := *o.Delivery
+	_, err := tx.Exec(ctx, `
+		insert into order_delivery (order_id, name, line1, line2, city, region, postcode, country) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		o.ID, to.Name, to.Line1, to.Line2, to.City, to.Region, to.Postcode, to.Country)
+	if err != nil {
+		return fmt.Errorf("create order %s: where it goes: %w", o.ID, err)
+	}
+	return nil
+}
+
+func goodsOf(lines []Line) (sum money.Amount, err error) {
 	if len(lines) == 0 {
 		return sum, errors.New("an order needs a line")
 	}
@@ -160,106 +184,4 @@ func moved(rows int64, err error, id commerce.OrderID, to State) error {
 		return fmt.Errorf("%w: %s to %s", ErrState, id, to)
 	}
 	return nil
-}
-
-const orderSQL = `
-	select o.id, o.hold, o.show, o.buyer, o.email, o.name, o.state, o.total_minor, o.currency, o.created_at, coalesce(o.receipt, 0),
-		array(select l.variant from order_line l where l.order_id = o.id order by l.place),
-		array(select l.product from order_line l where l.order_id = o.id order by l.place),
-		array(select l.title from order_line l where l.order_id = o.id order by l.place),
-		array(select l.quantity from order_line l where l.order_id = o.id order by l.place),
-		array(select l.unit_minor from order_line l where l.order_id = o.id order by l.place)
-	from orders o`
-
-// Get reads an order whoever asks; the caller decides who may see it.
-func Get(ctx context.Context, q schema.Querier, id commerce.OrderID) (Order, error) {
-	rows, err := q.Query(ctx, orderSQL+` where o.id = $1`, id)
-	if err != nil {
-		return Order{}, fmt.Errorf("read order %s: %w", id, err)
-	}
-	o, err := pgx.CollectExactlyOneRow(rows, scan)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Order{}, ErrUnknown
-	}
-	if err != nil {
-		return Order{}, fmt.Errorf("read order %s: %w", id, err)
-	}
-	return o, nil
-}
-
-// Recent lists the newest orders of a show that came to be, at most MaxRecent.
-func Recent(ctx context.Context, q schema.Querier, show commerce.ShowID) ([]Order, error) {
-	rows, err := q.Query(ctx, orderSQL+` where o.show = $1 and o.receipt is not null order by o.created_at desc, o.id desc limit $2`, show, MaxRecent)
-	if err != nil {
-		return nil, fmt.Errorf("orders of %s: %w", show, err)
-	}
-	orders, err := pgx.CollectRows(rows, scan)
-	if err != nil {
-		return nil, fmt.Errorf("orders of %s: %w", show, err)
-	}
-	return orders, nil
-}
-
-// Revenue is what a show has sold, by currency.
-func Revenue(ctx context.Context, q schema.Querier, show commerce.ShowID) ([]money.Amount, error) {
-	rows, err := q.Query(ctx, `
-		select currency, sum(total_minor)::bigint from orders
-		where show = $1 and state in ('confirmed', 'captured', 'fulfilled', 'settled') group by currency order by 2 desc`, show)
-	if err != nil {
-		return nil, fmt.Errorf("revenue of %s: %w", show, err)
-	}
-	amounts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a money.Amount, err error) {
-		var currency string
-		err = row.Scan(&currency, &a.Minor)
-		a.Currency = money.Currency(currency)
-		return a, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("revenue of %s: %w", show, err)
-	}
-	return amounts, nil
-}
-
-// Bought says whether buyer has an order of this show that is confirmed and was not taken back.
-func Bought(ctx context.Context, q schema.Querier, show commerce.ShowID, buyer string) (bought bool, err error) {
-	var paid []string
-	for _, s := range States() {
-		if s.Paid() {
-			paid = append(paid, string(s))
-		}
-	}
-	err = q.QueryRow(ctx, "select exists (select from orders where buyer = $1 and show = $2 and state = any($3))", buyer, show, paid).Scan(&bought)
-	if err != nil {
-		return false, fmt.Errorf("orders of %s: %w", show, err)
-	}
-	return bought, nil
-}
-
-func scan(row pgx.CollectableRow) (Order, error) {
-	var (
-		o          Order
-		currency   string
-		receipt    int64
-		variants   []commerce.VariantID
-		products   []commerce.ProductID
-		titles     []string
-		quantities []int
-		units      []int64
-	)
-	err := row.Scan(&o.ID, &o.Hold, &o.Show, &o.Buyer, &o.Email, &o.Name, &o.State, &o.Total.Minor, &currency, &o.Created, &receipt,
-		&variants, &products, &titles, &quantities, &units)
-	if err != nil {
-		return Order{}, err
-	}
-	o.Created, o.Total.Currency = o.Created.UTC(), money.Currency(currency)
-	if receipt > 0 {
-		o.Receipt = fmt.Sprintf("R-%08d", receipt)
-	}
-	for i := range variants {
-		o.Lines = append(o.Lines, Line{
-			Variant: variants[i], Product: products[i], Title: titles[i], Quantity: quantities[i],
-			Unit: money.Amount{Minor: units[i], Currency: o.Total.Currency},
-		})
-	}
-	return o, nil
 }

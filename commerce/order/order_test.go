@@ -14,6 +14,7 @@ import (
 
 	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/schema/schematest"
@@ -24,6 +25,15 @@ func TestMain(m *testing.M) { os.Exit(embeddedtest.Main(m)) }
 func inTx(t *testing.T, db *pgxpool.Pool, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	t.Helper()
 	return schema.InTx(t.Context(), db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error { return fn(ctx, tx) })
+}
+
+// costs are those of goods sent within Italy.
+func costs(goods, sending, tax int64) delivery.Costs {
+	eur := func(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: "EUR"} }
+	return delivery.Costs{
+		Goods: eur(goods), Delivery: eur(sending), Total: eur(goods + sending), Zone: delivery.Domestic,
+		Tax: delivery.Tax{Amount: eur(tax), Rate: 22000, Included: true, Kind: "VAT", Region: "IT"},
+	}
 }
 
 // wish is an order of two lines on a hold of its own.
@@ -37,6 +47,11 @@ func wish(t *testing.T, db *pgxpool.Pool) Order {
 			{Variant: commerce.NewID[commerce.VariantID](), Product: commerce.NewID[commerce.ProductID](), Title: "Lid", Quantity: 1, Unit: money.Amount{Minor: 150, Currency: "EUR"}},
 		},
 	}
+	for i := range o.Lines {
+		o.Lines[i].Owner = commerce.NewID[commerce.AccountID]()
+	}
+	o.Delivery = &delivery.Address{Name: "Vic Rossi", Line1: "Via del Ponte 4", City: "Venezia", Postcode: "30124", Country: "IT"}
+	o.Costs = costs(9950, 490, 1883)
 	pool := commerce.NewID[commerce.PoolID]()
 	_, err := db.Exec(t.Context(), `insert into pool (id, show, variant, on_hand) values ($1, $2, $3, 9)`, pool, o.Show, o.Lines[0].Variant)
 	if err == nil {
@@ -59,12 +74,12 @@ func TestCreateOnceAndRead(t *testing.T) {
 	o := wish(t, db)
 	for try := range 2 {
 		made, created, err := create(t, db, o)
-		if err != nil || created != (try == 0) || made.Total.Minor != 9950 || made.State != Pending || made.Receipt != "" {
+		if err != nil || created != (try == 0) || made.Total.Minor != 10440 || made.State != Pending || made.Receipt != "" {
 			t.Fatalf("%+v %v %v", made, created, err)
 		}
 	}
 	found, err := Get(t.Context(), db, o.ID)
-	if err != nil || len(found.Lines) != 2 || found.Lines[1].Title != "Lid" || found.Lines[0].Unit != o.Lines[0].Unit {
+	if err != nil || len(found.Lines) != 2 || found.Lines[1].Title != "Lid" || found.Lines[0] != o.Lines[0] || found.Costs != o.Costs || *found.Delivery != *o.Delivery {
 		t.Fatalf("%+v %v", found, err)
 	}
 	if _, err := Get(t.Context(), db, commerce.NewID[commerce.OrderID]()); !errors.Is(err, ErrUnknown) {

@@ -41,7 +41,7 @@ func intent(t *testing.T, db *pgxpool.Pool) Payment {
 		}{
 			{`insert into pool (id, show, variant, on_hand) values ($1, $1, $1, 9)`, []any{pool}},
 			{`insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, expires_at) values ($1, $2, 'gst_a', 1, 'paying', 4900, 'EUR', now())`, []any{p.Hold, pool}},
-			{`insert into orders (id, hold, show, buyer, email, name, state, total_minor, currency) values ($1, $2, $3, 'gst_a', 'vic@example.com', 'Vic', 'pending', 4900, 'EUR')`, []any{p.Order, p.Hold, pool}},
+			{`insert into orders (id, hold, show, buyer, email, name, state, total_minor, goods_minor, currency) values ($1, $2, $3, 'gst_a', 'vic@example.com', 'Vic', 'pending', 4900, 4900, 'EUR')`, []any{p.Order, p.Hold, pool}},
 		} {
 			if _, err := tx.Exec(ctx, step.sql, step.args...); err != nil {
 				return err

@@ -55,7 +55,7 @@ func TestSurgeOverHTTP(t *testing.T) {
 			order := commerce.NewID[commerce.OrderID]()
 			for range 2 { // the pay tap comes twice too
 				status, code, err := b.until(http.MethodPut, "/orders/"+order.String(), map[string]any{
-					"hold": id, "email": "vic@example.com", "name": "Vic",
+					"hold": id, "email": "vic@example.com", "name": "Vic", "delivery": home(),
 					"card": map[string]any{"number": "4242424242424242", "exp_month": 12, "exp_year": time.Now().Year() + 1, "cvc": "123"},
 				})
 				if err != nil || status != http.StatusCreated && status != http.StatusOK {

@@ -57,11 +57,20 @@ var invariants = []invariant{
 	{"orders: none without a hold of the same buyer, units and price", `
 		select 'order ' || o.id || ' and hold ' || o.hold
 		from orders o join hold h on h.id = o.hold
-		where o.buyer <> h.buyer or o.total_minor <> h.quantity * h.unit_minor or o.currency <> h.currency`},
-	{"orders: the total is the sum of the lines", `
-		select 'order ' || o.id || ': ' || o.total_minor || ', lines ' || coalesce(sum(l.quantity * l.unit_minor), 0)
+		where o.buyer <> h.buyer or o.goods_minor <> h.quantity * h.unit_minor or o.currency <> h.currency`},
+	{"orders: the total is the sum of lines, delivery and added tax", `
+		select 'order ' || o.id || ': ' || o.total_minor || ' for goods of ' || o.goods_minor || ', lines ' || coalesce(sum(l.quantity * l.unit_minor), 0)
 		from orders o left join order_line l on l.order_id = o.id
-		group by o.id having o.total_minor <> coalesce(sum(l.quantity * l.unit_minor), 0)`},
+		group by o.id having o.goods_minor <> coalesce(sum(l.quantity * l.unit_minor), 0)
+			or o.total_minor <> o.goods_minor + o.delivery_minor + case when o.tax_included then 0 else o.tax_minor end`},
+	{"orders: the tax is what its rate says, to half a minor unit", `
+		select 'order ' || id || ': ' || tax_minor || ' of ' || base || ' at ' || tax_rate
+		from (select id, tax_minor, tax_rate, case when tax_included then total_minor else goods_minor end as base,
+			case when tax_included then 100000 + tax_rate else 100000 end as whole from orders) o
+		where 2 * abs(tax_minor::numeric * whole - base::numeric * tax_rate) > whole`},
+	{"orders: each has an address, but those of before", `
+		select 'order ' || o.id || ' to zone ' || coalesce(o.zone, 'none') || ' goes to ' || coalesce(d.country, 'nowhere')
+		from orders o left join order_delivery d on d.order_id = o.id where (o.zone is null) <> (d.order_id is null)`},
 	{"orders: a confirmed one has sold units, and sold units have one", `
 		select 'hold ' || coalesce(h.id::text, 'of order ' || o.id) || ' is ' || coalesce(h.state, 'missing') || ', its order is ' || coalesce(o.state, 'missing')
 		from hold h full join (select * from orders where state <> 'cancelled') o on o.hold = h.id
@@ -71,6 +80,9 @@ var invariants = []invariant{
 		select 'hold ' || h.id || ' is paying, its payment is ' || coalesce(p.state, 'missing')
 		from hold h left join orders o on o.hold = h.id and o.state = 'pending' left join payment p on p.order_id = o.id
 		where h.state = 'paying' and coalesce(p.state, '') not in ('intent', 'sent', 'unknown', 'requires_action', 'voiding')`},
+	{"money: what is charged for an order is its total", `
+		select 'payment ' || p.id || ' of ' || p.amount_minor || ' ' || p.currency || ', order ' || o.id || ' of ' || o.total_minor || ' ' || o.currency
+		from payment p join orders o on o.id = p.order_id where p.amount_minor <> o.total_minor or p.currency <> o.currency`},
 	{"money: every captured cent belongs to one order, and no order is captured beyond its total", `
 		select 'payment ' || p.id || ': captured ' || p.captured_minor || ', order ' || o.id || ' of ' || o.total_minor || ' is ' || o.state
 		from payment p join orders o on o.id = p.order_id
@@ -86,6 +98,13 @@ var invariants = []invariant{
 		from orders o left join ledger_entry e on e.ref = 'sale:ord_' || replace(o.id::text, '-', '') and e.currency = o.currency
 		where o.confirmed_at is not null and o.state <> 'cancelled'
 		group by o.id having o.total_minor <> coalesce(sum(e.amount) filter (where e.amount > 0), 0)`},
+	{"money: the tax accounts hold what the orders owe", `
+		select 'tax of ' || region || ' in ' || currency || ': orders owe ' || coalesce(owed, 0) || ', the ledger has ' || coalesce(held, 0)
+		from (select tax_region as region, currency, sum(tax_minor) as owed from orders
+			where confirmed_at is not null and state <> 'cancelled' and tax_minor > 0 group by 1, 2) o
+		full join (select substr(account, 5, length(account) - 12) as region, currency, -sum(amount) as held from ledger_entry
+			where account like 'tax:%:payable' group by 1, 2) l using (region, currency)
+		where coalesce(owed, 0) <> coalesce(held, 0)`},
 	{"money: no card and no token is kept once a payment's outcome is known", `
 		select 'payment ' || id || ' is ' || state from payment where token is not null and state not in ('intent', 'sent', 'unknown')`},
 }

@@ -17,7 +17,7 @@ func TestEachInvariantCanFail(t *testing.T) {
 	hold, order := commerce.NewID[commerce.HoldID](), commerce.NewID[commerce.OrderID]()
 	b.until("PUT", "/holds/"+hold.String(), map[string]any{"show": w.show, "variant": w.variant, "quantity": 1})
 	status, code, err := b.until("PUT", "/orders/"+order.String(), map[string]any{
-		"hold": hold, "email": "vic@example.com", "name": "Vic",
+		"hold": hold, "email": "vic@example.com", "name": "Vic", "delivery": home(),
 		"card": map[string]any{"number": "4242424242424242", "exp_month": 12, "exp_year": time.Now().Year() + 1, "cvc": "123"},
 	})
 	if err != nil || status != 201 {
@@ -36,6 +36,7 @@ func TestEachInvariantCanFail(t *testing.T) {
 	w.exec(`alter table pool drop constraint pool_taken_range`)
 	w.exec(`alter table pool drop constraint pool_timed_range`)
 	w.exec(`alter table payment drop constraint payment_captured`)
+	w.exec(`alter table orders drop constraint orders_total, drop constraint orders_tax`)
 	w.exec(`alter table ledger_transaction drop constraint ledger_balanced`)
 	w.exec(`alter table ledger_transaction disable trigger user`)
 	w.exec(`alter table hold drop constraint hold_quantity_check`)
@@ -56,9 +57,16 @@ func TestEachInvariantCanFail(t *testing.T) {
 		"prices":                     {`update hold set quantity = 5`, `update hold set quantity = 1`},
 		"orders: none without":       {`update orders set buyer = 'gst_x'`, `update orders o set buyer = h.buyer from hold h where h.id = o.hold`},
 		"orders: the total":          {`update order_line set unit_minor = 1`, `update order_line set unit_minor = 4900`},
+		"orders: the total is":       {`update orders set total_minor = total_minor + 1`, `update orders set total_minor = total_minor - 1`},
+		"orders: the total is the":   {`update orders set delivery_minor = 0, tax_included = false`, `update orders set delivery_minor = 490, tax_included = true`},
+		"orders: the tax":            {`update orders set tax_minor = tax_minor + 1`, `update orders set tax_minor = tax_minor - 1`},
+		"orders: each has":           {`update orders set zone = null`, `update orders set zone = 'domestic'`},
+		"money: what is charged":     {`update payment set amount_minor = amount_minor + 1`, `update payment set amount_minor = amount_minor - 1`},
+		"money: the tax accounts":    {`update ledger_transaction set accounts[3] = 'tax:FR:payable'`, `update ledger_transaction set accounts[3] = 'tax:IT:payable'`},
+		"money: the tax":             {`update orders set tax_region = 'US-CA'`, `update orders set tax_region = 'IT'`},
 		"orders: a confirmed":        {`update hold set state = 'released'`, `update hold set state = 'sold'`},
 		"orders: what is being":      {`update hold set state = 'paying'`, `update hold set state = 'sold'`},
-		"money: every captured":      {`update payment set captured_minor = 4899`, `update payment set captured_minor = 4900`},
+		"money: every captured":      {`update payment set captured_minor = 5389`, `update payment set captured_minor = 5390`},
 		"money: the ledger sums":     {`update ledger_transaction set amounts[1] = amounts[1] + 1`, `update ledger_transaction set amounts[1] = amounts[1] - 1`},
 		"money: each confirmed":      {`update ledger_transaction set ref = 'x' || ref`, `update ledger_transaction set ref = substr(ref, 2)`},
 		"money: no card":             {`update payment set token = 'tok'`, `update payment set token = null`},

@@ -142,6 +142,11 @@ func (w *world) sell(units int) {
 	}))
 }
 
+// home is where the buyers live.
+func home() map[string]any {
+	return map[string]any{"name": "Vic Rossi", "line1": "Via del Ponte 4", "line2": "", "city": "Venezia", "region": "", "postcode": "30124", "country": "IT"}
+}
+
 // buyer is one browser at one address.
 type buyer struct {
 	w       *world

@@ -21,8 +21,8 @@ func (w *world) bought(id commerce.ShowID, buyer, state string) {
 		with h as (
 			insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, expires_at)
 			select gen_random_uuid(), id, $2, 1, 'paying', 4900, 'EUR', now() from pool where show = $1 order by id desc limit 1 returning id)
-		insert into orders (id, hold, show, buyer, email, name, state, total_minor, currency)
-		select gen_random_uuid(), id, $1, $2, 'vic@example.com', 'Vic', $3, 4900, 'EUR' from h`, id, buyer, state)
+		insert into orders (id, hold, show, buyer, email, name, state, total_minor, goods_minor, currency)
+		select gen_random_uuid(), id, $1, $2, 'vic@example.com', 'Vic', $3, 4900, 4900, 'EUR' from h`, id, buyer, state)
 	w.must(err)
 }
 

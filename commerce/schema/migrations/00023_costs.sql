@@ -74,7 +74,50 @@ create table account_address (
     changed_at timestamptz not null default now()
 );
 
+-- What an order costs, as it was when it was made: rates that change later change nothing here. zone is null for the
+-- orders of before, which had goods alone and no address.
+alter table orders
+    add column goods_minor    bigint check (goods_minor >= 0),
+    add column delivery_minor bigint  not null default 0 check (delivery_minor >= 0),
+    add column tax_minor      bigint  not null default 0 check (tax_minor >= 0),
+    add column tax_rate       int     not null default 0 check (tax_rate between 0 and 100000),
+    add column tax_included   boolean not null default false,
+    add column tax_kind       text    not null default '' check (length(tax_kind) <= 40),
+    add column tax_region     text    not null default '' check (length(tax_region) <= 6),
+    add column zone           text    check (zone in ('domestic', 'union', 'world'));
+update orders set goods_minor = total_minor;
+alter table orders
+    alter column goods_minor set not null,
+    add constraint orders_total check (total_minor = goods_minor + delivery_minor + case when tax_included then 0 else tax_minor end),
+    add constraint orders_tax check (tax_minor <= case when tax_included then goods_minor + delivery_minor else goods_minor end);
+
+-- Where an order goes. It is personal: read for its buyer and for who sends the goods, and for nobody else.
+create table order_delivery (
+    order_id uuid primary key references orders,
+    name     text not null check (length(name) between 1 and 120),
+    line1    text not null check (length(line1) between 1 and 120),
+    line2    text not null check (length(line2) <= 120),
+    city     text not null check (length(city) between 1 and 80),
+    region   text not null check (length(region) <= 3),
+    postcode text not null check (length(postcode) <= 16),
+    country  text not null check (length(country) = 2)
+);
+
+-- Who sends a line: the owner of its product when it was bought. created_at is the order's, for one index.
+alter table order_line
+    add column owner      uuid,
+    add column created_at timestamptz;
+update order_line l set owner = p.owner from product p where p.id = l.product;
+update order_line l set created_at = o.created_at from orders o where o.id = l.order_id;
+alter table order_line alter column created_at set not null, alter column created_at set default now();
+create index order_line_owner on order_line (owner, created_at desc, order_id desc);
+
 -- +goose Down
+drop index order_line_owner;
+alter table order_line drop column owner, drop column created_at;
+drop table order_delivery;
+alter table orders drop constraint orders_total, drop constraint orders_tax, drop column goods_minor, drop column delivery_minor, drop column tax_minor,
+    drop column tax_rate, drop column tax_included, drop column tax_kind, drop column tax_region, drop column zone;
 drop table account_address;
 drop table tax_rate;
 drop table delivery_rate;
