@@ -135,7 +135,11 @@ func TestSchemasAreTight(t *testing.T) {
 	good := values{
 		"id": "ord_" + strings.Repeat("a", 32), "hold": "hld_" + strings.Repeat("a", 32), "show": "shw_" + strings.Repeat("a", 32), "state": "captured",
 		"total": map[string]any{"amount": 1, "currency": "EUR"}, "email": "", "lines": []any{}, "created_at": "2026-01-02T03:04:05Z", "receipt": nil, "link": "/",
-		"payment": map[string]any{"state": "open", "action_url": nil, "decline": nil},
+		"payment":  map[string]any{"state": "open", "action_url": nil, "decline": nil},
+		"delivery": nil, "costs": map[string]any{
+			"goods": map[string]any{"amount": 1, "currency": "EUR"}, "delivery": map[string]any{"amount": 0, "currency": "EUR"}, "zone": "union",
+			"total": map[string]any{"amount": 1, "currency": "EUR"}, "tax": map[string]any{"amount": map[string]any{"amount": 0, "currency": "EUR"}, "rate_bp": 687.5, "included": true, "name": ""},
+		},
 	}
 	valid := schema("Order")
 	if err := valid.Validate(map[string]any(good)); err != nil {
