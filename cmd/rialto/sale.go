@@ -103,7 +103,7 @@ func (a *App) buildMail() (err error) {
 func (a *App) buildCheckout(kick func(), limiter *guard.Limiter) (err error) {
 	cfg := checkout.Config{
 		Pool: a.pool, Stock: a.stock, Provider: payment.NotConfigured{}, Vault: payment.NotConfigured{}, Name: "none",
-		Log: a.log, Registerer: a.registry, Kick: kick, OrderURL: a.orderURL, Home: a.cfg.ShopCountry,
+		Log: a.log, Registerer: a.registry, Kick: kick, OrderURL: a.orderURL, Mail: a.mails, Home: a.cfg.ShopCountry,
 	}
 	if a.cfg.Sandbox && a.cfg.SandboxURL != "" {
 		client, err := sandbox.NewClient(a.cfg.SandboxURL, a.cfg.SandboxSecret, a.URL()+sandboxPath, 0)

@@ -13,6 +13,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/delivery"
+	"github.com/rialto-live/rialto/commerce/mail"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -79,6 +80,7 @@ type Config struct {
 	// OrderURL is the whole address of an order's page, signed: whoever has it may read the order. nil: the way back
 	// from a bank, and mails, lead nowhere.
 	OrderURL func(id commerce.OrderID, created time.Time) (string, error)
+	Mail     *mail.Service // nil: buyers are not written to
 
 	// Home is the country that the shop sends from; "": delivery.DefaultHome.
 	Home string
