@@ -2,17 +2,19 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { serverNow } from "../shared/clock";
 import { formatMoney } from "../shared/money";
 import { dayAndTime } from "../shared/when";
-import { Banner, Button, Empty, ErrorState, LiveBadge, Skeleton } from "../shared/ui";
+import { Banner, Button, Empty, LiveBadge } from "../shared/ui";
 import { PlusIcon } from "../shared/back/icons";
 import { useOnline } from "../shared/back/online";
 import * as api from "../shared/api";
 import type { BrandProduct, Me, Show } from "../shared/api";
+import { List } from "./List";
 import { Pages } from "./pages";
 import { ProductEditor } from "./ProductEditor";
+import { Tabs } from "./Tabs";
 
 export function HomePage({ me }: { me: Me }): JSX.Element {
   const { shows, products } = useMemo(
@@ -45,6 +47,7 @@ export function HomePage({ me }: { me: Me }): JSX.Element {
   return (
     <main class="br-page" id="main">
       <h1>{me.account?.name}</h1>
+      <Tabs here="shelf" />
       {!online && <Banner tone="warn">This device is offline. What you see may be old, and nothing can be saved.</Banner>}
       <section aria-labelledby="shows-title">
         <header class="br-head">
@@ -90,40 +93,6 @@ export function HomePage({ me }: { me: Me }): JSX.Element {
         />
       )}
     </main>
-  );
-}
-
-/** Loading, failed, empty, or what there is and a way to more. */
-function List<T extends { id: string }>(props: { list: Pages<T>; title: string; more: string; empty: JSX.Element; children: ComponentChildren }): JSX.Element {
-  const { list } = props;
-  const state = list.state.value;
-  const some = list.items.value.length > 0;
-  if (!some && state === "loading")
-    return (
-      <div aria-busy="true">
-        <span class="sr-only">Loading</span>
-        <Skeleton class="st-skeleton--row" />
-        <Skeleton class="st-skeleton--row" />
-      </div>
-    );
-  if (!some && state === "failed") return <ErrorState title={props.title} error={list.error.value} onRetry={() => void list.next()} />;
-  if (!some) return props.empty;
-  return (
-    <>
-      {props.children}
-      {state === "failed" && (
-        <Banner tone="error" action={<Button onClick={() => void list.next()}>Try again</Button>}>
-          The rest did not load.
-        </Banner>
-      )}
-      {list.more.value && state !== "failed" && (
-        <p class="br-more">
-          <Button busy={state === "loading"} onClick={() => void list.next()}>
-            {props.more}
-          </Button>
-        </p>
-      )}
-    </>
   );
 }
 

@@ -7,6 +7,7 @@ import "./brand.css";
 import { Gate, type Door } from "../shared/back/Gate";
 import type { Me } from "../shared/api";
 import { HomePage } from "./HomePage";
+import { OrdersPage } from "./OrdersPage";
 import { ShowPage } from "./ShowPage";
 
 const BRAND: Door = {
@@ -20,7 +21,7 @@ const BRAND: Door = {
   join: "Make a brand account",
 };
 
-/** /brand keeps products and lists shows, /brand/{show} supplies one. */
+/** /brand keeps products and lists shows, /brand/orders lists what was sold, /brand/{show} supplies a show. */
 function Brand(): JSX.Element {
   const id = /^\/brand\/([^/]+)\/?$/.exec(location.pathname)?.[1];
   return (
@@ -28,7 +29,7 @@ function Brand(): JSX.Element {
       {(me) => (
         <>
           <Top me={me} />
-          {id ? <ShowPage id={decoded(id)} me={me} /> : <HomePage me={me} />}
+          {id === "orders" ? <OrdersPage me={me} /> : id ? <ShowPage id={decoded(id)} me={me} /> : <HomePage me={me} />}
         </>
       )}
     </Gate>

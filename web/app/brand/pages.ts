@@ -13,7 +13,7 @@ export class Pages<T extends { id: string }> {
   private cursor: string | null = null;
   private turn = 0;
 
-  constructor(private readonly read: (cursor: string | null) => Promise<{ items: T[]; next: string | null }>) {}
+  constructor(private readonly read: (cursor: string | null, signal?: AbortSignal) => Promise<{ items: T[]; next: string | null }>) {}
 
   /** From the start again. */
   load(): Promise<void> {
@@ -43,6 +43,30 @@ export class Pages<T extends { id: string }> {
         this.state.value = "failed";
       });
     }
+  }
+
+  /**
+   * The first page again, quietly: what is new stands where the server puts it, what changed changes in its place. Returns
+   * the new ones, or null when it was not read; never throws.
+   */
+  async refresh(signal: AbortSignal): Promise<T[] | null> {
+    if (this.state.peek() !== "ready") return null;
+    const turn = this.turn;
+    const page = await this.read(null, signal).catch(() => null);
+    if (!page || turn !== this.turn || signal.aborted) return null;
+    const old = this.items.peek();
+    const known = new Set(old.map(({ id }) => id));
+    const fresh = page.items.filter(({ id }) => !known.has(id));
+    const named = new Set(page.items.map(({ id }) => id));
+    // More came at once than a page holds: what lies between is not known, so the list begins anew.
+    const gap = page.next !== null && fresh.length === page.items.length;
+    batch(() => {
+      this.items.value = gap ? page.items : [...page.items, ...old.filter(({ id }) => !named.has(id))];
+      if (!gap && old.length > 0) return;
+      this.cursor = page.next;
+      this.more.value = page.next !== null;
+    });
+    return fresh;
   }
 
   /** What was made or changed here: in its place, or first. */
