@@ -16,7 +16,7 @@ import { SoldOrders, stateWords, toBeSent } from "./sold";
 import { Tabs } from "./Tabs";
 import "./orders.css";
 
-/** One order, every order on the page, or (null) whatever the browser's own menu prints. */
+/** One order, all that are to be sent, or (null) the whole list, by the browser's own menu. */
 type Printing = string | "all" | null;
 
 export function OrdersPage({ me }: { me: Me }): JSX.Element {
@@ -53,8 +53,8 @@ export function OrdersPage({ me }: { me: Me }): JSX.Element {
           <h2 id="orders-title">Orders</h2>
           {orders.length > 0 && (
             <div class="br-order__do">
-              <Button onClick={() => (printing.value = "all")}>Print all slips</Button>
-              <Button onClick={() => download(orders)}>Save as table (CSV)</Button>
+              {orders.some(({ state }) => toBeSent(state)) && <Button onClick={() => (printing.value = "all")}>Print all slips</Button>}
+              <Button onClick={() => download(orders)}>Save as CSV</Button>
             </div>
           )}
         </header>
@@ -83,8 +83,8 @@ function NothingSold(): JSX.Element {
 
 function Order({ order, from, fresh, printing }: { order: SoldOrder; from: string; fresh: boolean; printing: Signal<Printing> }): JSX.Element {
   const number = order.receipt.number;
-  const off = printing.value !== null && printing.value !== "all" && printing.value !== order.id;
   const open = toBeSent(order.state);
+  const off = printing.value !== null && printing.value !== order.id && (printing.value !== "all" || !open);
   return (
     <li class={off ? "br-order br-order--off" : "br-order"} aria-label={`Order ${number}`}>
       <p class="br-order__from">
