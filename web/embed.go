@@ -15,6 +15,8 @@ type Config struct {
 	// NodeOrigins lists the origins ("https://n2.shop.example") of nodes that a
 	// page may be sent to for its video; asked for each page. Nil means none.
 	NodeOrigins func() []string
+	// Mailbox: the mails of this program can be read here, at /mailbox.
+	Mailbox bool
 }
 
 // Built reports whether this program was compiled with its pages.
@@ -41,11 +43,11 @@ func mustSub(of fs.FS, dir string) fs.FS {
 }
 
 // page says which document answers a path, and whether the path is known.
-func page(path string) (document string, known bool) {
+func (s *site) page(path string) (document string, known bool) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	one := rest != "" && !strings.Contains(rest, "/")
 	switch first {
-	case "", "signin", "signup", "account":
+	case "", "signin", "signup", "account", "forgot", "reset":
 		return viewerPage, rest == "" && path == "/"+first
 	case "s", "orders":
 		return viewerPage, one
@@ -55,6 +57,10 @@ func page(path string) (document string, known bool) {
 		return docsPage, path == "/docs"
 	case "brand":
 		return brandPage, path == "/brand" || one
+	case "mailbox":
+		if s.mailbox {
+			return mailboxPage, path == "/mailbox" || one
+		}
 	}
 	return viewerPage, false
 }

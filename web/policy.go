@@ -27,11 +27,20 @@ const (
 const contentDocs = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// contentMailbox is for the page that shows mails as they look: a frame without
+// scripts inherits it, and mails carry their styles with them, since mail
+// programs take them no other way.
+const contentMailbox = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'; " +
+	"connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+
 func (p policy) page(h http.Header, document string) {
 	p.file(h)
-	if document == docsPage {
+	switch document {
+	case docsPage:
 		h.Set("Content-Security-Policy", contentDocs)
-	} else {
+	case mailboxPage:
+		h.Set("Content-Security-Policy", contentMailbox)
+	default:
 		h.Set("Content-Security-Policy", p.content())
 	}
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	viewerPage = "index.html"
-	studioPage = "studio.html"
-	brandPage  = "brand.html"
-	docsPage   = "docs.html"
+	viewerPage  = "index.html"
+	studioPage  = "studio.html"
+	brandPage   = "brand.html"
+	docsPage    = "docs.html"
+	mailboxPage = "mailbox.html"
 
 	cacheHashed = "public, max-age=31536000, immutable"
 	cachePage   = "no-cache" // kept, but asked for again each time: the ETag answers
@@ -31,13 +32,15 @@ type file struct {
 	cache         string
 }
 
+// site is static after newSite.
 type site struct {
-	files  map[string]file // static after newSite; by slash-separated name
-	policy policy
+	files   map[string]file // by slash-separated name
+	policy  policy
+	mailbox bool // there is a mailbox to be read
 }
 
 func newSite(built fs.FS, cfg Config) *site {
-	s := &site{files: map[string]file{}, policy: policy{nodes: cfg.NodeOrigins}}
+	s := &site{files: map[string]file{}, policy: policy{nodes: cfg.NodeOrigins}, mailbox: cfg.Mailbox}
 	_ = fs.WalkDir(built, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasSuffix(name, ".gz") {
 			return err
@@ -103,10 +106,10 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.send(w, r)
 		return
 	}
-	document, known := page(r.URL.Path)
+	document, known := s.page(r.URL.Path)
 	if trimmed := strings.TrimSuffix(r.URL.Path, "/"); !known && trimmed != r.URL.Path && trimmed != "" {
 		// Only a page's own address is redirected to, so "//elsewhere/" leads nowhere.
-		if _, known := page(trimmed); known && !strings.HasPrefix(trimmed, "//") {
+		if _, known := s.page(trimmed); known && !strings.HasPrefix(trimmed, "//") {
 			http.Redirect(w, r, trimmed, http.StatusPermanentRedirect)
 			return
 		}

@@ -34,6 +34,7 @@ func testSite(t *testing.T, cfg Config) *site {
 		"studio.html":           {Data: []byte("<title>studio</title>")},
 		"brand.html":            {Data: []byte("<title>brand</title>")},
 		"docs.html":             {Data: []byte("<title>docs</title>")},
+		"mailbox.html":          {Data: []byte("<title>mailbox</title>")},
 		"assets/main-abc.js":    {Data: []byte(script)},
 		"assets/main-abc.js.gz": {Data: packed(t, script)},
 		"img/pan.svg":           {Data: []byte("<svg/>")},
@@ -67,8 +68,10 @@ func TestPagesByPath(t *testing.T) {
 	}{
 		"/": {200, "viewer"}, "/s/shw_1": {200, "viewer"}, "/orders/ord_1?link=x": {200, "viewer"},
 		"/signin": {200, "viewer"}, "/signup": {200, "viewer"}, "/account": {200, "viewer"},
+		"/forgot": {200, "viewer"}, "/reset": {200, "viewer"}, "/reset/x": {404, "viewer"},
+		"/mailbox": {404, "viewer"}, "/mailbox/mal_1": {404, "viewer"},
 		"/studio": {200, "studio"}, "/studio/shw_1": {200, "studio"},
-		"/brand": {200, "brand"}, "/brand/shw_1": {200, "brand"}, "/brand/a/b": {404, "brand"}, "/brands": {404, "viewer"},
+		"/brand": {200, "brand"}, "/brand/orders": {200, "brand"}, "/brand/shw_1": {200, "brand"}, "/brand/a/b": {404, "brand"}, "/brands": {404, "viewer"},
 		"/docs": {200, "docs"}, "/docs/x": {404, "docs"},
 		"/nowhere": {404, "viewer"}, "/s": {404, "viewer"}, "/s/a/b": {404, "viewer"}, "/signin/x": {404, "viewer"},
 		"/index.html": {404, ""}, "/assets/gone.js": {404, ""}, "/assets/main-abc.js.gz": {404, ""},
@@ -77,6 +80,23 @@ func TestPagesByPath(t *testing.T) {
 		got := get(s, "GET", "http://shop.test"+path)
 		if body := text(t, got); got.StatusCode != want.status || !strings.Contains(body, want.title) {
 			t.Errorf("%s: %d %q, want %d with %q", path, got.StatusCode, body, want.status, want.title)
+		}
+	}
+}
+
+func TestTheMailboxIsThereOnlyWhereMailsAreKept(t *testing.T) {
+	s := testSite(t, Config{Mailbox: true})
+	for path, want := range map[string]int{"/mailbox": 200, "/mailbox/mal_1": 200, "/mailbox/a/b": 404, "/mailbox/": 308} {
+		got := get(s, "GET", "http://shop.test"+path)
+		if got.StatusCode != want || want == 200 && !strings.Contains(text(t, got), "mailbox") {
+			t.Errorf("%s: %d, want %d", path, got.StatusCode, want)
+		}
+	}
+	// Its frame inherits what the page may do: styles of the mail, no stranger's scripts, pictures or forms.
+	policy := get(s, "GET", "http://shop.test/mailbox").Header.Get("Content-Security-Policy")
+	for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "form-action 'none'", "frame-ancestors 'none'"} {
+		if !strings.Contains(policy, part) {
+			t.Errorf("the mailbox's policy %q lacks %s", policy, part)
 		}
 	}
 }

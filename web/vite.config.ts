@@ -1,4 +1,4 @@
-// Four pages (viewer, studio, brand, docs), hashed files for an immutable cache, and the size promise to people on phones.
+// Five pages (viewer, studio, brand, docs, mailbox), hashed files for an immutable cache, and the size promise to people on phones.
 
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -100,7 +100,7 @@ export default defineConfig({
     reportCompressedSize: false,
     // The library of the docs page, which nobody else loads.
     chunkSizeWarningLimit: 1600,
-    rollupOptions: { input: { viewer: at("./app/index.html"), studio: at("./app/studio.html"), brand: at("./app/brand.html"), docs: at("./app/docs.html") } },
+    rollupOptions: { input: { viewer: at("./app/index.html"), studio: at("./app/studio.html"), brand: at("./app/brand.html"), docs: at("./app/docs.html"), mailbox: at("./app/mailbox.html") } },
   },
   server: {
     // `npm run dev` beside a running program: its API, sockets and media.

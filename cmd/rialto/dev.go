@@ -268,6 +268,9 @@ func (h *house) announce(ctx context.Context, at terminal) {
 		return // it is stopping, and says why itself
 	}
 	fmt.Fprintf(at.out, "rialto: ready on %s\n", h.app.URL())
+	if h.app.mailbox != nil {
+		fmt.Fprintf(at.out, "rialto: mails are kept on %s/mailbox\n", h.app.URL())
+	}
 	if h.demo == nil {
 		return
 	}

@@ -58,6 +58,10 @@ export interface SoldOrder {
   email: string;
 }
 
+/** A mail that is kept here instead of being sent. */
+export type MailHead = Schemas["MailHead"];
+export type Mail = Schemas["Mail"];
+
 const enc = encodeURIComponent;
 
 /** Any operation by its path under /api/v1; the named ones below say what they answer. */
@@ -84,6 +88,14 @@ export const signOut = (o?: CallOptions) => api<void>("DELETE", `/sessions/curre
 export const renameMe = (name: string, o?: CallOptions) => api<unknown>("PATCH", `/me`, { name }, o);
 export const changePassword = (old: string, fresh: string, o?: CallOptions) =>
   api<void>("PUT", `/me/password`, { old, new: fresh }, o);
+
+/** Answered alike whether or not there is such an account. */
+export const askReset = (email: string, o?: CallOptions) => api<unknown>("POST", `/password-resets`, { email }, o);
+/** Works once. Signs in here, and out everywhere else. */
+export const redeemReset = (token: string, password: string, o?: CallOptions) =>
+  api<Account>("POST", `/password-resets/redeem`, { token, password }, o);
+export const listMails = (o?: CallOptions) => api<Schemas["ListMailboxResponse"]>("GET", `/mailbox`, undefined, o);
+export const readMail = (id: string, o?: CallOptions) => api<Mail>("GET", `/mailbox/${enc(id)}`, undefined, o);
 
 // Shows
 

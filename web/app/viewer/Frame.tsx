@@ -38,6 +38,11 @@ export function Frame({ title, narrow = false, children }: FrameProps) {
       <main id="main" class={narrow ? "main main-narrow" : "main"} tabIndex={-1}>
         {children}
       </main>
+      {me.value?.mailbox && (
+        <footer class={narrow ? "foot main-narrow" : "foot"}>
+          Rialto is being tried out here: no mail leaves it. <a href="/mailbox">Read the mails</a>
+        </footer>
+      )}
     </>
   );
 }

@@ -19,6 +19,8 @@ const pages: Record<Route["page"], () => Promise<{ default: Page }>> = {
   signin: () => import("./account/SignInPage"),
   signup: () => import("./account/SignUpPage"),
   account: () => import("./account/AccountPage"),
+  forgot: () => import("./account/ForgotPage"),
+  reset: () => import("./account/ResetPage"),
   missing: () => import("./MissingPage"),
 };
 

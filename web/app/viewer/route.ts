@@ -9,9 +9,11 @@ export type Route =
   | { page: "signin" }
   | { page: "signup" }
   | { page: "account" }
+  | { page: "forgot" }
+  | { page: "reset" }
   | { page: "missing" };
 
-/** Must name the same paths as page() in web/embed.go. */
+/** Must name the same paths as site.page in web/embed.go. */
 export function parse(path: string, query: string): Route {
   const [, first = "", second = "", third] = path.split("/");
   if (third !== undefined) return { page: "missing" };
@@ -22,6 +24,8 @@ export function parse(path: string, query: string): Route {
       case "signin":
       case "signup":
       case "account":
+      case "forgot":
+      case "reset":
         return { page: first };
     }
     return { page: "missing" };

@@ -6,6 +6,7 @@ import { Button, Field } from "../../shared/ui/controls";
 import { Banner } from "../../shared/ui/states";
 import { Frame } from "../Frame";
 import { goAnywhere, nextPage } from "../route";
+import { waitWords } from "./words";
 
 export default function SignInPage() {
   const [email, setEmail] = useState("");
@@ -41,6 +42,9 @@ export default function SignInPage() {
           </Button>
         </form>
         <p>
+          <a href={`/forgot${location.search}`}>Forgot your password?</a>
+        </p>
+        <p>
           New here? <a href={`/signup${location.search}`}>Make an account</a>. Watching and buying need none.
         </p>
       </div>
@@ -50,9 +54,6 @@ export default function SignInPage() {
 
 function wordsFor(error: ApiError): string {
   if (isCode(error, "credentials_wrong")) return "E-mail and password do not belong together. Please check both.";
-  if (isCode(error, "too_many_attempts")) {
-    const minutes = Math.ceil((error.retryAfterMs ?? 60_000) / 60_000);
-    return `Too many tries. To protect the account, please wait ${minutes === 1 ? "a minute" : `${minutes} minutes`}.`;
-  }
+  if (isCode(error, "too_many_attempts")) return `Too many tries. To protect the account, please wait ${waitWords(error)}.`;
   return error.message;
 }
