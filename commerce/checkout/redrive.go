@@ -40,11 +40,7 @@ type effect struct {
 
 // Handlers is what the outbox's dispatcher needs of checkout.
 func (s *Service) Handlers() map[string]outbox.Handler {
-	handlers := map[string]outbox.Handler{EffectCapture: s.capture, EffectVoid: s.voidEffect}
-	if s.Mail.On() {
-		handlers[EffectOrderMail], handlers[EffectEndedMail] = s.mailReceipt, s.mailEnded
-	}
-	return handlers
+	return map[string]outbox.Handler{EffectCapture: s.capture, EffectVoid: s.voidEffect}
 }
 
 // Run goes on with payments whose driver died or got no answer, and with what payment companies tell, until ctx ends.

@@ -129,7 +129,10 @@ test.describe("a viewer's pages", () => {
     await expect(sheet).toBeVisible();
     const typed = [
       ["E-mail for the receipt", "kay@example.com"],
-      ["Name on the card", "Kay Board"],
+      ["Full name", "Kay Board"],
+      ["Street and number", "Via Roma 1"],
+      ["Postcode", "20121"],
+      ["City", "Milano"],
       ["Card number", "4242424242424242"],
       ["Valid until", "1234"],
       ["Security code", "123"],

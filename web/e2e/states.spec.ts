@@ -3,9 +3,10 @@
 import { expect, test } from "@playwright/test";
 import { inspect } from "./fixtures/inspect";
 import { Shop } from "./fixtures/pages";
+import { buyingStates } from "./fixtures/buying-states";
 import { states, usual } from "./fixtures/states";
 
-for (const [name, state] of Object.entries(states)) {
+for (const [name, state] of Object.entries({ ...states, ...buyingStates })) {
   test(`${name}: everybody can read it, at every width, within the content policy`, async ({ page }, info) => {
     const shop = new Shop(page);
     usual(shop);

@@ -179,7 +179,7 @@ export const putHold = (id: string, body: Schemas["PutHoldRequest"], o?: CallOpt
   api<Hold>("PUT", `/holds/${enc(id)}`, body, o);
 export const getHold = (id: string, o?: CallOptions) => api<Hold>("GET", `/holds/${enc(id)}`, undefined, o);
 export const releaseHold = (id: string, o?: CallOptions) => api<void>("DELETE", `/holds/${enc(id)}`, undefined, o);
-export const putOrder = (id: string, body: Omit<Schemas["Pay"], "delivery"> & Partial<Schemas["Pay"]>, o?: CallOptions) =>
+export const putOrder = (id: string, body: Schemas["Pay"], o?: CallOptions) =>
   api<Order>("PUT", `/orders/${enc(id)}`, body, o);
 export const getOrder = (id: string, link?: string | null, o?: CallOptions) =>
   api<Order>("GET", `/orders/${enc(id)}${link ? `?link=${enc(link)}` : ""}`, undefined, o);

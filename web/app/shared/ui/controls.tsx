@@ -80,7 +80,7 @@ interface FrameProps {
 }
 
 /** Label, hint and error around one control, which gets the attributes that tie them together. */
-function Framed({ label, hint, error, class: extra = "", children }: FrameProps & { children: (tie: { id: string; "aria-invalid"?: true; "aria-describedby"?: string }) => ComponentChildren }) {
+export function Framed({ label, hint, error, class: extra = "", children }: FrameProps & { children: (tie: { id: string; "aria-invalid"?: true; "aria-describedby"?: string }) => ComponentChildren }) {
   const id = useId();
   const described = [hint ? `${id}-hint` : "", error ? `${id}-error` : ""].filter(Boolean).join(" ");
   return (

@@ -1,12 +1,13 @@
 import { useEffect, useState } from "preact/hooks";
 import { changePassword, renameMe, signOut, type Account } from "../../shared/api";
-import { ApiError } from "../../shared/http";
 import { askAgain, me, whoAmI } from "../../shared/session";
 import { Button, Field, LinkButton } from "../../shared/ui/controls";
 import { Spinner } from "../../shared/ui/spinner";
-import { Banner, ErrorState } from "../../shared/ui/states";
+import { ErrorState } from "../../shared/ui/states";
 import { Frame } from "../Frame";
 import { go } from "../route";
+import { AddressPanel } from "./AddressPanel";
+import { useTask } from "./task";
 
 export default function AccountPage() {
   const [failed, setFailed] = useState<unknown>(null);
@@ -79,6 +80,7 @@ function AccountView({ account }: { account: Account }) {
           Change the name
         </Button>
       </form>
+      <AddressPanel name={account.name} />
       <form class="panel" onSubmit={password.submit} aria-labelledby="password-title">
         <h2 id="password-title">Password</h2>
         {password.told}
@@ -97,23 +99,4 @@ function AccountView({ account }: { account: Account }) {
       </form>
     </div>
   );
-}
-
-/** One form's work: busy meanwhile, and what came of it in words. */
-function useTask(run: () => Promise<string>) {
-  const [busy, setBusy] = useState(false);
-  const [said, say] = useState<{ tone: "success" | "error"; text: string } | null>(null);
-  const submit = (event: Event): void => {
-    event.preventDefault();
-    if (busy) return;
-    setBusy(true);
-    say(null);
-    run()
-      .then(
-        (text) => text && say({ tone: "success", text }),
-        (error: unknown) => say({ tone: "error", text: error instanceof ApiError ? error.message : "That did not work. Please try again." }),
-      )
-      .finally(() => setBusy(false));
-  };
-  return { busy, submit, told: said && <Banner tone={said.tone}>{said.text}</Banner> };
 }

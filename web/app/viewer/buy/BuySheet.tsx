@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Product, Variant } from "../../shared/api";
+import { isTransient } from "../../shared/http";
 import { formatMoney } from "../../shared/money";
 import { priceAt } from "../../shared/price";
 import { clockText, serverNow } from "../../shared/clock";
@@ -9,6 +10,9 @@ import { Spinner } from "../../shared/ui/spinner";
 import type { WatchModel } from "../watch/model";
 import { Was, usePrice } from "../watch/offer";
 import type { ShopState } from "../watch/shop";
+import { detailsOf, type Details } from "../delivery/details";
+import { readCountries } from "../delivery/countries";
+import { BankButton, BankStep } from "./BankStep";
 import { Outcome, wordsFor } from "./Outcome";
 import { PayButton, PayForm } from "./PayForm";
 import { Purchase } from "./purchase";
@@ -77,6 +81,22 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
     void purchase.take();
   }, [shop, variant.id, purchase]);
 
+  // Said on the page: "we go on as soon as your connection is back".
+  useEffect(() => {
+    const back = (): void => {
+      if (purchase.step.peek() === "refused" && isTransient(purchase.problem.peek())) void purchase.take();
+    };
+    addEventListener("online", back);
+    return () => removeEventListener("online", back);
+  }, [purchase]);
+
+  const [details, setDetails] = useState<Details | null>(null);
+  // Read while the unit is being held, so that neither waits for the other.
+  useEffect(() => {
+    void readCountries();
+    detailsOf().then((mine) => (void mine.read(), setDetails(mine)), () => undefined);
+  }, [purchase]);
+
   const price = usePrice(model, latest(model, variant));
   const step = purchase.step.value;
   const close = (): void => {
@@ -85,10 +105,15 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
   };
   const order = purchase.order.value;
   const held = step === "held" || step === "paying" || step === "unsure";
+  useEffect(() => {
+    if (step === "paid" && order) shop.told(order);
+  }, [shop, step, order]);
   const words = wordsFor(purchase, product, price);
-  const title = step === "holding" ? product.title : held ? "Yours, for now" : step === "paid" ? "It is yours" : words.title;
+  const title = step === "holding" ? product.title : held ? "Yours, for now" : step === "bank" ? "Confirm with your bank" : step === "paid" ? "It is yours" : words.title;
   const footer = held ? (
-    <PayButton purchase={purchase} variant={variant} />
+    <PayButton purchase={purchase} />
+  ) : step === "bank" ? (
+    <BankButton purchase={purchase} />
   ) : step === "paid" ? (
     <Button tone="primary" wide onClick={close}>
       Back to the show
@@ -96,17 +121,37 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
   ) : undefined;
   return (
     <Sheet title={title} onClose={close} footer={footer}>
+      <p class="sr-only" aria-live="polite">
+        {said(purchase, product)}
+      </p>
       {step === "holding" && (
         <p class="buy-wait" role="status">
           <Spinner />
           Holding one for you at {formatMoney(purchase.told.value ?? price.unit)}
         </p>
       )}
-      {held && <PayForm purchase={purchase} product={product} variant={variant} standing={price.was ?? price.unit} />}
+      {held && details && <PayForm purchase={purchase} product={product} variant={variant} details={details} standing={price.was ?? price.unit} />}
+      {step === "bank" && <BankStep purchase={purchase} product={product} />}
       {step === "paid" && order && <Receipt order={order} product={product} />}
       {(step === "expired" || step === "refused") && <Outcome purchase={purchase} words={words} onClose={close} onBack={onBack} />}
     </Sheet>
   );
+}
+
+/** What somebody who does not see the sheet must hear of it; refusals and errors are alerts of their own. */
+function said(purchase: Purchase, product: Product): string {
+  const total = purchase.quote.costs.value?.total;
+  switch (purchase.step.value) {
+    case "held":
+      return total ? `${product.title} is held for you. With delivery it comes to ${formatMoney(total)}.` : `${product.title} is held for you.`;
+    case "paying":
+      return "Asking your bank.";
+    case "bank":
+      return "Your bank wants to know that it is you. Open its page with the button below.";
+    case "paid":
+      return `Paid. Your receipt is for ${purchase.order.value?.email ?? "you"}.`;
+  }
+  return "";
 }
 
 /** The variant as the list has it now: it may have been read again since the sheet was opened. */

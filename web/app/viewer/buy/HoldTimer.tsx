@@ -1,15 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { clockText, serverNow, useServerNow } from "../../shared/clock";
+import { clockText, useServerNow } from "../../shared/clock";
 import type { Purchase } from "./purchase";
 
 /** Seconds before the end at which a screen reader hears how long is left. */
 const ANNOUNCE_S = [60, 20];
 /** The server ends holds, not this clock: a moment's grace keeps us from being the first to say so. */
 const GRACE_MS = 500;
-
-export function timeLeft(purchase: Purchase): string {
-  return clockText(purchase.expiresAt.value - serverNow());
-}
 
 /** How long the unit stays ours: a thin bar that empties on the server's clock. */
 export function HoldTimer({ purchase }: { purchase: Purchase }) {

@@ -40,6 +40,10 @@ export function Outcome({ purchase, words, onClose, onBack }: OutcomeProps) {
 /** `price` is what the thing costs at this moment. */
 export function wordsFor(purchase: Purchase, product: Product, price: Price): Words {
   const problem = purchase.problem.value;
+  if (purchase.step.value === "expired" && problem?.code === "card_declined")
+    return { title: "Your hold has ended", text: `Your bank said no, and the time is over: ${product.title} went back to the others. Nothing was paid.`, again: "Hold one again" };
+  if (purchase.step.value === "expired" && problem?.code === "order_cancelled")
+    return { title: "Your hold has ended", text: `Your bank was not answered in time. Nothing was taken, and ${product.title} went back to the others. If there is still one, you can take it again.`, again: "Hold one again" };
   if (purchase.step.value === "expired")
     return {
       title: "Your hold has ended",
@@ -66,6 +70,17 @@ export function wordsFor(purchase: Purchase, product: Product, price: Price): Wo
       return { title: "Payment is not set up", text: "This shop cannot take payments yet, so nothing was held. The shop's operator has to connect a payment provider first." };
     case "banned":
       return { title: "You cannot buy in this show", text: "The creator or an operator closed it for you." };
+    case "offline":
+      return { title: "You are offline", text: `We go on as soon as your connection is back. If ${product.title} was held for you before that, it still is.`, again: "Try again" };
+    case "unreachable":
+    case "timeout":
+      return { title: "No answer yet", text: `The shop does not answer right now. If ${product.title} was held for you, it still is: trying again finds it, and never takes two.`, again: "Try again" };
+    case "unavailable":
+      return { title: "One moment", text: "The shop cannot read its books right now. Nothing was taken; please try again in a moment.", again: "Try again" };
+    case "payment_unavailable":
+      return { title: "One moment", text: "The payment company does not answer right now. Nothing was taken; please try again.", again: "Try again" };
+    case "too_many_attempts":
+      return { title: "One moment", text: "That was a lot of tries at once. Nothing was taken; please wait a little.", again: "Try again" };
     case "stock_unavailable":
       return { title: "One moment", text: "The stock cannot be read right now. Nothing was taken; please try again.", again: "Try again" };
   }

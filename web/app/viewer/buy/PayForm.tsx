@@ -3,45 +3,48 @@ import type { Product, Variant } from "../../shared/api";
 import { serverNow } from "../../shared/clock";
 import { formatMoney, type Money } from "../../shared/money";
 import { me } from "../../shared/session";
-import { Button, Field } from "../../shared/ui/controls";
-import { Banner } from "../../shared/ui/states";
-import { cardOf, check, groupExpiry, groupNumber, type Form, type FormErrors } from "./card";
+import { Button } from "../../shared/ui/controls";
+import { Spinner } from "../../shared/ui/spinner";
+import { countryName, FIELDS, type AddressErrors } from "../delivery/address";
+import { CostRows } from "../delivery/CostLines";
+import type { DetailErrors, Details } from "../delivery/details";
 import { Was } from "../watch/offer";
-import { HoldTimer, timeLeft } from "./HoldTimer";
+import { bankPage, mayOpenByItself, openBank } from "./bank";
+import { cardOf, checkCard, type CardErrors, type CardForm } from "./card";
+import { CardFields } from "./CardFields";
+import { DetailFields } from "./Details";
+import { HoldTimer } from "./HoldTimer";
+import { Problem } from "./Problem";
 import type { Purchase } from "./purchase";
 import { TestCards } from "./TestCards";
+import { fieldErrors } from "./words";
 
-type PayProps = { purchase: Purchase; product: Product; variant: Variant; /** What it costs without the price that was held. */ standing: Money };
+type PayProps = { purchase: Purchase; product: Product; variant: Variant; details: Details; /** What it costs without the price that was held. */ standing: Money };
 
-const ORDER: (keyof Form)[] = ["email", "name", "number", "expiry", "cvc"];
+/** As they stand on the page: the first that is wrong gets the focus. */
+const ORDER = ["email", ...FIELDS, "number", "expiry", "cvc"] as const;
 
 const ASK_AGAIN_MS = 4_000;
 
-// Once typed, an address need not be typed for the next product. Never the card.
-const remembered = { email: "", name: "" };
+const EMPTY: CardForm = { number: "", expiry: "", cvc: "" };
 
-export function PayForm({ purchase, product, variant, standing }: PayProps) {
-  const [form, setForm] = useState<Form>(() => ({
-    email: remembered.email || (me.peek()?.account?.email ?? ""),
-    name: remembered.name || (me.peek()?.account?.name ?? ""),
-    number: "",
-    expiry: "",
-    cvc: "",
-  }));
-  const [errors, setErrors] = useState<FormErrors>({});
+export function PayForm({ purchase, product, variant, details, standing }: PayProps) {
+  const [card, setCard] = useState<CardForm>(EMPTY);
+  const [errors, setErrors] = useState<CardErrors>({});
   const element = useRef<HTMLFormElement>(null);
-  const set = (name: keyof Form) => (value: string): void => {
-    setForm((old) => ({ ...old, [name]: name === "number" ? groupNumber(value) : name === "expiry" ? groupExpiry(value, old.expiry) : value }));
+  const change = (fields: Partial<CardForm>): void => {
+    setCard((old) => ({ ...old, ...fields }));
     // A complaint goes as soon as its cause is touched; it comes back at the next try if it is still true.
-    setErrors(({ [name]: _gone, ...rest }) => rest);
+    setErrors((old) => Object.fromEntries(Object.entries(old).filter(([name]) => !(name in fields))));
   };
-
   const step = purchase.step.value;
   const hold = purchase.hold.value;
   const asking = step === "paying";
   // Not disabled: that would take the focus away and hide from a screen reader what is being paid with.
   const frozen = asking || step === "unsure";
-  const total = hold?.total ?? variant.price;
+
+  useQuote(purchase, details);
+  useEffect(() => void details.read(), [details]);
 
   // An answer that did not come is asked for again without a tap: the same id can only repeat it.
   useEffect(() => {
@@ -50,19 +53,43 @@ export function PayForm({ purchase, product, variant, standing }: PayProps) {
     return () => clearTimeout(timer);
   }, [step, purchase]);
 
+  const focusFirst = (wrong: DetailErrors & CardErrors): void => {
+    const first = ORDER.find((name) => wrong[name]);
+    // Drawn first: a folded address has no fields yet.
+    if (first) requestAnimationFrame(() => element.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus());
+  };
+
+  // What the server says is wrong with a field stands at the field.
+  const problem = purchase.problem.value;
+  useEffect(() => {
+    const wrong = step === "held" && fieldErrors(problem, countryName(details.address.peek().country));
+    if (!wrong) return;
+    details.complain(wrong as AddressErrors);
+    focusFirst(wrong);
+  }, [problem, step]);
+
   const submit = (event: Event): void => {
     event.preventDefault();
     if (step === "unsure") return void purchase.askAgain();
-    const wrong = check(form, serverNow());
-    setErrors(wrong);
-    const first = ORDER.find((name) => wrong[name]);
-    if (first) {
-      element.current?.querySelector<HTMLInputElement>(`[name="${first}"]`)?.focus();
-      return;
-    }
-    remembered.email = form.email.trim();
-    remembered.name = form.name.trim();
-    void purchase.pay({ email: remembered.email, name: remembered.name, card: cardOf(form) });
+    const wrongDetails = details.check();
+    const wrongCard = checkCard(card, serverNow());
+    details.complain(wrongDetails);
+    setErrors(wrongCard);
+    if (Object.keys({ ...wrongDetails, ...wrongCard }).length > 0) return focusFirst({ ...wrongDetails, ...wrongCard });
+    const total = purchase.quote.costs.peek()?.total;
+    // Nothing is paid that was not seen before: the button then says what it comes to.
+    if (!total) return void purchase.quote.again();
+    details.keep();
+    const delivery = details.address.peek();
+    const save = details.save.peek() && !details.folded.peek();
+    const paid = purchase.pay({ email: details.email.peek().trim(), name: delivery.name, delivery, total: total.amount, card: cardOf(card), ...(save ? { save } : {}) });
+    void paid.then(() => {
+      // Taken as it stands, whatever became of the card: the next try begins at the card.
+      if (!fieldErrors(purchase.problem.peek(), "")) details.folded.value = true;
+      const order = purchase.order.peek();
+      const page = purchase.step.peek() === "bank" && order ? bankPage(order) : null;
+      if (order && page && mayOpenByItself()) purchase.opened.value = openBank(order.id, page);
+    });
   };
 
   return (
@@ -72,27 +99,23 @@ export function PayForm({ purchase, product, variant, standing }: PayProps) {
         <img src={product.image || "/img/product.svg"} alt="" width="56" height="56" />
         <div>
           <strong>{hold?.title || product.title}</strong>
-          <span class="lead">{variant.title && variant.title !== product.title ? `${variant.title}, ` : ""}1 piece, nothing is added to the price</span>
+          <span class="lead">{variant.title && variant.title !== product.title ? `${variant.title}, ` : ""}1 piece</span>
         </div>
         <span class="buy-price">
-          <strong class="num">{formatMoney(total)}</strong>
+          <strong class="num">{formatMoney(hold?.total ?? variant.price)}</strong>
           {hold && hold.unit.currency === standing.currency && hold.unit.amount < standing.amount && <Was money={standing} />}
         </span>
       </div>
       <Problem purchase={purchase} product={product} />
       <form id="pay" class="form" ref={element} noValidate onSubmit={submit} aria-busy={asking}>
+        <DetailFields details={details} frozen={frozen} />
         <fieldset class={frozen ? "frozen" : ""}>
-          <legend class="sr-only">Payment</legend>
-          <Field label="E-mail for the receipt" type="email" name="email" autocomplete="email" inputMode="email" maxLength={254} readOnly={frozen} value={form.email} onInput={set("email")} error={errors.email} />
-          <Field label="Name on the card" name="name" autocomplete="cc-name" maxLength={100} readOnly={frozen} value={form.name} onInput={set("name")} error={errors.name} />
-          <Field label="Card number" name="number" autocomplete="cc-number" inputMode="numeric" maxLength={23} readOnly={frozen} value={form.number} onInput={set("number")} error={errors.number} />
-          <div class="buy-pair">
-            <Field label="Valid until" name="expiry" autocomplete="cc-exp" inputMode="numeric" placeholder="MM / YY" maxLength={9} readOnly={frozen} value={form.expiry} onInput={set("expiry")} error={errors.expiry} />
-            <Field label="Security code" name="cvc" autocomplete="cc-csc" inputMode="numeric" maxLength={4} readOnly={frozen} value={form.cvc} onInput={set("cvc")} error={errors.cvc} />
-          </div>
+          <legend>Card</legend>
+          <CardFields card={card} errors={errors} frozen={frozen} onChange={change} />
         </fieldset>
       </form>
-      {me.value?.sandbox && step === "held" && <TestCards onPick={(card) => (setErrors({}), setForm((old) => ({ ...old, ...card })))} />}
+      {me.value?.sandbox && step === "held" && <TestCards onPick={(picked) => (setErrors({}), setCard(picked))} />}
+      <Costs purchase={purchase} country={details.address.value.country} />
       {step === "held" && (
         <Button tone="quiet" wide onClick={() => void purchase.release()}>
           I changed my mind, let it go
@@ -102,41 +125,69 @@ export function PayForm({ purchase, product, variant, standing }: PayProps) {
   );
 }
 
-/** Below the form, always in sight. */
-export function PayButton({ purchase, variant }: { purchase: Purchase; variant: Variant }) {
-  const step = purchase.step.value;
+/** Asks what it all costs whenever it is known anew where it goes. */
+function useQuote(purchase: Purchase, details: Details): void {
+  const { country, region } = details.address.value;
+  const hold = purchase.hold.value?.id;
+  const held = purchase.step.value === "held";
+  const ready = details.ready.value;
+  useEffect(() => {
+    if (hold && country && held && ready) void purchase.quote.want(hold, { country, region });
+  }, [purchase, hold, country, region, held, ready]);
+  useEffect(() => {
+    const again = (): void => void purchase.quote.online();
+    addEventListener("online", again);
+    return () => removeEventListener("online", again);
+  }, [purchase]);
+}
+
+/** Every cost before anything is confirmed. */
+function Costs({ purchase, country }: { purchase: Purchase; country: string }) {
+  const { costs, asking, problem } = purchase.quote;
+  const known = costs.value;
+  const wrong = problem.value;
   return (
-    <Button tone="buy" wide busy={step === "paying"} type="submit" form="pay">
-      {step === "unsure" ? "Ask again" : `Pay ${formatMoney(purchase.hold.value?.total ?? variant.price)}`}
-    </Button>
+    <section class="buy-costs" aria-label="What it costs">
+      {known && (
+        <dl class={asking.value || wrong ? "costs costs-old" : "costs"}>
+          <div>
+            <dt>Goods</dt>
+            <dd class="num">{formatMoney(known.goods)}</dd>
+          </div>
+          <CostRows costs={known} to={countryName(purchase.quote.country)} />
+        </dl>
+      )}
+      {asking.value ? (
+        !known && (
+          <p class="costs-state" role="status">
+            <Spinner />
+            Working out delivery and tax
+          </p>
+        )
+      ) : wrong?.code === "region_needed" ? (
+        <p class="costs-state">Delivery and tax are known as soon as the region is.</p>
+      ) : wrong?.code === "delivery_unavailable" ? (
+        <p class="costs-state">We do not deliver to {countryName(country)} yet. Nothing was taken.</p>
+      ) : wrong ? (
+        <div class="costs-state" role="status">
+          <span>{wrong.code === "offline" ? "You are offline: delivery and tax follow as soon as you are back." : "Delivery and tax could not be worked out."}</span>
+          <Button onClick={() => void purchase.quote.again()}>Try again</Button>
+        </div>
+      ) : (
+        !known && <p class="costs-state">Delivery and tax depend on where it goes.</p>
+      )}
+    </section>
   );
 }
 
-/** What the last try came to. The bank's no keeps the unit: say so, and for how long. */
-function Problem({ purchase, product }: { purchase: Purchase; product: Product }) {
-  const problem = purchase.problem.value;
-  const shown = useRef<HTMLDivElement>(null);
+/** Below the form, always in sight. It names the sum that is taken, and nothing else is. */
+export function PayButton({ purchase }: { purchase: Purchase }) {
   const step = purchase.step.value;
-  useEffect(() => shown.current?.scrollIntoView({ block: "center" }), [problem, step]);
-  if (step === "unsure")
-    return (
-      <div ref={shown}>
-        <Banner tone="warn">We have not heard yet whether your bank said yes. {product.title} stays yours meanwhile, and asking again can never charge you twice.</Banner>
-      </div>
-    );
-  if (!problem || step !== "held") return null;
-  const declined = problem.code === "card_declined";
+  const total = purchase.quote.costs.value?.total;
+  const waits = !total && purchase.quote.asking.value;
   return (
-    <div ref={shown}>
-      <Banner tone="error" code={problem.code}>
-        {declined ? (
-          <>
-            Your bank said no. {product.title} is still held for <span class="num">{timeLeft(purchase)}</span>: try another card.
-          </>
-        ) : (
-          problem.message
-        )}
-      </Banner>
-    </div>
+    <Button tone="buy" wide busy={step === "paying" || waits} type="submit" form="pay">
+      {step === "unsure" ? "Ask again" : total ? `Pay ${formatMoney(total)}` : "See the total"}
+    </Button>
   );
 }

@@ -1,16 +1,15 @@
 import { Button } from "../../shared/ui/controls";
-import type { Form } from "./card";
-
-type CardFields = Pick<Form, "number" | "expiry" | "cvc">;
+import type { CardForm } from "./card";
 
 const CARDS: { words: string; number: string }[] = [
   { words: "pays", number: "4242 4242 4242 4242" },
   { words: "is declined", number: "4000 0000 0000 0002" },
   { words: "has too little money", number: "4000 0000 0000 9995" },
+  { words: "asks your bank (3-D Secure)", number: "4000 0000 0000 3220" },
 ];
 
 /** Only where money is play money. */
-export function TestCards({ onPick }: { onPick: (card: CardFields) => void }) {
+export function TestCards({ onPick }: { onPick: (card: CardForm) => void }) {
   return (
     <details class="test-cards">
       <summary>This is a demo with play money: test cards</summary>

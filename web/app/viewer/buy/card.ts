@@ -37,21 +37,17 @@ export function passesLuhn(digits: string): boolean {
   return sum % 10 === 0;
 }
 
-export interface Form {
-  email: string;
-  name: string;
+export interface CardForm {
   number: string;
   expiry: string;
   cvc: string;
 }
 
-export type FormErrors = Partial<Record<keyof Form, string>>;
+export type CardErrors = Partial<Record<keyof CardForm, string>>;
 
 /** What is certainly wrong, in words; the bank judges the rest. `now` is the server's time. */
-export function check(form: Form, now: number): FormErrors {
-  const errors: FormErrors = {};
-  if (!/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(form.email.trim())) errors.email = "We send the receipt there: name@example.com";
-  if (!form.name.trim()) errors.name = "The name as it stands on the card";
+export function checkCard(form: CardForm, now: number): CardErrors {
+  const errors: CardErrors = {};
   const digits = digitsOf(form.number);
   if (digits.length < 12) errors.number = "The long number on the front of the card";
   else if (!passesLuhn(digits)) errors.number = "A digit is wrong or missing; please compare with your card";
@@ -69,7 +65,7 @@ function expiryOf(text: string): { month: number; year: number } | null {
   return { month, year: 2000 + Number(digits.slice(2)) };
 }
 
-export function cardOf(form: Form): Card {
+export function cardOf(form: CardForm): Card {
   const expiry = expiryOf(form.expiry);
   return { number: digitsOf(form.number), exp_month: expiry?.month ?? 0, exp_year: expiry?.year ?? 0, cvc: form.cvc.trim() };
 }

@@ -8,6 +8,9 @@ import { ApiError, isCode, isTransient, sleep, untilAnswered } from "../../share
 import { newId } from "../../shared/ids";
 import { whoAmI } from "../../shared/session";
 import { isLive, isPaid, type Mine } from "../watch/mine";
+import type { Address, Costs } from "../delivery/calls";
+import { bankPage } from "./bank";
+import { Quote } from "./quote";
 import * as slip from "./slip";
 
 export type Step =
@@ -16,6 +19,8 @@ export type Step =
   | "paying"
   /** Asked, not answered: we go on asking with the same id. */
   | "unsure"
+  /** The bank wants to hear from the buyer, on a page of its own. */
+  | "bank"
   | "paid"
   | "expired"
   /** Refused for now or for good; `problem` says why. */
@@ -33,7 +38,12 @@ const OPEN_SLACK_MS = { least: 500, most: 2_000 };
 export interface Payer {
   email: string;
   name: string;
+  delivery: Address;
+  /** What the page showed, in minor units: another sum is not taken without asking. */
+  total: number;
   card: Card;
+  /** Keep the address in the account. */
+  save?: boolean;
 }
 
 /** What a purchase asks its page. */
@@ -59,10 +69,13 @@ export class Purchase {
   readonly told: Signal<Money | null> = signal(null);
   /** How long the hold was when it was made: what a full bar means. */
   readonly length: Signal<number> = signal(1);
-  readonly isHeld: ReadonlySignal<boolean> = computed(() => this.step.value === "held" || this.step.value === "paying" || this.step.value === "unsure");
+  readonly isHeld: ReadonlySignal<boolean> = computed(() => ["held", "paying", "unsure", "bank"].includes(this.step.value));
+  readonly quote = new Quote();
+  /** What the total was before the server named another one. */
+  readonly totalBefore: Signal<Money | null> = signal(null);
+  /** The bank's page was opened from here. */
+  readonly opened: Signal<boolean> = signal(false);
 
-  /** Its payment was sent from here. */
-  paidHere = false;
   private busy = false;
   private payer: Payer | null = null;
 
@@ -104,7 +117,7 @@ export class Purchase {
     const id = newId("ord");
     slip.write(this.variant, { subject: slip.subjectOf(this.variant), hold: hold.id, order: id });
     this.payer = payer;
-    this.paidHere = true;
+    this.opened.value = false;
     await this.send(id, hold);
   }
 
@@ -133,16 +146,33 @@ export class Purchase {
     this.step.value = "expired";
   }
 
-  /** What the person's document says now: paid, renewed or given up elsewhere. */
+  /** While the bank waits for its buyer: asks, quietly, what came of it. */
+  async look(): Promise<void> {
+    const order = this.order.peek();
+    if (this.busy || !order || this.step.peek() !== "bank") return;
+    this.busy = true;
+    try {
+      await this.settle(await getOrder(order.id));
+    } catch (error) {
+      // Not heard: the next look tells. The page says so meanwhile.
+      if (!isTransient(error)) throw error;
+      this.problem.value = error as ApiError;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** What the person's document says now: paid, refused, renewed or given up elsewhere. */
   learn(document: MyDocument): void {
     const hold = this.hold.peek();
-    if (!hold || this.busy || !(this.isHeld.peek() || isCode(this.problem.peek(), "paying_elsewhere"))) return;
-    const order = document.orders.find((each) => each.hold === hold.id && each.state !== "cancelled");
-    if (order && isPaid(order)) return this.settle(order);
-    if (order && this.step.peek() === "held") {
+    if (!hold || this.busy || !(this.isHeld.peek() || isCode(this.problem.peek(), "paying_elsewhere", "order_conflict"))) return;
+    const orders = document.orders.filter((each) => each.hold === hold.id);
+    const order = orders.find(isPaid) ?? orders.find(({ id }) => id === this.order.peek()?.id) ?? orders.find(({ state }) => state !== "cancelled");
+    if (order && (isPaid(order) || this.step.peek() === "bank")) return void this.settle(order);
+    if (order && this.step.peek() === "held" && order.state !== "cancelled") {
       slip.write(this.variant, { subject: slip.subjectOf(this.variant), hold: hold.id, order: order.id });
       this.payer = null;
-      return this.settle(order);
+      return void this.settle(order);
     }
     const now = document.holds.find(({ id }) => id === hold.id);
     if (now) this.extend(this.expiresAt.peek(), now.expires_at);
@@ -169,7 +199,7 @@ export class Purchase {
     const order = this.counter.mine.orderOf(hold.id);
     if (!order) throw new ApiError(409, "paying_elsewhere", "You are paying for this one in another tab or on another device.");
     slip.write(this.variant, { subject, hold: hold.id, order: order.id });
-    this.settle(order);
+    await this.settle(order);
     return true;
   }
 
@@ -237,7 +267,7 @@ export class Purchase {
       const order = payer
         ? await untilAnswered(() => putOrder(id, { hold: hold.id, ...payer }, { timeoutMs: PAY_TIMEOUT_MS }), PAY_TRIES)
         : await untilAnswered(() => getOrder(id), PAY_TRIES);
-      this.settle(order);
+      await this.settle(order);
     } catch (error) {
       await this.unpaid(error, hold);
     } finally {
@@ -245,20 +275,33 @@ export class Purchase {
     }
   }
 
-  private settle(order: Order): void {
-    if (order.state === "pending" || order.state === "authorised") {
-      this.order.value = order;
-      this.step.value = "unsure";
-      return;
-    }
-    if (order.state === "cancelled") {
-      this.problem.value = new ApiError(409, "order_cancelled", "The payment did not go through and nothing was taken. You can try again.");
-      this.step.value = "held";
-      return;
-    }
+  private async settle(order: Order): Promise<void> {
+    if (order.state === "cancelled") return this.cancelled(order);
     this.order.value = order;
+    if (order.state === "pending" || order.state === "authorised") {
+      this.problem.value = null;
+      this.step.value = bankPage(order) ? "bank" : "unsure";
+      return;
+    }
     this.step.value = "paid";
     slip.remove(this.variant);
+  }
+
+  /** An order that came to nothing: the bank said no, or nobody answered it in time. The hold may still be ours. */
+  private async cancelled(order: Order): Promise<void> {
+    this.order.value = null;
+    const hold = await getHold(order.hold).catch((error: unknown) => (isTransient(error) ? this.hold.peek() : null));
+    this.problem.value =
+      order.payment.state === "declined"
+        ? new ApiError(402, "card_declined", "Your bank said no.", null, { reason: order.payment.decline })
+        : new ApiError(409, "order_cancelled", "The payment did not go through and nothing was taken. You can try again.");
+    if (!hold || hold.state !== "held") {
+      slip.remove(this.variant);
+      this.step.value = "expired";
+      return;
+    }
+    slip.write(this.variant, { subject: slip.subjectOf(this.variant), hold: hold.id });
+    this.accept(hold);
   }
 
   private async unpaid(error: unknown, hold: Hold): Promise<void> {
@@ -269,6 +312,12 @@ export class Purchase {
     }
     slip.write(this.variant, { subject: slip.subjectOf(this.variant), hold: hold.id });
     this.problem.value = asApiError(error);
+    if (isCode(error, "total_changed")) {
+      this.totalBefore.value = this.quote.costs.peek()?.total ?? null;
+      const costs = (error as ApiError).problem.costs as Costs | undefined;
+      if (costs) this.quote.learn(costs);
+      else await this.quote.again();
+    }
     if (isCode(error, "hold_expired")) {
       slip.remove(this.variant);
       this.step.value = "expired";
@@ -291,7 +340,7 @@ export class Purchase {
     if (!order || order.state === "cancelled") return false;
     this.hold.value = await getHold(order.hold).catch(() => null);
     this.payer = null;
-    this.settle(order);
+    await this.settle(order);
     return true;
   }
 

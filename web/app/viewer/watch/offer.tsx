@@ -132,6 +132,12 @@ function Opens({ title, at }: { title: string; at: number }) {
 }
 
 function Continue({ waiting }: { waiting: Waiting }) {
+  if (waiting.expiresAt === null)
+    return (
+      <span>
+        Go on<span class="sr-only"> paying</span>
+      </span>
+    );
   return (
     <span>
       Pay <span class="num">{clockText(waiting.expiresAt - serverNow())}</span>

@@ -11,8 +11,8 @@ import type { WatchModel } from "./model";
 
 /** A unit that is promised to this person and not paid yet. */
 export interface Waiting {
-  /** Milliseconds on the server's clock. */
-  expiresAt: number;
+  /** Milliseconds on the server's clock; null: it is being paid, and no clock runs. */
+  expiresAt: number | null;
 }
 
 export class ShopState {
@@ -24,6 +24,8 @@ export class ShopState {
   readonly bought: Signal<Order | null> = signal(null);
 
   private before: MyDocument | null = null;
+  /** Orders whose receipt was on this page. */
+  private readonly seen = new Set<string>();
 
   constructor(readonly model: WatchModel) {}
 
@@ -54,14 +56,21 @@ export class ShopState {
     this.purchases.value = rest;
   }
 
+  /** The receipt stands on the page: it need not be told once more. */
+  told(order: Order): void {
+    this.seen.add(order.id);
+    if (this.bought.peek()?.id === order.id) this.bought.value = null;
+  }
+
   /** A hold of this product that waits for its person, if there is one. */
   waiting(product: Product): (Waiting & { variant: string }) | null {
     for (const { id } of product.variants) {
       const purchase = this.purchases.value.get(id);
-      if (purchase?.isHeld.value) return { variant: id, expiresAt: purchase.expiresAt.value };
+      if (purchase?.isHeld.value) return { variant: id, expiresAt: purchase.step.value === "held" ? purchase.expiresAt.value : null };
       const hold = this.model.mine.hold(this.model.id, id);
       // One that ended here is over, even if the document has not heard of it yet.
       if (!hold || hold.id === purchase?.hold.value?.id) continue;
+      if (hold.state === "paying") return { variant: id, expiresAt: null };
       const expiresAt = Date.parse(hold.expires_at);
       if (expiresAt > serverNow()) return { variant: id, expiresAt };
     }
@@ -78,11 +87,11 @@ export class ShopState {
     if (fresh) this.bought.value = fresh;
   }
 
-  /** Paid in this very sheet, or shown in it: the receipt is there. */
+  /** Its receipt was shown here, or is about to be. */
   private isOpen(order: Order): boolean {
+    if (this.seen.has(order.id)) return true;
     for (const purchase of this.purchases.peek().values()) {
-      if (purchase.hold.peek()?.id !== order.hold) continue;
-      return purchase.paidHere || this.buying.peek()?.variants.some(({ id }) => id === purchase.variant) === true;
+      if (purchase.hold.peek()?.id === order.hold) return this.buying.peek()?.variants.some(({ id }) => id === purchase.variant) === true;
     }
     return false;
   }
