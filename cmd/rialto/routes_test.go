@@ -58,6 +58,7 @@ var (
 		"GET /me/address",
 		"GET /me/document",
 		"GET /orders/mine",
+		"GET /orders/sold",
 		"GET /orders/{order}",
 		"GET /pictures/{name}",
 		"GET /products/mine",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/api"
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
@@ -181,6 +182,8 @@ func TestEnumsAreWhole(t *testing.T) {
 		want []string
 	}{
 		"order": {at(schemas, "Order", "properties", "state", "enum"), words(order.States())},
+		"sold":  {at(schemas, "SoldOrder", "properties", "state", "enum"), words(order.States())},
+		"zone":  {at(schemas, "Costs", "properties", "zone", "enum"), words(delivery.Zones())},
 		"sale":  {at(schemas, "Sale", "properties", "state", "enum"), words(order.States())},
 		"hold":  {at(schemas, "Hold", "properties", "state", "enum"), words(stock.States())},
 		"roles": {at(schemas, "Account", "properties", "roles", "items", "enum"), words([]account.Role{account.Creator, account.Viewer, account.Brand, account.Operator})},

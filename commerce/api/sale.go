@@ -77,6 +77,7 @@ func (a *API) registerSale() {
 	a.registerSales()
 	a.registerOrderReading()
 	a.registerMyOrders()
+	a.registerSold()
 	if a.config.Sale.Checkout != nil {
 		a.registerHolds()
 		a.registerPaying()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,8 +16,9 @@ import (
 const (
 	// PageSize is how many orders a page of a buyer's list has.
 	PageSize = 20
-	// listName is that of its cursors.
+	// listName is that of its cursors, soldName that of what owners list.
 	listName = "orders"
+	soldName = "sold"
 )
 
 // Page is a part of a list. Next is "" on the last one.
@@ -43,13 +45,43 @@ func ListMine(ctx context.Context, q schema.Querier, buyer, from string) (Page, 
 	if err != nil {
 		return Page{}, fmt.Errorf("list orders of %s: %w", buyer, err)
 	}
-	page := Page{Orders: orders}
-	if len(orders) > PageSize {
-		page.Orders = orders[:PageSize]
-		last := page.Orders[PageSize-1]
-		page.Next = cursor.Write(listName, last.Created, last.ID)
+	return pageOf(listName, orders), nil
+}
+
+// pageOf cuts a list that was read with one more than a page.
+func pageOf(list string, orders []Order) Page {
+	if len(orders) <= PageSize {
+		return Page{Orders: orders}
 	}
-	return page, nil
+	last := orders[PageSize-1]
+	return Page{Orders: orders[:PageSize], Next: cursor.Write(list, last.Created, last.ID)}
+}
+
+// ListSold lists the paid orders that have products of owner, newest first, with those lines alone: what owner has to
+// send. from is a cursor, "" for the first page.
+func ListSold(ctx context.Context, q schema.Querier, owner commerce.AccountID, from string) (Page, error) {
+	at, id, err := cursor.Read[commerce.OrderID](soldName, from)
+	if err != nil {
+		return Page{}, err
+	}
+	// Lines are walked in the order of their index until a page is full.
+	rows, err := q.Query(ctx, orderSQL+`
+		join (select distinct l.created_at, l.order_id from order_line l
+				join orders s on s.id = l.order_id and s.receipt is not null and s.state <> 'cancelled'
+			where l.owner = $1 and ($2::timestamptz is null or (l.created_at, l.order_id) < ($2, $3::uuid))
+			order by l.created_at desc, l.order_id desc limit $4) mine on mine.order_id = o.id
+		order by o.created_at desc, o.id desc`, owner, at, id, PageSize+1)
+	if err != nil {
+		return Page{}, fmt.Errorf("list what %s has sold: %w", owner, err)
+	}
+	orders, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return Page{}, fmt.Errorf("list what %s has sold: %w", owner, err)
+	}
+	for i := range orders {
+		orders[i].Lines = slices.DeleteFunc(orders[i].Lines, func(l Line) bool { return l.Owner != owner })
+	}
+	return pageOf(soldName, orders), nil
 }
 
 // IDs lists the ids of orders.

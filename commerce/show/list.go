@@ -98,3 +98,18 @@ func (l list) write(last Show) string {
 	at := map[string]*time.Time{"started_at": last.StartedAt, "starts_at": last.StartsAt, "ended_at": last.EndedAt, "created_at": &last.Created}[l.by]
 	return cursor.Write(l.name, *at, last.ID)
 }
+
+// Titles reads the titles of shows; unknown ones are left out.
+func Titles(ctx context.Context, q schema.Querier, ids []commerce.ShowID) (map[commerce.ShowID]string, error) {
+	rows, err := q.Query(ctx, `select id, title from show where id = any($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("titles of shows: %w", err)
+	}
+	titles := map[commerce.ShowID]string{}
+	var id commerce.ShowID
+	var title string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &title}, func() error { titles[id] = title; return nil }); err != nil {
+		return nil, fmt.Errorf("titles of shows: %w", err)
+	}
+	return titles, nil
+}
