@@ -31,7 +31,7 @@ var commands = []command{
 	{"dev", "everything on this machine: embedded stores, sandbox money, a demo show", runDev},
 	{"serve", "one node of an installation, configured by the environment", runServe},
 	{"migrate", "bring the database to this version", runMigrate},
-	{"admin", "create-operator: the first account that may run the service", runAdmin},
+	{"admin", "create-operator, costs, set-delivery, set-tax: what only an operator may do", runAdmin},
 	{"verify", "check every promise in the stores; exit 1 on a breach", runVerify},
 	{"sandbox", "the sandbox payment provider", runSandbox},
 	{"openapi", "print the OpenAPI document of the HTTP API and the rooms", runOpenAPI},
@@ -117,14 +117,27 @@ func runVerify(ctx context.Context, args []string, at terminal) error {
 	})
 }
 
+// runAdmin chooses among what an operator does at a terminal.
 func runAdmin(ctx context.Context, args []string, at terminal) error {
-	if len(args) == 0 || args[0] != "create-operator" {
-		return fmt.Errorf("admin knows one thing: create-operator --email ADDRESS [--name NAME]: %w", errUsage)
+	known := map[string]func(context.Context, []string, terminal) error{
+		"create-operator": runCreateOperator, "costs": runCosts, "set-delivery": runSetDelivery, "set-tax": runSetTax,
 	}
+	if len(args) > 0 && known[args[0]] != nil {
+		return known[args[0]](ctx, args[1:], at)
+	}
+	return fmt.Errorf(`admin knows
+  create-operator --email ADDRESS [--name NAME]    the first account that may run the service
+  costs                                            list what delivery costs and what is taxed
+  %s
+  %s
+%w`, setDeliveryUsage, setTaxUsage, errUsage)
+}
+
+func runCreateOperator(ctx context.Context, args []string, at terminal) error {
 	flags := newFlags("admin create-operator")
 	email := flags.String("email", "", "the operator's e-mail `address`")
 	name := flags.String("name", "Operator", "the operator's `name`")
-	return withStoresFlags(ctx, flags, args[1:], at, func(s *stores) error {
+	return withStoresFlags(ctx, flags, args, at, func(s *stores) error {
 		if *email == "" {
 			return fmt.Errorf("--email is missing: %w", errUsage)
 		}
