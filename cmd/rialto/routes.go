@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -69,10 +70,16 @@ func (a *App) readyz(w http.ResponseWriter, r *http.Request) {
 	unready := func(what, why string) {
 		report[what], report["status"], code = why, "unready", http.StatusServiceUnavailable
 	}
-	if a.pool.Ping(ctx) != nil {
+	// Both at once: one that hangs must not take the other's time.
+	var postgres, redis error
+	var both sync.WaitGroup
+	both.Go(func() { postgres = a.pool.Ping(ctx) })
+	both.Go(func() { redis = a.redis.Ping(ctx).Err() })
+	both.Wait()
+	if postgres != nil {
 		unready("postgres", "does not answer")
 	}
-	if a.redis.Ping(ctx).Err() != nil {
+	if redis != nil {
 		unready("redis", "does not answer")
 	}
 	if a.stopping.Load() {

@@ -85,7 +85,7 @@ func (a *API) claim(c huma.Context, op operation) (*guard.Claim, *guard.Answered
 	if key == "" {
 		return nil, nil, problem(http.StatusBadRequest, "idempotency_key_missing", "Send an Idempotency-Key: a random text, the same again when you repeat this request.")
 	}
-	who, err := a.who(ctx)
+	who, err := a.briefly(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -93,11 +93,20 @@ func (a *API) claim(c huma.Context, op operation) (*guard.Claim, *guard.Answered
 	if !ok {
 		return nil, nil, nil
 	}
+	ctx, cancel := bounded(ctx, answerWithin)
+	defer cancel()
 	claim, before, err := guard.ClaimOnce(ctx, a.config.Pool, guard.Asked{
 		Subject: cmp.Or(who.Subject, "adr:"+addressKey(req.addr)), Key: key, Operation: op.ID,
 		Fingerprint: fingerprint(op.Method, req.r.URL.EscapedPath(), req.r.URL.RawQuery, c.Header("Content-Type"), string(body)),
 	})
 	return &claim, before, err
+}
+
+// briefly is who, for what runs outside of an operation's time.
+func (a *API) briefly(ctx context.Context) (Identity, error) {
+	ctx, cancel := bounded(ctx, answerWithin)
+	defer cancel()
+	return a.who(ctx)
 }
 
 // takeBody reads the body and puts it back for the operation. It is false for a body that cannot be read or is

@@ -100,7 +100,7 @@ func linesOf(o order.Order) []lineBody {
 func (a *API) registerPaying() {
 	register(a, operation{
 		ID: "putOrder", Makes: true, Method: http.MethodPut, Path: "/orders/{order}", Tag: tagSale,
-		Summary: "Pay a hold. Pending with payment.action_url: the buyer has to confirm there first", Body: maxPayBody, Rule: payRule,
+		Summary: "Pay a hold. Pending with payment.action_url: the buyer has to confirm there first", Body: maxPayBody, Rule: payRule, Within: payment.DriveFor + answerWithin,
 		Codes: []string{"card_declined", "card_invalid", "hold_unknown", "hold_expired", "order_conflict", "banned", "email_invalid", "name_invalid",
 			"address_invalid", "region_needed", "delivery_unavailable", "total_changed", "payment_unavailable", "payments_not_configured"},
 	}, func(ctx context.Context, in *payInput) (*orderOutput, error) {
@@ -127,7 +127,7 @@ func (a *API) registerPaying() {
 func (a *API) registerOrderReading() {
 	register(a, operation{
 		ID: "getOrder", Method: http.MethodGet, Path: "/orders/{order}", Tag: tagSale, Summary: "One of my orders, or one that I have the link of",
-		Codes: []string{"order_unknown"},
+		Codes: []string{"order_unknown"}, Within: payment.CallTimeout + answerWithin,
 	}, func(ctx context.Context, in *struct {
 		OrderPath
 		Link string `query:"link" maxLength:"1024"`

@@ -131,10 +131,10 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 		return problem(http.StatusUnprocessableEntity, "invalid", "One of the ids is missing or of the wrong kind.")
 	case errors.Is(err, schema.ErrContended):
 		return problem(http.StatusServiceUnavailable, "busy", "Too many people are changing this at the same moment. Try again.").retry(time.Second)
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errSlow):
 		// The client left, or the server stops; the first one never reads this.
 		return problem(http.StatusServiceUnavailable, "interrupted", "The request was interrupted. Try again.").retry(time.Second)
-	case unreachable(err):
+	case unreachable(err), ctx.Err() != nil:
 		a.log.ErrorContext(ctx, "database away", "error", err, "request", requestID(ctx))
 		return problem(http.StatusServiceUnavailable, "unavailable", "We cannot reach our records for a moment. Try again.").retry(2 * time.Second)
 	}

@@ -3,6 +3,8 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -39,6 +41,9 @@ const (
 	MaxBody = 64 << 10
 	// bodyWithin is how long it waits for that.
 	bodyWithin = 5 * time.Second
+	// answerWithin bounds what an operation does then: a store that hangs must not make people hang. It is many times
+	// what the slowest one takes.
+	answerWithin = 10 * time.Second
 
 	tagPeople  = "People"
 	tagShows   = "Shows"
@@ -61,6 +66,9 @@ type operation struct {
 	Codes   []string // the problems that a client should expect, for the document
 	// Patience is how long the body may take to arrive; 0: bodyWithin.
 	Patience time.Duration
+	// Within is how long the work may take; 0: answerWithin. Who waits longer, for a payment company, asks first
+	// whether our records can be reached at all.
+	Within time.Duration
 	// Rule, when named, is counted per address before anything else.
 	Rule guard.Rule
 	// Once: the request must carry an Idempotency-Key; see idempotency.go. For what makes something whose id we
@@ -96,7 +104,13 @@ func register[I, O any](a *API, op operation, handler func(context.Context, *I) 
 				return nil, err
 			}
 		}
-		out, err := handler(ctx, in)
+		ctx, cancel := bounded(ctx, cmp.Or(op.Within, answerWithin))
+		defer cancel()
+		var out *O
+		err := a.reachable(ctx, op)
+		if err == nil {
+			out, err = handler(ctx, in)
+		}
 		if err != nil {
 			// Never cached, whatever the operation said of its success.
 			r.w.Header().Set("Cache-Control", "no-store")
@@ -109,6 +123,26 @@ func register[I, O any](a *API, op operation, handler func(context.Context, *I) 
 	if op.Makes {
 		describeMaking(described)
 	}
+}
+
+// errSlow ends what has taken too long because of a store.
+var errSlow = errors.New("a store does not answer")
+
+func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, errSlow)
+}
+
+// reachable asks Postgres for a sign of life before an operation that may rightly take long.
+func (a *API) reachable(ctx context.Context, op operation) error {
+	if op.Within <= answerWithin {
+		return nil
+	}
+	ctx, cancel := bounded(ctx, answerWithin)
+	defer cancel()
+	if err := a.config.Pool.Ping(ctx); err != nil {
+		return fmt.Errorf("before %s: %w", op.ID, err)
+	}
+	return nil
 }
 
 // describeMaking adds the answer of an operation that has made something new.

@@ -142,8 +142,8 @@ func unreachable(err error) bool {
 	var network net.Error
 	var pg *pgconn.PgError
 	switch {
-	case errors.As(err, &connect), errors.Is(err, io.ErrUnexpectedEOF):
-		return true
+	case errors.As(err, &connect), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errSlow), pgconn.SafeToRetry(err):
+		return true // the last is a connection that had died before anything was sent
 	case errors.As(err, &pg):
 		// Class 57 is operator intervention (shutting down, starting up), 53 is out of resources.
 		return pg.Code[:2] == "57" || pg.Code[:2] == "53"

@@ -56,7 +56,7 @@ func (a *API) registerSale() {
 		translation{is: stock.ErrConflict, make: says(http.StatusConflict, "hold_conflict", "This hold id stands for something else. Tap Buy again.")},
 		translation{is: stock.ErrState, make: says(http.StatusConflict, "hold_busy", "This hold is being paid, or is paid already.")},
 		translation{is: stock.ErrQuantity, make: says(http.StatusUnprocessableEntity, "quantity_invalid", "This number of units is not possible.")},
-		translation{is: stock.ErrUnavailable, make: later("stock_unavailable", "We cannot reach the stock for a moment. Nothing was taken; try again.", stock.RetryAfter)},
+		translation{is: stock.ErrUnavailable, make: stockAway},
 		translation{is: stock.ErrGone, make: says(http.StatusGone, "hold_expired", "The time for this hold is over. Tap Buy again while there are some left.")},
 		translation{is: checkout.ErrGone, make: says(http.StatusGone, "hold_expired", "The time for this hold is over. Tap Buy again while there are some left.")},
 		translation{is: checkout.ErrNotSold, make: says(http.StatusNotFound, "product_unknown", "This show does not sell this.")},
@@ -92,6 +92,14 @@ func says(status int, code, detail string) func(error) *Problem {
 
 func later(code, detail string, after time.Duration) func(error) *Problem {
 	return func(error) *Problem { return problem(http.StatusServiceUnavailable, code, detail).retry(after) }
+}
+
+// stockAway leaves it to asProblem to say that Postgres is away: then nothing can be reached, not the stock alone.
+func stockAway(err error) *Problem {
+	if unreachable(err) && !errors.Is(err, stock.ErrGate) {
+		return nil
+	}
+	return later("stock_unavailable", "We cannot reach the stock for a moment. Nothing was taken; try again.", stock.RetryAfter)(err)
 }
 
 func soldOut(err error) *Problem {

@@ -128,7 +128,7 @@ func (g gate) call(ctx context.Context, pool commerce.PoolID, c gateCall) (gateA
 		return gateAnswer{}, errNotLoaded
 	}
 	if err != nil {
-		return gateAnswer{}, fmt.Errorf("gate: %w", err)
+		return gateAnswer{}, fmt.Errorf("%w: %w", ErrGate, err)
 	}
 	return decodeAnswer(raw, len(c.asks))
 }
@@ -262,12 +262,12 @@ func (g gate) load(ctx context.Context, pool commerce.PoolID, c copyOf) error {
 	flush()
 	pipe.PExpire(ctx, keys[1], copyLives)
 	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("load gate: %w", err)
+		return fmt.Errorf("%w: load: %w", ErrGate, err)
 	}
 	head := []any{"free", c.free, "cap", c.cap, "version", c.version, "opens", milli(c.opens), "closes", milli(c.closes), "due", milli(c.due),
 		"timed", c.timed.version, "timed_opens", milli(c.timed.opens), "timed_closes", milli(c.timed.closes), "timed_free", c.timed.free}
 	if err := g.redis.HSet(ctx, keys[0], head...).Err(); err != nil {
-		return fmt.Errorf("load gate: %w", err)
+		return fmt.Errorf("%w: load: %w", ErrGate, err)
 	}
 	// Tidiness: a copy whose expiry could not be set only stays longer, and the epoch before is dead.
 	g.redis.PExpire(ctx, keys[0], copyLives)

@@ -52,6 +52,8 @@ var (
 	// ErrUnavailable: Redis or Postgres did not answer, or too many taps wait. Nothing is promised; the same
 	// id may be sent again after RetryAfter.
 	ErrUnavailable = errors.New("stock is unavailable")
+	// ErrGate: of ErrUnavailable, that it is Redis that did not answer.
+	ErrGate = errors.New("gate")
 )
 
 // RetryAfter is what a caller is told with ErrUnavailable.
