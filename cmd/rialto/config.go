@@ -34,6 +34,9 @@ type Config struct {
 	Sandbox       bool          `env:"RIALTO_SANDBOX"`
 	SandboxURL    string        `env:"SANDBOX_URL"`
 	SandboxSecret string        `env:"SANDBOX_SECRET"`
+	StripeSecret  string        `env:"STRIPE_SECRET_KEY"`
+	StripeCardKey string        `env:"STRIPE_PUBLISHABLE_KEY"`
+	StripeWebhook string        `env:"STRIPE_WEBHOOK_SECRET"`
 	LogLevel      slog.Level    `env:"LOG_LEVEL" envDefault:"INFO"`
 	ShopCountry   string        `env:"SHOP_COUNTRY" envDefault:"IT"`
 	HoldTTL       time.Duration `env:"HOLD_TTL" envDefault:"5m"`
@@ -112,7 +115,7 @@ func (c *Config) ValidateServe() error {
 }
 
 func (c *Config) validateValues() []error {
-	var wrong []error
+	wrong := c.validateStripe()
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	if c.PublicURL != "" {
 		if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" {

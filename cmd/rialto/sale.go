@@ -17,6 +17,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/payment/sandbox"
+	"github.com/rialto-live/rialto/commerce/payment/stripe"
 	"github.com/rialto-live/rialto/commerce/stock"
 	"github.com/rialto-live/rialto/media"
 )
@@ -72,7 +73,7 @@ func (a *App) buildSale() (err error) {
 		Accounts: s.accounts, Signer: s.signer, Limiter: limiter, Kick: kick,
 		WHIPURL: a.whipURL, RemoteAddr: remoteAddr(a.cfg.TrustedProxy),
 		Secure: a.cfg.secure(), Sandbox: a.cfg.Sandbox, Version: version(),
-		Sale: api.Sale{Checkout: s.checkout}, Room: roomKinds, Mailbox: s.mailbox,
+		Sale: api.Sale{Checkout: s.checkout, CardKey: a.cfg.StripeCardKey}, Room: roomKinds, Mailbox: s.mailbox,
 	})
 	return err
 }
@@ -98,14 +99,22 @@ func (a *App) buildMail() (err error) {
 	return err
 }
 
-// buildCheckout chooses the payment provider: the sandbox where it is allowed,
-// else none, and then every Buy says so. What it tells comes in by a door of its own.
+// buildCheckout chooses the payment provider: Stripe where its keys are set, the
+// sandbox where it is allowed, else none, and then every Buy says so. What it tells
+// comes in by a door of its own.
 func (a *App) buildCheckout(kick func(), limiter *guard.Limiter) (err error) {
 	cfg := checkout.Config{
 		Pool: a.pool, Stock: a.stock, Provider: payment.NotConfigured{}, Vault: payment.NotConfigured{}, Name: "none",
-		Log: a.log, Registerer: a.registry, Kick: kick, OrderURL: a.orderURL, Home: a.cfg.ShopCountry,
+		Log: a.log, Registerer: a.registry, Kick: kick, OrderURL: a.orderURL, Mail: a.mails, Home: a.cfg.ShopCountry,
 	}
-	if a.cfg.Sandbox && a.cfg.SandboxURL != "" {
+	switch {
+	case a.cfg.stripe():
+		client, err := stripe.NewClient(stripe.Config{Secret: a.cfg.StripeSecret, Webhook: a.cfg.StripeWebhook})
+		if err != nil {
+			return err
+		}
+		cfg.Provider, cfg.Vault, cfg.Name = client, nil, stripe.Name
+	case a.cfg.Sandbox && a.cfg.SandboxURL != "":
 		client, err := sandbox.NewClient(a.cfg.SandboxURL, a.cfg.SandboxSecret, a.URL()+sandboxPath, 0)
 		if err != nil {
 			return fmt.Errorf("SANDBOX_URL: %w", err)

@@ -27,6 +27,8 @@ type meOutput struct {
 		Now      time.Time    `json:"now" doc:"The server's clock"`
 		Sandbox  bool         `json:"sandbox" doc:"Money is play money here"`
 		Payments bool         `json:"payments" doc:"Something can be paid here"`
+		Provider string       `json:"provider" enum:"none,sandbox,stripe" doc:"Who takes the payments"`
+		CardKey  string       `json:"card_key" doc:"Stripe's publishable key, for its card fields; empty otherwise"`
 		Mail     bool         `json:"mail" doc:"Mails are sent here: receipts, links to a new password"`
 		Mailbox  bool         `json:"mailbox" doc:"The mails that would be sent can be read at GET /mailbox"`
 	}
@@ -48,6 +50,7 @@ func (a *API) registerMe() {
 		out := &meOutput{}
 		out.Body.Subject, out.Body.Now = who.Subject, a.config.Now().UTC()
 		out.Body.Sandbox, out.Body.Payments = a.config.Sandbox, a.config.Sale.payments()
+		out.Body.Provider, out.Body.CardKey = a.config.Sale.provider(), a.config.Sale.CardKey
 		out.Body.Mail, out.Body.Mailbox = a.config.Accounts.Mails(), a.config.Mailbox != nil
 		if who.Account != nil {
 			out.Body.Account = bodyOf(*who.Account)

@@ -64,13 +64,26 @@ type payInput struct {
 		Delivery addressBody     `json:"delivery"`
 		Total    *int64          `json:"total,omitempty" doc:"The total that the page showed, in minor units: at another one nothing is charged, and total_changed says the costs. Left out: whatever it costs"`
 		Save     bool            `json:"save,omitempty" doc:"Keep the address in my account; guests have none"`
-		Card     struct {
-			Number   string `json:"number"`
-			ExpMonth int    `json:"exp_month"`
-			ExpYear  int    `json:"exp_year"`
-			CVC      string `json:"cvc"`
-		} `json:"card"`
+		Card     *cardBody       `json:"card,omitempty" doc:"Where cards are typed here"`
+		Token    string          `json:"token,omitempty" doc:"Instead of card: what the provider's own field made of it (see provider in GET /me)"`
 	}
+}
+
+type cardBody struct {
+	Number   string `json:"number"`
+	ExpMonth int    `json:"exp_month"`
+	ExpYear  int    `json:"exp_year"`
+	CVC      string `json:"cvc"`
+}
+
+func (in *payInput) card() (payment.Card, error) {
+	switch card := in.Body.Card; {
+	case (card == nil) == (in.Body.Token == ""):
+		return payment.Card{}, problem(http.StatusUnprocessableEntity, "card_invalid", "Send a card or a token, and only one of them.")
+	case card != nil:
+		return payment.Card(*card), nil
+	}
+	return payment.Card{}, nil
 }
 
 func (a *API) orderOf(o order.Order, p payment.Payment) (orderBody, error) {
@@ -108,9 +121,13 @@ func (a *API) registerPaying() {
 		if err != nil {
 			return nil, err
 		}
+		card, err := in.card()
+		if err != nil {
+			return nil, err
+		}
 		o, created, err := a.config.Sale.Checkout.Pay(ctx, checkout.PayRequest{
 			Order: in.Order, Hold: in.Body.Hold, Buyer: who.Subject, Email: in.Body.Email, Name: in.Body.Name,
-			Card: payment.Card(in.Body.Card), Delivery: delivery.Address(in.Body.Delivery), Total: in.Body.Total, Save: in.Body.Save,
+			Card: card, Token: in.Body.Token, Delivery: delivery.Address(in.Body.Delivery), Total: in.Body.Total, Save: in.Body.Save,
 		})
 		if err != nil {
 			return nil, err

@@ -19,6 +19,15 @@ import (
 // Sale is what selling needs of other packages. Without it nothing can be bought.
 type Sale struct {
 	Checkout *checkout.Service
+	CardKey  string // the provider's public key for card fields on the page; "" where cards come to us
+}
+
+// provider names whoever takes the payments.
+func (s Sale) provider() string {
+	if !s.payments() {
+		return "none"
+	}
+	return s.Checkout.Name
 }
 
 // payments says whether something can be paid.

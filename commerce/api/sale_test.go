@@ -174,6 +174,16 @@ func TestCardsOverHTTP(t *testing.T) {
 		}
 	}
 	guest.want(402, "card_invalid", "PUT", "/orders/"+newOrder(), pay(hold, "4242424242424241"))
+	both, neither, token := pay(hold, "4242424242424242"), pay(hold, ""), pay(hold, "")
+	delete(neither, "card")
+	delete(token, "card")
+	both["token"], token["token"] = "tok_1", "tok_1"
+	guest.want(422, "card_invalid", "PUT", "/orders/"+newOrder(), both)
+	guest.want(422, "card_invalid", "PUT", "/orders/"+newOrder(), neither)
+	guest.want(402, "card_invalid", "PUT", "/orders/"+newOrder(), token) // cards are typed here
+	if me := guest.want(200, "", "GET", "/me", nil); me.body["provider"] != "sandbox" || me.body["card_key"] != "" {
+		t.Errorf("%s", me.raw)
+	}
 	noMail := pay(hold, "4242424242424242")
 	noMail["email"] = "nobody"
 	guest.want(422, "email_invalid", "PUT", "/orders/"+newOrder(), noMail)
@@ -233,7 +243,7 @@ func TestExpiredHoldOverHTTP(t *testing.T) {
 func TestNothingToPayWith(t *testing.T) {
 	w := newShop(t, 1, func(w *shop) { w.notConfigured = true })
 	guest := w.browser()
-	if r := guest.want(200, "", "GET", "/me", nil); r.body["payments"] != false {
+	if r := guest.want(200, "", "GET", "/me", nil); r.body["payments"] != false || r.body["provider"] != "none" {
 		t.Errorf("%s", r.raw)
 	}
 	guest.want(503, "payments_not_configured", "PUT", "/holds/"+newHold(), w.hold(1))

@@ -121,6 +121,7 @@ type PayRequest struct {
 	Email string
 	Name  string
 	Card  payment.Card
+	Token string // instead of Card, where the provider's own field on the page takes the card
 
 	Delivery delivery.Address // as it was typed
 	Total    *int64           // what the page showed, in minor units; nil: whatever it costs
@@ -154,9 +155,9 @@ func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created
 		}
 		return order.Order{}, false, err
 	}
-	token, err := s.Vault.Tokenise(ctx, r.Card)
+	token, err := s.token(ctx, r)
 	if err != nil {
-		return order.Order{}, false, pending(err)
+		return order.Order{}, false, err
 	}
 	o, created, err := s.begin(ctx, r, token)
 	if err != nil {

@@ -10,6 +10,7 @@
 //	capture  an outbox effect, repeated until it is done
 //	redrive  finds payments whose driver died or got no answer, and goes on with the same key
 //	void     at the pay deadline: the provider ends the payment first, then the units go back
+//	mail     an outbox effect: the receipt of an order; to whoever left for their bank also that nothing was taken
 //
 // Each arrow is a commit, and each step can be repeated: whoever dies between two, the redriver of any node
 // goes on from what the rows say.
@@ -29,5 +30,5 @@
 //
 // # Imports
 //
-// commerce (ids), money, schema, outbox, crash; catalog, show, ledger, delivery; stock, price, payment, order, community.
+// commerce (ids), money, schema, outbox, mail, crash; catalog, show, ledger, delivery; stock, price, payment, order, community.
 package checkout

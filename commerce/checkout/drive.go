@@ -29,6 +29,9 @@ func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) 
 		}
 		// Whoever had to confirm elsewhere may come back to another page than the one that asks.
 		if p.alone = alone || before.Waits(); before.Waits() && !p.Waits() {
+			if err := s.writeEnded(ctx, tx, before); err != nil {
+				return err
+			}
 			return p.changed(ctx, tx)
 		}
 		return nil
@@ -152,6 +155,9 @@ func (s *Service) confirm(ctx context.Context, p driven, charge payment.Charge) 
 			if err := payment.Move(ctx, tx, p.ID, payment.Voiding, payment.News{}); err != nil {
 				return err
 			}
+			if err := s.writeEnded(ctx, tx, p.Payment); err != nil {
+				return err
+			}
 			return outbox.Effect(ctx, tx, EffectVoid, "void:"+p.ID.String(), effect{Payment: p.ID}, time.Time{})
 		}
 		if err != nil {
@@ -168,6 +174,9 @@ func (s *Service) confirm(ctx context.Context, p driven, charge payment.Charge) 
 			return err
 		}
 		if err := p.tell(ctx, tx, h.Buyer); err != nil {
+			return err
+		}
+		if err := s.writeReceipt(ctx, tx, p.Order); err != nil {
 			return err
 		}
 		return outbox.Effect(ctx, tx, EffectCapture, p.CaptureKey(), effect{Payment: p.ID}, time.Time{})
@@ -239,6 +248,9 @@ func (s *Service) end(ctx context.Context, p driven, charge payment.Charge, firs
 		back = stock.Returned{}
 		if first != "" {
 			if err := payment.Move(ctx, tx, p.ID, first, payment.News{Charge: charge.ID}); err != nil {
+				return err
+			}
+			if err := s.writeEnded(ctx, tx, p.Payment); err != nil {
 				return err
 			}
 		}

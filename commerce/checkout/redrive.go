@@ -40,7 +40,11 @@ type effect struct {
 
 // Handlers is what the outbox's dispatcher needs of checkout.
 func (s *Service) Handlers() map[string]outbox.Handler {
-	return map[string]outbox.Handler{EffectCapture: s.capture, EffectVoid: s.voidEffect}
+	handlers := map[string]outbox.Handler{EffectCapture: s.capture, EffectVoid: s.voidEffect}
+	if s.Mail.On() {
+		handlers[EffectOrderMail], handlers[EffectEndedMail] = s.mailReceipt, s.mailEnded
+	}
+	return handlers
 }
 
 // Run goes on with payments whose driver died or got no answer, and with what payment companies tell, until ctx ends.

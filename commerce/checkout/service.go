@@ -13,6 +13,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/delivery"
+	"github.com/rialto-live/rialto/commerce/mail"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -66,19 +67,20 @@ type PriceError struct{ Price money.Amount }
 func (e *PriceError) Error() string        { return stock.ErrOfferChanged.Error() }
 func (e *PriceError) Is(target error) bool { return target == stock.ErrOfferChanged }
 
-// Config is what a Service needs. All but the durations must be set.
+// Config is what a Service needs. All but the durations, and what says so, must be set.
 type Config struct {
 	Pool       *pgxpool.Pool
 	Stock      *stock.Service
 	Provider   payment.Provider // payment.NotConfigured{} when there is none
-	Vault      payment.Vault
-	Name       string // of the provider, in payments and ledger accounts
+	Vault      payment.Vault    // nil: cards go from the page straight to the provider, and only tokens come to us
+	Name       string           // of the provider, in payments and ledger accounts
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Kick       func() // outbox.Dispatcher.Kick, after each commit that wrote to the outbox
 	// OrderURL is the whole address of an order's page, signed: whoever has it may read the order. nil: the way back
 	// from a bank, and mails, lead nowhere.
 	OrderURL func(id commerce.OrderID, created time.Time) (string, error)
+	Mail     *mail.Service // nil: buyers are not written to
 
 	// Home is the country that the shop sends from; "": delivery.DefaultHome.
 	Home string
@@ -91,7 +93,7 @@ type Config struct {
 func (c Config) Validate() error {
 	var errs []error
 	for what, missing := range map[string]bool{
-		"a Postgres pool": c.Pool == nil, "the stock service": c.Stock == nil, "a provider": c.Provider == nil, "a vault": c.Vault == nil,
+		"a Postgres pool": c.Pool == nil, "the stock service": c.Stock == nil, "a provider": c.Provider == nil,
 		"the provider's name": c.Name == "", "a logger": c.Log == nil, "a metrics registerer": c.Registerer == nil, "the outbox's kick": c.Kick == nil,
 	} {
 		if missing {

@@ -55,7 +55,8 @@ var files embed.FS
 var (
 	page  = htmltemplate.Must(htmltemplate.ParseFS(files, "letter.html"))
 	plain = texttemplate.Must(texttemplate.New("letter.txt").Funcs(texttemplate.FuncMap{
-		"wrap": wrap, "row": textRow, "rule": func(s string) string { return strings.Repeat("-", min(utf8.RuneCountInString(s), textWidth)) },
+		"wrap": wrap, "row": textRow, "line": func() string { return strings.Repeat("-", textWidth) },
+		"rule": func(s string) string { return strings.Repeat("-", min(utf8.RuneCountInString(s), textWidth)) },
 	}).ParseFS(files, "letter.txt"))
 )
 
