@@ -20,8 +20,9 @@ import (
 	"time"
 )
 
-// binary is the real program, built once for the tests that kill it.
-var binary struct {
+// built is the real program, built once for the tests that kill it.
+type built struct {
+	tags string
 	once sync.Once
 
 	// written in once
@@ -29,29 +30,42 @@ var binary struct {
 	err error
 }
 
+var (
+	binary built
+	// doomed has places to die at; see commerce/crash.
+	doomed = built{tags: "crashpoints"}
+)
+
 func program(t *testing.T) string {
 	t.Helper()
-	binary.once.Do(func() {
-		if binary.dir, binary.err = os.MkdirTemp("", "rialto-binary-"); binary.err != nil {
+	return binary.program(t)
+}
+
+func (b *built) program(t *testing.T) string {
+	t.Helper()
+	b.once.Do(func() {
+		if b.dir, b.err = os.MkdirTemp("", "rialto-binary-"); b.err != nil {
 			return
 		}
 		// As `make build` does, so that all but the linking is done already.
-		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", binary.dir, ".")
+		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", b.tags, "-o", b.dir, ".")
 		if out, err := build.CombinedOutput(); err != nil {
-			binary.err = fmt.Errorf("%w\n%s", err, out)
+			b.err = fmt.Errorf("%w\n%s", err, out)
 		}
 	})
-	if binary.err != nil {
-		t.Fatalf("build the program: %v", binary.err)
+	if b.err != nil {
+		t.Fatalf("build the program: %v", b.err)
 	}
-	return filepath.Join(binary.dir, "rialto")
+	return filepath.Join(b.dir, "rialto")
 }
 
-// dropBinary is called when all tests are over.
-func dropBinary() {
-	binary.once.Do(func() {})
-	if binary.dir != "" {
-		_ = os.RemoveAll(binary.dir) // it lies in the temporary folder
+// dropBinaries is called when all tests are over.
+func dropBinaries() {
+	for _, b := range []*built{&binary, &doomed} {
+		b.once.Do(func() {})
+		if b.dir != "" {
+			_ = os.RemoveAll(b.dir) // it lies in the temporary folder
+		}
 	}
 }
 

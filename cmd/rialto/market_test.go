@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{}) // as the program does
 	code := embeddedtest.Main(m)
-	dropBinary()
+	dropBinaries()
 	os.Exit(code)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/payment"
 )
 
@@ -184,6 +185,7 @@ func (s *Service) find(ctx context.Context, p payment.Payment) (payment.Charge, 
 }
 
 func (s *Service) close(ctx context.Context, e payment.Event, result, note string) error {
+	crash.Here("checkout.noticed")
 	if err := e.Done(ctx, s.Pool, note); err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ var Names = map[string]string{
 	"checkout.void_called":    "the payment is ended at its company, its units are still taken",
 	"checkout.capture_called": "the money is taken, we have not noted it",
 	"checkout.captured":       "the capture is noted, its effect is not done",
+	"payment.received":        "a webhook is kept, its sender has had no answer",
+	"checkout.noticed":        "a webhook has been heeded, and is not closed",
 	"outbox.effect_done":      "an effect has had its effect, and is not marked as done",
 	"mail.accepted":           "a mail is with its server, its effect is not done",
 }

@@ -22,5 +22,5 @@
 //
 // # Imports
 //
-// commerce (ids), money, schema. sandbox/ and stripe/ import this package.
+// commerce (ids), money, schema, guard, crash. sandbox/ and stripe/ import this package.
 package payment

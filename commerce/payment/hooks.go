@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/guard"
 )
 
@@ -138,6 +139,7 @@ func (h *Hooks) keep(ctx context.Context, name string, n Notice) (result string,
 	case !fresh:
 		return "repeated", nil
 	}
+	crash.Here("payment.received")
 	h.config.Received()
 	return "kept", nil
 }
