@@ -17,6 +17,8 @@ type Config struct {
 	NodeOrigins func() []string
 	// Mailbox: the mails of this program can be read here, at /mailbox.
 	Mailbox bool
+	// Stripe lets viewers' pages load Stripe's card fields, and nobody's otherwise.
+	Stripe bool
 }
 
 // Built reports whether this program was compiled with its pages.

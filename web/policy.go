@@ -13,7 +13,8 @@ const maxNodeOrigins = 64
 // policy says what a page may do. The studio alone may use camera, microphone
 // and screen; nobody may frame us, run inline scripts or talk to strangers.
 type policy struct {
-	nodes func() []string // may be nil
+	nodes  func() []string // may be nil
+	stripe bool            // viewers type their cards in Stripe's own fields
 }
 
 const (
@@ -41,7 +42,7 @@ func (p policy) page(h http.Header, document string) {
 	case mailboxPage:
 		h.Set("Content-Security-Policy", contentMailbox)
 	default:
-		h.Set("Content-Security-Policy", p.content())
+		h.Set("Content-Security-Policy", p.content(p.stripe && document == viewerPage))
 	}
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("X-Frame-Options", "DENY")
@@ -62,14 +63,27 @@ func (p policy) file(h http.Header) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
-func (p policy) content() string {
-	connect := []string{"'self'"}
+// Where Stripe's script comes from, and what it has to reach: its fields and the
+// bank's question are frames of its own, and cards go from there to its API.
+const (
+	stripeScript = "https://js.stripe.com"
+	stripeFrames = "https://js.stripe.com https://hooks.stripe.com"
+	stripeAPI    = "https://api.stripe.com"
+)
+
+// content is the policy of a page. Stripe stands in it only where cards are typed.
+func (p policy) content(stripe bool) string {
+	connect, scripts, frames := []string{"'self'"}, "'self'", "'none'"
+	if stripe {
+		connect, scripts, frames = append(connect, stripeAPI), "'self' "+stripeScript, stripeFrames
+	}
 	if p.nodes != nil {
 		connect = append(connect, sources(p.nodes())...)
 	}
 	return strings.Join([]string{
 		"default-src 'none'",
-		"script-src 'self'",
+		"script-src " + scripts,
+		"frame-src " + frames,
 		"style-src 'self'",
 		"img-src 'self' blob:",
 		"media-src 'self' blob:",

@@ -40,7 +40,7 @@ type site struct {
 }
 
 func newSite(built fs.FS, cfg Config) *site {
-	s := &site{files: map[string]file{}, policy: policy{nodes: cfg.NodeOrigins}, mailbox: cfg.Mailbox}
+	s := &site{files: map[string]file{}, policy: policy{nodes: cfg.NodeOrigins, stripe: cfg.Stripe}, mailbox: cfg.Mailbox}
 	_ = fs.WalkDir(built, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasSuffix(name, ".gz") {
 			return err

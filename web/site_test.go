@@ -201,6 +201,30 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// Stripe stands in the policy of the pages where cards are typed, and only where it is configured.
+func TestPolicyWithStripe(t *testing.T) {
+	for _, configured := range []bool{false, true} {
+		s := testSite(t, Config{Stripe: configured, NodeOrigins: func() []string { return []string{"https://n2.shop.test"} }})
+		for path, typed := range map[string]bool{"/": true, "/s/shw_1": true, "/orders/ord_1": true, "/studio": false, "/brand": false, "/docs": false} {
+			csp := get(s, "GET", "http://shop.test"+path).Header.Get("Content-Security-Policy")
+			if !typed || !configured {
+				if strings.Contains(csp, "stripe") {
+					t.Errorf("%s, Stripe configured %v: %s", path, configured, csp)
+				}
+				continue
+			}
+			for _, want := range []string{
+				"script-src 'self' https://js.stripe.com;", "frame-src https://js.stripe.com https://hooks.stripe.com;",
+				"connect-src 'self' https://api.stripe.com https://n2.shop.test", "require-trusted-types-for 'script'", "style-src 'self';",
+			} {
+				if !strings.Contains(csp, want) {
+					t.Errorf("%s lacks %q: %s", path, want, csp)
+				}
+			}
+		}
+	}
+}
+
 func TestPolicyIsBounded(t *testing.T) {
 	for _, n := range []int{maxNodeOrigins, maxNodeOrigins + 1} {
 		var nodes []string

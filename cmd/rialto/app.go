@@ -95,7 +95,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err erro
 			return a, err
 		}
 	}
-	a.pages = web.Handler(web.Config{NodeOrigins: a.nodes.Origins, Mailbox: a.mailbox != nil})
+	a.pages = web.Handler(web.Config{NodeOrigins: a.nodes.Origins, Mailbox: a.mailbox != nil, Stripe: a.cfg.stripe()})
 	a.server = a.newServer(mount(a.routes()))
 	a.adminSrv = a.newServer(mount(a.adminRoutes()))
 	return a, nil

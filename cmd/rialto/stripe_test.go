@@ -1,8 +1,13 @@
 package main
 
 import (
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v82/webhook"
 )
 
 func TestStripeKeysAreAllOrNone(t *testing.T) {
@@ -48,5 +53,55 @@ func TestStripeKeysAreAllOrNone(t *testing.T) {
 				t.Errorf("a key is told: %q", text.String())
 			}
 		})
+	}
+}
+
+// With the three keys the node takes tokens for cards, hears Stripe's webhooks and lets the pages load its fields.
+func TestStripeOnANode(t *testing.T) {
+	m := newMarket(t)
+	n := m.node(func(c *Config) {
+		c.SandboxURL, c.StripeSecret, c.StripeCardKey, c.StripeWebhook = "", "sk_test_TELLTALE", "pk_test_1", "whsec_1"
+	})
+	me := n.guest().want(http.StatusOK, "", http.MethodGet, "/me", nil)
+	if me.body["provider"] != "stripe" || me.body["card_key"] != "pk_test_1" || me.body["payments"] != true || strings.Contains(me.String(), "TELLTALE") {
+		t.Errorf("%s", me)
+	}
+	page, err := http.Get(n.url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Body.Close()
+	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "https://js.stripe.com") {
+		t.Errorf("the page may not load Stripe's fields: %s", csp)
+	}
+	event := `{"id":"evt_1","object":"event","type":"payment_intent.amount_capturable_updated","created":1764000000,
+		"data":{"object":{"object":"payment_intent","id":"pi_1","metadata":{"reference":"pay_0198c0de000070008000000000000001"}}}}`
+	post := func(path, key string) int {
+		signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(event), Secret: key, Timestamp: time.Now()})
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.url+path, strings.NewReader(event))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Stripe-Signature", signed.Header)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode
+	}
+	for _, test := range []struct {
+		path, key string
+		want      int
+	}{
+		{"/hooks/payments/stripe", "whsec_1", http.StatusNoContent},
+		{"/hooks/payments/stripe", "whsec_1", http.StatusNoContent}, // delivered twice
+		{"/hooks/payments/stripe", "whsec_2", http.StatusBadRequest},
+		{"/hooks/payments/sandbox", "whsec_1", http.StatusNotFound},
+	} {
+		if got := post(test.path, test.key); got != test.want {
+			t.Errorf("%s signed with %s: %d, want %d", test.path, test.key, got, test.want)
+		}
 	}
 }
