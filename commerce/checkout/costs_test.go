@@ -207,7 +207,7 @@ func TestWhereNothingCanBeSent(t *testing.T) {
 func TestTotalBeyondAllAmounts(t *testing.T) {
 	w := newWorld(t, 2)
 	s := w.service()
-	w.exec(`update delivery_rate set amount = $1 - 4900 + case zone when 'domestic' then 0 else 1 end where currency = 'EUR'`, money.Max)
+	w.exec(`update delivery_rate set amount = $1::bigint - 4900 + case zone when 'domestic' then 0 else 1 end where currency = 'EUR'`, money.Max)
 	h := w.hold(s, "gst_a")
 	w.notPaid(s, sentTo(h, good, "DE", "10115"), money.ErrRange)
 	w.notPaid(s, sentTo(h, good, "US-CA", "90210"), money.ErrRange)

@@ -3,6 +3,7 @@
 // # Overview
 //
 //	Hold     units for a buyer, durable before "yours"                 (stock)
+//	Costs    goods, delivery and tax of a hold that goes somewhere     (delivery)
 //	Pay      order pending + payment intent + hold paying              one transaction
 //	         authorise at the provider                                 outside of any
 //	         confirm: payment, order, hold sold, ledger, capture effect   one transaction
@@ -20,6 +21,9 @@
 //   - No provider is called before the intent is committed, and none inside a transaction.
 //   - Money is captured only for a confirmed order, once, and exactly its total.
 //   - The units of a hold that is being paid move only after the provider said what became of the money.
+//   - What is charged is computed in the transaction that makes the order, and is what the page showed: if it is not,
+//     nothing is made. Rates that change later change no order.
+//   - An address is written beside its order, and nowhere else unless its buyer's account shall keep it.
 //   - A card is handed to the vault and forgotten; rows and the outbox have a one-time token at most.
 //
 // # Concurrency

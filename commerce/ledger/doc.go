@@ -3,7 +3,7 @@
 // # Overview
 //
 // A transaction has two or more sides; each adds to or takes from one account. Accounts are names
-// ("creator:acc_…:payable", "provider:sandbox:receivable"); they need no opening. Balances are derived,
+// ("creator:acc_…:payable", "provider:sandbox:receivable", "tax:IT:payable"); they need no opening. Balances are derived,
 // nowhere stored.
 //
 // # Invariants

@@ -111,7 +111,10 @@ func Create(ctx context.Context, tx pgx.Tx, o Order) (_ Order, created bool, err
 	if err != nil {
 		return Order{}, false, fmt.Errorf("create order %s: %w", o.ID, err)
 	}
-	return o, true, o.createParts(ctx, tx)
+	if err := o.createParts(ctx, tx); err != nil {
+		return Order{}, false, err
+	}
+	return o, true, nil
 }
 
 func (o Order) createParts(ctx context.Context, tx pgx.Tx) error {

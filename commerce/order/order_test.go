@@ -87,6 +87,32 @@ func TestCreateOnceAndRead(t *testing.T) {
 	}
 }
 
+// Costs that do not belong to the lines, or do not add up, and orders that go nowhere are never written.
+func TestCreateJudgesCosts(t *testing.T) {
+	db := schematest.Pool(t)
+	for name, change := range map[string]func(*Order){
+		"goods of other lines":     func(o *Order) { o.Costs = costs(9951, 490, 1883) },
+		"goods of other money":     func(o *Order) { o.Costs.Goods.Currency = "USD" },
+		"no costs":                 func(o *Order) { o.Costs = delivery.Costs{} },
+		"no address":               func(o *Order) { o.Delivery = nil },
+		"an address of no country": func(o *Order) { o.Delivery = &delivery.Address{Name: "Vic", Line1: "Via", City: "Venezia"} },
+		"a total that is less":     func(o *Order) { o.Costs.Total.Minor-- },
+		"a tax on top, forgotten":  func(o *Order) { o.Costs.Tax.Included = false },
+		"more tax than there is":   func(o *Order) { o.Costs.Tax.Amount.Minor = 10441 },
+		"a tax that is paid back":  func(o *Order) { o.Costs.Tax.Amount.Minor = -1 },
+		"no zone that we know":     func(o *Order) { o.Costs.Zone = "moon" },
+	} {
+		o := wish(t, db)
+		change(&o)
+		if _, created, err := create(t, db, o); err == nil || created {
+			t.Errorf("%s: written", name)
+		}
+		if _, err := Get(t.Context(), db, o.ID); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestOneLivingOrderPerHold(t *testing.T) {
 	db := schematest.Pool(t)
 	o := wish(t, db)
