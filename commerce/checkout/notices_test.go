@@ -230,7 +230,7 @@ func TestNoticeRacesTheBrowserAndTheRedriver(t *testing.T) {
 	for _, s := range nodes {
 		w.deliver(s)
 	}
-	if minor, charges := b.sum(); minor != 6*4900 || charges != orders {
+	if minor, charges := b.sum(); minor != 6*5390 || charges != orders {
 		t.Errorf("%d captured of %d charges", minor, charges)
 	}
 }
@@ -262,8 +262,8 @@ func TestDisagreements(t *testing.T) {
 	}{
 		"the authorisation ran out":   {ours: "authorised", theirs: "voided", change: func(c *payment.Charge) { c.Status = payment.ChargeVoided }},
 		"captured by hand, in part":   {ours: "authorised", theirs: "captured", change: func(c *payment.Charge) { c.Status, c.Captured = payment.ChargeCaptured, 1 }},
-		"captured, and not yet noted": {ours: "authorised", change: func(c *payment.Charge) { c.Status, c.Captured = payment.ChargeCaptured, 4900 }, agree: true},
-		"refunded by hand":            {ours: "captured", theirs: "captured", capture: true, change: func(c *payment.Charge) { c.Refunded = 4900 }},
+		"captured, and not yet noted": {ours: "authorised", change: func(c *payment.Charge) { c.Status, c.Captured = payment.ChargeCaptured, 5390 }, agree: true},
+		"refunded by hand":            {ours: "captured", theirs: "captured", capture: true, change: func(c *payment.Charge) { c.Refunded = 5390 }},
 		"captured, and voided there":  {ours: "captured", theirs: "voided", capture: true, change: func(c *payment.Charge) { c.Status = payment.ChargeVoided }},
 		"captured by both":            {ours: "captured", capture: true, change: func(*payment.Charge) {}, agree: true},
 	} {
