@@ -139,6 +139,26 @@ test("the order's link opens it on another device, with its costs and where it g
   await leave(ana, phone);
 });
 
+test("the mail that follows a purchase leads to its order, on a device that knows nothing of it", async ({ browser, house }) => {
+  const title = "Tea towel";
+  await stocked(browser, house.url, title, 2);
+  const ana = await visitor(browser, house.url, shop);
+  const who = person("Ana Gomes");
+  await buyButton(ana, title).click();
+  await fillPayment(ana, CARDS.pays, who);
+  await payButton(ana).click();
+  await expect(sheet(ana, "It is yours")).toBeVisible();
+  const read = async (): Promise<{ id: string; to: string }[]> => (await ask<{ mails: { id: string; to: string }[] }>(ana, "GET", "/mailbox")).mails.filter(({ to }) => to.includes(who.email));
+  await expect.poll(async () => (await read()).length, { message: "one mail, to the buyer", timeout: 20_000 }).toBe(1);
+  const { text } = await ask<{ text: string }>(ana, "GET", `/mailbox/${(await read())[0]!.id}`);
+  const link = /https?:\/\/\S+\/orders\/\S+/.exec(text)?.[0] ?? "";
+  const phone = await (await browser.newContext()).newPage();
+  await phone.goto(link);
+  await expect(phone.getByText("Paid, and yours.", { exact: false })).toBeVisible();
+  await expect(phone.getByRole("region", { name: "What you bought" })).toContainText(title);
+  await leave(ana, phone);
+});
+
 test.describe("a card whose bank asks", () => {
   /** Pays with it, and has the bank's own window in hand. */
   async function atTheBank(page: Page, title: string, who: string): Promise<Page> {
@@ -266,7 +286,7 @@ test.describe("with the keyboard alone", () => {
     await page.keyboard.press("Enter");
     await expect(sheet(page, "It is yours")).toBeVisible();
     await expect(page.getByRole("heading", { name: "It is yours" }), "the new step is read").toBeFocused();
-    await expect.poll(said).toContain("Paid. Your receipt is for kay@example.com.");
+    await expect.poll(said).toContain(`Paid: ${title} is bought.`);
     await axe(page, "receipt");
 
     await tabTo(page, page.getByRole("link", { name: "Open your order" }));

@@ -149,7 +149,7 @@ function said(purchase: Purchase, product: Product): string {
     case "bank":
       return "Your bank wants to know that it is you. Open its page with the button below.";
     case "paid":
-      return `Paid. Your receipt is for ${purchase.order.value?.email ?? "you"}.`;
+      return `Paid: ${product.title} is bought.`;
   }
   return "";
 }

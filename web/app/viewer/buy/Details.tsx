@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Button, Field } from "../../shared/ui/controls";
 import { Spinner } from "../../shared/ui/spinner";
 import { AddressFields } from "../delivery/AddressFields";
-import { addressLines } from "../delivery/address";
+import { addressLines } from "../../shared/address";
 import type { Details } from "../delivery/details";
 
 type DetailsProps = { details: Details; frozen: boolean };

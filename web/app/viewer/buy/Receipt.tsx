@@ -2,7 +2,7 @@ import type { Order, Product } from "../../shared/api";
 import { formatMoney } from "../../shared/money";
 import { LinkButton } from "../../shared/ui/controls";
 import { CheckIcon } from "../../shared/ui/icons";
-import { addressLines, countryName } from "../delivery/address";
+import { addressLines, countryName } from "../../shared/address";
 import { CostRows } from "../delivery/CostLines";
 import { orderAddress } from "../order/address";
 import "../delivery/delivery.css";

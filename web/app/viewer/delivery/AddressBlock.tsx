@@ -1,4 +1,4 @@
-import { addressLines } from "./address";
+import { addressLines } from "../../shared/address";
 import type { Address } from "./calls";
 
 /** An address as on a letter. */

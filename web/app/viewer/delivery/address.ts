@@ -41,27 +41,3 @@ export function checkAddress(address: Address, country: Country | undefined): Ad
   if (country?.regions && !country.regions.some(({ code }) => code === region)) errors.region = `Choose one: taxes differ by ${regionName(address.country).toLowerCase()}`;
   return errors;
 }
-
-const names = new Map<string, string>();
-let spoken: Intl.DisplayNames | null = null;
-
-/** "Italy", in the reader's language. */
-export function countryName(code: string): string {
-  let found = names.get(code);
-  if (found === undefined) {
-    try {
-      spoken ??= new Intl.DisplayNames(undefined, { type: "region" });
-      found = spoken.of(code) ?? code;
-    } catch {
-      found = code; // Not a code that a browser knows; the server may.
-    }
-    names.set(code, found);
-  }
-  return found;
-}
-
-/** As on a letter. */
-export function addressLines({ name, line1, line2, city, region, postcode, country }: Address): string[] {
-  const place = region ? `${city}, ${region} ${postcode}` : `${postcode} ${city}`;
-  return [name, line1, line2, place.trim(), countryName(country)].filter(Boolean);
-}

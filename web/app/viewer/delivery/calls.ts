@@ -1,10 +1,10 @@
 // What is asked of the server about delivery. In a file of its own, so that a page that sells nothing does not load it.
 
-import { api, type CallOptions } from "../../shared/api";
+import { api, type Address, type CallOptions } from "../../shared/api";
 import type { Schemas } from "../../shared/api.gen";
 
 /** Where a parcel goes: one line of text each, `country` and `region` as codes. */
-export type Address = Schemas["Address"];
+export type { Address };
 export type Country = Schemas["Country"];
 export type Countries = Schemas["Countries"];
 export type Costs = Schemas["Costs"];

@@ -2,7 +2,7 @@
 
 import { signal, type Signal } from "@preact/signals";
 import { untilAnswered } from "../../shared/http";
-import { countryName } from "./address";
+import { countryName } from "../../shared/address";
 import { getCountries, type Countries, type Country } from "./calls";
 
 const TRIES = 4;
