@@ -29,10 +29,12 @@ func (w *world) row(l Level, state State, buyer string) commerce.HoldID {
 	return id
 }
 
-// Every state times every step: what the table has happens, all else is refused and changes nothing.
+// Every state times every state: what the table has happens, all else is refused and changes nothing, of the whole row.
+// The pool's count and the movements of units follow.
 func TestHoldTransitionMatrix(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	l := w.supply(1000, 0)
+	s := &Service{db: w.db, holdFor: time.Minute}
 	steps := map[State]func(ctx context.Context, tx pgx.Tx, id commerce.HoldID) error{
 		Paying: func(ctx context.Context, tx pgx.Tx, id commerce.HoldID) error {
 			_, err := Pay(ctx, tx, id, "gst_a")
@@ -52,31 +54,82 @@ func TestHoldTransitionMatrix(t *testing.T) {
 		},
 	}
 	for _, from := range States() {
-		for to, step := range steps {
+		for _, to := range States() {
 			t.Run(fmt.Sprintf("%s to %s", from, to), func(t *testing.T) {
+				w := w.in(t)
 				id := w.row(l, from, "gst_a")
-				_, before, _, _ := w.level(l.Pool)
-				err := w.try(func(ctx context.Context, tx pgx.Tx) error { return step(ctx, tx, id) })
-				var now State
-				if scanErr := w.db.QueryRow(t.Context(), `select state from hold where id = $1`, id).Scan(&now); scanErr != nil {
-					t.Fatal(scanErr)
+				before, moved := w.whole(id), len(w.moved(l.Pool))
+				_, taken, _, _ := w.level(l.Pool)
+				var err error
+				switch step := steps[to]; {
+				case step != nil:
+					err = w.try(func(ctx context.Context, tx pgx.Tx) error { return step(ctx, tx, id) })
+				case to == Expired: // by its time alone
+					err = w.lapses(s, l, id)
+				default: // a tombstone is written where there is no hold, never over one
+					_, _, err = s.bury(t.Context(), l.Pool, []lapsedLease{{ids: []entry{{id: id}}}})
 				}
-				want := from
-				if from.Can(to) {
-					want = to
-				}
-				if now != want || (err == nil) != from.Can(to) {
-					t.Fatalf("is %s, want %s; %v", now, want, err)
-				}
-				if err != nil && !errors.Is(err, ErrState) && !errors.Is(err, ErrGone) {
-					t.Fatal(err)
-				}
-				_, taken, live, _ := w.level(l.Pool)
-				if taken != live || from.Live() && now.Live() && taken != before {
-					t.Fatalf("taken %d, before %d, live %d", taken, before, live)
-				}
+				w.stepped(l, id, from, to, err, before, taken, moved)
 			})
 		}
+	}
+}
+
+// in is the same world for a part of its test.
+func (w *world) in(t *testing.T) *world {
+	part := *w
+	part.t = t
+	return &part
+}
+
+// lapses lets the time of a hold pass, if it has one, and sweeps.
+func (w *world) lapses(s *Service, l Level, id commerce.HoldID) error {
+	w.t.Helper()
+	if _, err := w.db.Exec(w.t.Context(), `update hold set lapses_at = now() where id = $1 and lapses_at is not null`, id); err != nil {
+		return err
+	}
+	_, err := s.expire(w.t.Context(), l.Pool)
+	return err
+}
+
+// whole is all of a hold's row.
+func (w *world) whole(id commerce.HoldID) (row string) {
+	w.t.Helper()
+	if err := w.db.QueryRow(w.t.Context(), `select to_json(h)::text from hold h where id = $1`, id).Scan(&row); err != nil {
+		w.t.Fatal(err)
+	}
+	return row
+}
+
+// stepped judges what a step has made of a hold that was in from.
+func (w *world) stepped(l Level, id commerce.HoldID, from, to State, err error, before string, taken, moved int) {
+	w.t.Helper()
+	h, findErr := Find(w.t.Context(), w.db, id)
+	if findErr != nil {
+		w.t.Fatal(findErr)
+	}
+	_, takenNow, live, _ := w.level(l.Pool)
+	movedNow := len(w.moved(l.Pool))
+	if takenNow != live {
+		w.t.Fatalf("taken %d, but %d units stand in holds", takenNow, live)
+	}
+	w.balanced(l.Pool)
+	if !from.Can(to) {
+		byItself := to == Expired || to == Void // these find nothing to do, which is no error
+		if after := w.whole(id); after != before || takenNow != taken || movedNow != moved {
+			w.t.Fatalf("refused, and became\n%s\nof\n%s; taken %d of %d", after, before, takenNow, taken)
+		}
+		if byItself != (err == nil) || err != nil && !errors.Is(err, ErrState) && !errors.Is(err, ErrGone) {
+			w.t.Fatalf("refused with %v", err)
+		}
+		return
+	}
+	left := 0
+	if !to.Live() {
+		left = 1
+	}
+	if err != nil || h.State != to || takenNow != taken-left || movedNow != moved+1 {
+		w.t.Fatalf("is %s, want %s; taken %d of %d; %d movements; %v", h.State, to, takenNow, taken, movedNow-moved, err)
 	}
 }
 
