@@ -137,8 +137,9 @@ func TestUnknownThenKnown(t *testing.T) {
 	}
 }
 
-// At the deadline the payment is ended at the provider first, and only then the units go back. A call that was
-// still on its way takes no money afterwards.
+// woocommerce #20928, #14625, the hold timer cancelled orders that were paid: cancel before release. At the deadline the
+// payment is ended at the provider first, and only then the units go back. A call that was still on its way takes no
+// money afterwards.
 func TestDeadlineCancelsBeforeItReleases(t *testing.T) {
 	w := newWorld(t, 1)
 	s := w.service()

@@ -87,7 +87,7 @@ func TestRetryAfterADeadNodeFindsItsAdmit(t *testing.T) {
 	})
 }
 
-// Redis failover that loses decrements, with nothing to notice it by: the CHECK's arithmetic refuses the extras
+// A Redis lock whose time was over sold a hundred bottles too many; a Redis failover that loses decrements, with nothing to notice it by: the CHECK's arithmetic refuses the extras
 // before any "yours", and the gate is made anew.
 func TestGateThatForgotSalesSellsNoExtra(t *testing.T) {
 	onEachStore(t, func(t *testing.T, w *world) {

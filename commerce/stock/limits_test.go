@@ -67,7 +67,7 @@ func TestLimitCountsWithinABatch(t *testing.T) {
 	})
 }
 
-// hfbin/Seckill #14: a double tap at once is one hold, even on two nodes and in one batch.
+// hfbin/Seckill #14, springboot-seckill #4: a double tap at once is one hold, even on two nodes and in one batch.
 func TestDoubleTapIsOneHold(t *testing.T) {
 	onEachStore(t, func(t *testing.T, w *world) {
 		nodes, l := []*Service{w.service(), w.service()}, w.supply(10, 0)

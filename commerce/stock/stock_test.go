@@ -87,7 +87,7 @@ func TestQuantityAtTheLimit(t *testing.T) {
 	})
 }
 
-// 500 buyers on 50 units, each tapping twice with the same id over two nodes, Redis flushed in the middle.
+// Seckill projects that test total >= sold before they add sell N + 1. 500 buyers on 50 units, each tapping twice with the same id over two nodes, Redis flushed in the middle.
 func TestSurgeWithFlushInTheMiddle(t *testing.T) {
 	onEachStore(t, func(t *testing.T, w *world) {
 		nodes, l := []*Service{w.service(), w.service()}, w.supply(50, 1)
