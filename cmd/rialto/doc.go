@@ -16,7 +16,8 @@
 // routes.go lists every mount point, bridge/ holds the flows between areas
 // (one file each), nodes.go is the directory of running nodes, air.go keeps what
 // shows say of their media true when nodes die, and config.go
-// is the only place that reads the environment. dev.go starts the embedded
+// is the only place that reads the environment (crashpoints.go does as well, in
+// a build that nobody runs: it dies where it is told to). dev.go starts the embedded
 // stores and runs the same App as serve.
 //
 // # Start and stop
