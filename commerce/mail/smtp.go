@@ -27,6 +27,8 @@ const (
 	// sendWithin bounds a whole delivery, from the dial to the server's last word. It is below what the outbox gives
 	// a handler.
 	sendWithin = 15 * time.Second
+	// partWithin is how long a server that has the message may take to say goodbye.
+	partWithin = time.Second
 	// maxWords is how much of what a server said is kept.
 	maxWords = 300
 )
@@ -167,6 +169,7 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	if err != nil && !message.IsDelivered() {
 		return s.verdict(ctx, err)
 	}
+	defer time.AfterFunc(partWithin, cancel).Stop()
 	_ = client.CloseWithSMTPClient(line) // the server has the message; how we part says nothing about it
 	return nil
 }
