@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/mail"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
@@ -94,8 +97,42 @@ func (s *Service) receipt(o order.Order, of show.Show) (mail.Letter, error) {
 		}
 		l.Bill = append(l.Bill, row)
 	}
-	l.Bill = append(l.Bill, mail.Row{Name: "Total", Value: o.Total.String(), Strong: true})
+	l.Bill = append(l.Bill, costs(o)...)
+	if o.Delivery != nil {
+		l.Blocks = append(l.Blocks, mail.Block{Title: "Goes to", Lines: label(*o.Delivery)})
+	}
 	return l, nil
+}
+
+// costs is what is on a bill below the goods. A tax that is in the prices already stands below the total.
+func costs(o order.Order) (rows []mail.Row) {
+	c := o.Costs
+	if o.Delivery != nil {
+		row := mail.Row{Name: "Delivery", Value: c.Delivery.String()}
+		if c.Delivery.Minor == 0 {
+			row.Value = "free"
+		}
+		rows = append(rows, row)
+	}
+	tax := mail.Row{Name: c.Tax.Name(), Value: c.Tax.Amount.String()}
+	if tax.Name != "" && !c.Tax.Included {
+		rows = append(rows, tax)
+	}
+	rows = append(rows, mail.Row{Name: "Total", Value: o.Total.String(), Strong: true})
+	if tax.Name != "" && c.Tax.Included {
+		tax.Name = "of which " + tax.Name
+		rows = append(rows, tax)
+	}
+	return rows
+}
+
+// label is an address with its country in words: a page has the browser for that, a mail has not.
+func label(a delivery.Address) []string {
+	lines := a.Lines()
+	if region, err := language.ParseRegion(a.Country); err == nil {
+		lines[len(lines)-1] = display.English.Regions().Name(region)
+	}
+	return lines
 }
 
 // mailEnded is an outbox handler. It waits until the payment company has said that it can take no money.

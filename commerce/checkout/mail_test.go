@@ -13,7 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/mail"
+	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -82,7 +85,8 @@ func TestABuyerIsMailedTheReceiptOnce(t *testing.T) {
 	if m.To != "vic@example.com" || m.ID != "mail:order:"+o.ID.String() || m.Subject != "Receipt "+o.Receipt+": Copper pan 28 cm" {
 		t.Errorf("mail %+v", m)
 	}
-	for _, want := range []string{o.Receipt, "Copper pan 28 cm", "2 × 49.00 EUR", "98.00 EUR", "Mara's kitchen", "https://shop.test/orders/" + o.ID.String() + "?link=x"} {
+	for _, want := range []string{o.Receipt, "Copper pan 28 cm", "2 × 49.00 EUR", "98.00 EUR", o.Total.String(), "Via del Ponte 4", "30124 Venezia", "Italy",
+		"Mara's kitchen", "https://shop.test/orders/" + o.ID.String() + "?link=x"} {
 		if !strings.Contains(m.Text, want) {
 			t.Errorf("the text does not say %q:\n%s", want, m.Text)
 		}
@@ -92,6 +96,37 @@ func TestABuyerIsMailedTheReceiptOnce(t *testing.T) {
 	}
 	if strings.Contains(m.HTML, "<b>Bcc") || !strings.Contains(m.Text, "Thank you, Vic <b>Bcc: all@example.com. It is yours.") {
 		t.Errorf("what was typed is not shown as it was typed:\n%s", m.Text)
+	}
+}
+
+// A bill reads as it adds up: what is in the prices already stands below the total.
+func TestABillAddsUp(t *testing.T) {
+	eur := func(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: "EUR"} }
+	vat := delivery.Tax{Amount: eur(1893), Rate: 22000, Included: true, Kind: "VAT", Region: "IT"}
+	sales := delivery.Tax{Amount: eur(711), Rate: 7250, Kind: "Sales tax", Region: "US-CA"}
+	for name, c := range map[string]struct {
+		order order.Order
+		want  string
+	}{
+		"a tax in the prices": {order.Order{Total: eur(10500), Costs: delivery.Costs{Delivery: eur(700), Tax: vat}, Delivery: &delivery.Address{}},
+			"Delivery 7.00 EUR|*Total 105.00 EUR|of which VAT 22 % 18.93 EUR"},
+		"a tax on top": {order.Order{Total: eur(12411), Costs: delivery.Costs{Delivery: eur(1900), Tax: sales}, Delivery: &delivery.Address{}},
+			"Delivery 19.00 EUR|Sales tax 7.25 % 7.11 EUR|*Total 124.11 EUR"},
+		"nothing but goods": {order.Order{Total: eur(9800), Costs: delivery.Costs{Delivery: eur(0)}, Delivery: &delivery.Address{}},
+			"Delivery free|*Total 98.00 EUR"},
+		"of before": {order.Order{Total: eur(9800)}, "*Total 98.00 EUR"},
+	} {
+		var lines []string
+		for _, row := range costs(c.order) {
+			line := row.Name + " " + row.Value
+			if row.Strong {
+				line = "*" + line
+			}
+			lines = append(lines, line)
+		}
+		if got := strings.Join(lines, "|"); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }
 
