@@ -113,7 +113,7 @@ func (a *API) registerDelivery() {
 	})
 	register(a, operation{
 		ID: "getHoldCosts", Method: http.MethodGet, Path: "/holds/{hold}/costs", Tag: tagSale, Summary: "What one of my holds would cost, sent there",
-		Codes: []string{"hold_unknown", "hold_expired", "delivery_unavailable", "region_needed"},
+		Codes: []string{"hold_unknown", "hold_expired", "delivery_unavailable", "region_needed", "amount_too_large"},
 	}, func(ctx context.Context, in *struct {
 		HoldPath
 		Country string `query:"country" required:"true" maxLength:"2" doc:"ISO 3166-1 alpha-2"`

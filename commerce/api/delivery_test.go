@@ -157,3 +157,61 @@ func TestAWrongAddressIsToldByItsMembers(t *testing.T) {
 	vic.want(200, "", "PUT", "/me/address", `{"name":`+full+`,"line1":`+full+`,"line2":`+full+`,"city":"`+strings.Repeat(`\u00e4`, 80)+
 		`","region":"","postcode":"30124","country":"IT"}`)
 }
+
+// A buyer pays what the page showed, sent where they said, and the order says both for good.
+func TestPayingWithAnAddress(t *testing.T) {
+	w := newShop(t, 3)
+	vic, _ := w.signUp("vic")
+	hold, id := w.take(vic), newOrder()
+	body := pay(hold, "4242424242424242")
+	body["delivery"], body["total"], body["save"] = address("country", "us", "region", "ca", "postcode", "90210"), 7244, true
+	r := vic.want(409, "total_changed", "PUT", "/orders/"+id, body)
+	costs, _ := r.body["costs"].(map[string]any)
+	if !sameJSON(costs["total"], amount(7245, "EUR")) || !sameJSON(costs["delivery"], amount(1990, "EUR")) {
+		t.Fatalf("%s", r.raw)
+	}
+	if r := vic.want(200, "", "GET", "/me/address", nil); r.body["address"] != nil {
+		t.Fatalf("the address of an order that was not made is kept: %s", r.raw)
+	}
+	body["total"] = costs["total"].(map[string]any)["amount"]
+	r = vic.want(201, "", "PUT", "/orders/"+id, body)
+	california := address("country", "US", "region", "CA", "postcode", "90210")
+	if !sameJSON(r.body["costs"], costs) || !sameJSON(r.body["total"], costs["total"]) || !sameJSON(r.body["delivery"], california) {
+		t.Errorf("%s", r.raw)
+	}
+	if r := vic.want(200, "", "GET", "/me/address", nil); !sameJSON(r.body["address"], california) {
+		t.Errorf("kept %s", r.raw)
+	}
+	// Repeated with another total and another address it is the same order still.
+	body["total"], body["delivery"] = 1, address("country", "XX")
+	if again := vic.want(200, "", "PUT", "/orders/"+id, body); !sameJSON(again.body["costs"], costs) || !sameJSON(again.body["delivery"], california) {
+		t.Errorf("%s", again.raw)
+	}
+	link := strings.SplitN(r.body["link"].(string), "?", 2)[1]
+	if r := w.browser().want(200, "", "GET", "/orders/"+id+"?"+link, nil); !sameJSON(r.body["delivery"], california) {
+		t.Errorf("by its link: %s", r.raw)
+	}
+
+	hold = w.take(vic)
+	for code, change := range map[string]map[string]any{
+		"address_invalid":      {"delivery": address("city", "")},
+		"region_needed":        {"delivery": address("country", "US", "postcode", "90210")},
+		"invalid":              {"delivery": nil},
+		"delivery_unavailable": {"delivery": address("country", "JP", "postcode", "100-0001")},
+		"amount_too_large":     {"delivery": address("country", "DE", "postcode", "10115")},
+	} {
+		if _, err := w.pool.Exec(t.Context(), `delete from delivery_rate where zone = 'world'`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.pool.Exec(t.Context(), `update delivery_rate set amount = 1000000000000 where zone = 'union'`); err != nil {
+			t.Fatal(err)
+		}
+		body := pay(hold, "4242424242424242")
+		maps.Copy(body, change)
+		vic.want(422, code, "PUT", "/orders/"+newOrder(), body)
+	}
+	vic.want(422, "amount_too_large", "GET", "/holds/"+hold+"/costs?country=DE", nil)
+	missing := pay(hold, "4242424242424242")
+	delete(missing, "delivery")
+	vic.want(422, "invalid", "PUT", "/orders/"+newOrder(), missing)
+}

@@ -115,7 +115,7 @@ func (a *API) registerPaying() {
 		ID: "putOrder", Makes: true, Method: http.MethodPut, Path: "/orders/{order}", Tag: tagSale,
 		Summary: "Pay a hold. Pending with payment.action_url: the buyer has to confirm there first", Body: maxPayBody, Rule: payRule, Within: payment.DriveFor + answerWithin,
 		Codes: []string{"card_declined", "card_invalid", "hold_unknown", "hold_expired", "order_conflict", "banned", "email_invalid", "name_invalid",
-			"address_invalid", "region_needed", "delivery_unavailable", "total_changed", "payment_unavailable", "payments_not_configured"},
+			"address_invalid", "region_needed", "delivery_unavailable", "amount_too_large", "total_changed", "payment_unavailable", "payments_not_configured"},
 	}, func(ctx context.Context, in *payInput) (*orderOutput, error) {
 		who, err := a.who(ctx)
 		if err != nil {
