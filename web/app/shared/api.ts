@@ -37,27 +37,9 @@ export type StreamKey = Schemas["Key"];
 export type Sales = Schemas["Sales"];
 /** An order as the creator sees it, without the buyer's address. */
 export type Sale = Schemas["Sale"];
-export interface Address {
-  name: string;
-  line1: string;
-  line2: string;
-  city: string;
-  region: string;
-  postcode: string;
-  country: string;
-}
+export type Address = Schemas["Address"];
 /** An order as those see it who send it: their lines alone, and the address. */
-export interface SoldOrder {
-  id: string;
-  state: Order["state"];
-  receipt: { number: string };
-  created_at: string;
-  show: { id: string; title: string };
-  lines: Order["lines"];
-  delivery: Address | null;
-  email: string;
-}
-
+export type SoldOrder = Schemas["SoldOrder"];
 /** A mail that is kept here instead of being sent. */
 export type MailHead = Schemas["MailHead"];
 export type Mail = Schemas["Mail"];
@@ -168,7 +150,7 @@ export const putBrandProduct = (
 ) => api<BrandProduct>("PUT", `/products/${enc(id)}`, body, o);
 /** Paid orders with products of mine, the newest first. */
 export const soldOrders = (cursor?: string | null, o?: CallOptions) =>
-  api<{ orders: SoldOrder[]; next: string | null }>("GET", `/orders/sold${cursor ? `?cursor=${enc(cursor)}` : ""}`, undefined, o);
+  api<Schemas["SoldOrders"]>("GET", `/orders/sold${cursor ? `?cursor=${enc(cursor)}` : ""}`, undefined, o);
 /** PNG, JPEG or WebP of at most 2 MiB; the same picture again has the same address. */
 export const postPicture = (picture: Blob, key: string, o?: CallOptions) =>
   api<Schemas["AddPicture"]>("POST", `/pictures`, picture, { timeoutMs: 60_000, ...o, idempotencyKey: key });
