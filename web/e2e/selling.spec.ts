@@ -39,7 +39,8 @@ test.describe("after a purchase", () => {
     await ask(brand, "PUT", `/shows/${show}/stock/${variant}`, { units: 12 });
   });
   test.afterAll(() => Promise.all(contexts.map((context) => context.close())));
-  test.afterEach(() => expect(complaints.unexpected, "the pages' consoles are quiet").toEqual([]));
+  // What this tool would run inside the frame of a mail, where nothing runs, the browser tells.
+  test.afterEach(() => expect(complaints.unexpected.filter((line) => !line.endsWith("(about:srcdoc)")), "the pages' consoles are quiet").toEqual([]));
 
   const sales = (name: string) => creator.getByLabel("Sales of this show").locator("div", { has: creator.getByText(name, { exact: true }) }).getByRole("definition");
   const look = (page: Page) => page.frameLocator(".mb-look");

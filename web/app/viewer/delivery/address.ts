@@ -1,5 +1,6 @@
 // Addresses as people write them, and what is certainly wrong with one. The server judges the rest.
 
+export { addressLines, countryName } from "../../shared/address";
 import type { Address, Country } from "./calls";
 
 export type AddressErrors = Partial<Record<keyof Address, string>>;
