@@ -161,3 +161,13 @@ func (b *bank) with() func(*stock.Config, *Config) {
 		}
 	}
 }
+
+// look reads a charge as nobody's call.
+func (b *bank) look(reference string) (payment.Charge, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c := b.charges[reference]; c != nil {
+		return *c, nil
+	}
+	return payment.Charge{}, payment.ErrNotFound
+}

@@ -333,3 +333,8 @@ func TestNoCardIsKept(t *testing.T) {
 		t.Fatalf("%d tokens were kept", n)
 	}
 }
+
+// captureOf is the effect that takes a payment's money.
+func captureOf(p payment.Payment) outbox.Message {
+	return outbox.Message{Kind: EffectCapture, ID: p.CaptureKey(), Data: []byte(`{"payment":"` + p.ID.String() + `"}`)}
+}
