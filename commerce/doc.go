@@ -4,8 +4,12 @@
 // # The buy tap's journey
 //
 // web viewer -> api -> checkout.Hold -> stock/gate.lua (Redis admits) -> stock (Postgres decides) ->
-// payment authorise -> checkout.Confirm (order, hold, ledger and outbox in one transaction) -> capture
+// payment authorise -> checkout's confirm (order, hold, ledger and outbox in one transaction) -> capture
 // -> outbox.Dispatcher -> the program's bridge -> bus -> every viewer's countdown.
+//
+// Where the bank wants to be asked, authorise answers with its address: the buyer confirms there, and comes back to the
+// order's page, which asks; the provider's webhook comes to payment.Hooks -> the inbox -> checkout, which asks; and when
+// neither comes, the redriver asks. Whoever is first goes on with confirm, and the others find it done.
 //
 // # Laws
 //

@@ -13,7 +13,10 @@ import (
 	"github.com/rialto-live/rialto/commerce/stock"
 )
 
-const asks = "4000 0000 0000 3220" // the buyer's bank wants to be asked
+const (
+	asks  = "4000 0000 0000 3220" // the buyer's bank wants to be asked
+	takes = "4000 0000 0000 0077" // the money is taken at once; there is no capture
+)
 
 // bank is a payment company in memory: its buyers can confirm and refuse, and a test can stop in the middle of a call.
 type bank struct {
@@ -62,6 +65,8 @@ func (b *bank) Authorise(_ context.Context, a payment.Authorisation) (payment.Ch
 		switch a.Token {
 		case strings.ReplaceAll(asks, " ", ""):
 			c.Status, c.Action = payment.ChargeRequiresAction, "https://bank.example/"+c.ID
+		case strings.ReplaceAll(takes, " ", ""):
+			c.Status, c.Captured = payment.ChargeCaptured, c.Amount.Minor
 		case strings.ReplaceAll(bad, " ", ""):
 			c.Status, c.Decline = payment.ChargeDeclined, "card_declined"
 		}
@@ -121,8 +126,19 @@ func (b *bank) Void(_ context.Context, a payment.Authorisation) (payment.Charge,
 	})
 }
 
-func (b *bank) Refund(context.Context, string, money.Amount, string) (payment.Charge, error) {
-	return payment.Charge{}, payment.ErrRejected
+func (b *bank) Refund(_ context.Context, id string, amount money.Amount, key string) (payment.Charge, error) {
+	return b.call("refund", func() (*payment.Charge, error) {
+		c, err := b.byID(id)
+		if err != nil || b.keys[key] {
+			return c, err
+		}
+		if c.Refunded+amount.Minor > c.Captured {
+			return nil, fmt.Errorf("%w: refund of %d", payment.ErrRejected, amount.Minor)
+		}
+		b.keys[key] = true
+		c.Refunded += amount.Minor
+		return c, nil
+	})
 }
 
 func (b *bank) Get(_ context.Context, id string) (payment.Charge, error) {

@@ -1,4 +1,5 @@
-// Package checkout is the way from a tap to a paid order, in one readable file: checkout.go.
+// Package checkout is the way from a tap to a paid order, in readable files: checkout.go (what buyers ask for),
+// drive.go (what becomes of a payment), redrive.go and notices.go (who goes on with it).
 //
 // # Overview
 //
@@ -8,8 +9,12 @@
 //	         authorise at the provider                                 outside of any
 //	         confirm: payment, order, hold sold, ledger, capture effect   one transaction
 //	         or decline: payment failed, order cancelled, hold held again one transaction
+//	         or wait: the buyer confirms at their bank, the units stay    one transaction
+//	         then whoever comes first asks again, and confirms or declines:
+//	           Look           the buyer is back, or looks at the order
+//	           DrainNotices   the provider has told a node; any node goes on
+//	           RedriveDue     nobody came, nothing was told, a driver died or got no answer
 //	capture  an outbox effect, repeated until it is done
-//	redrive  finds payments whose driver died or got no answer, and goes on with the same key
 //	void     at the pay deadline: the provider ends the payment first, then the units go back
 //	mail     an outbox effect: the receipt of an order; to whoever left for their bank also that nothing was taken
 //
@@ -24,11 +29,15 @@
 //   - What is charged is computed in the transaction that makes the order, and is what the page showed: if it is not,
 //     nothing is made. Rates that change later change no order.
 //   - An address is written beside its order, and nowhere else unless its buyer's account shall keep it.
+//   - What the provider tells is no more than a reason to ask. What it answers is merged along the table of payment's states:
+//     an outcome that is known stays, and an answer that contradicts it is logged, counted and noted for a person.
 //   - A card is handed to the vault and forgotten; rows and the outbox have a one-time token at most.
 //
 // # Concurrency
 //
-//	Service.Run   started and awaited by the program: the redriver
+//	Service.Run   started and awaited by the program; owns the two below and waits for them
+//	  redrive       looks for payments that are due; up to 8 calls at once
+//	  drain         works off the inbox, when Noticed or when it looks; up to 8 calls at once
 //
 // Everything else works in its caller's goroutine. A payment is driven by one caller at a time (payment.Drive).
 //

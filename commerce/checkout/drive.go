@@ -11,6 +11,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/ledger"
+	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
@@ -221,6 +222,9 @@ func (s *Service) decline(ctx context.Context, p driven, charge payment.Charge) 
 func (s *Service) void(ctx context.Context, p driven) (err error) {
 	defer func() { s.count("void", err) }()
 	charge, err := s.Provider.Void(ctx, p.Authorisation())
+	if errors.Is(err, payment.ErrRejected) {
+		charge, err = s.giveBack(ctx, p, err)
+	}
 	if err != nil {
 		return errors.Join(err, payment.Rest(ctx, s.Pool, p.ID))
 	}
@@ -229,6 +233,27 @@ func (s *Service) void(ctx context.Context, p driven) (err error) {
 	}
 	crash.Here("checkout.void_called")
 	return s.end(ctx, p, charge, "")
+}
+
+// giveBack is for a method that takes the money at once, which no void can end: money taken for an order that will
+// never be goes back whole, once. why is what the void was refused with.
+func (s *Service) giveBack(ctx context.Context, p driven, why error) (payment.Charge, error) {
+	charge, err := s.find(ctx, p.Payment)
+	if err != nil || charge.Status != payment.ChargeCaptured {
+		return charge, errors.Join(why, err)
+	}
+	if charge.Refunded < charge.Captured {
+		whole := money.Amount{Minor: charge.Captured, Currency: charge.Amount.Currency}
+		if charge, err = s.Provider.Refund(ctx, charge.ID, whole, "back:"+p.ID.String()); err != nil {
+			return charge, err
+		}
+		s.Log.Warn("money was taken for an order that will never be, and has gone back", "payment", p.ID, "order", p.Order)
+	}
+	if charge.Refunded != charge.Captured {
+		return charge, fmt.Errorf("%w: %d of %d went back", payment.ErrRejected, charge.Refunded, charge.Captured)
+	}
+	charge.Status = payment.ChargeVoided
+	return charge, nil
 }
 
 // reject ends a payment that the provider refuses to make. The void makes sure that nothing was reserved.

@@ -142,7 +142,9 @@ func (j *journey) around(_ string, done bool) error {
 	return nil
 }
 
-func (j *journey) node() *Service { return j.nodes[rapid.IntRange(0, len(j.nodes)-1).Draw(j.rt, "node")] }
+func (j *journey) node() *Service {
+	return j.nodes[rapid.IntRange(0, len(j.nodes)-1).Draw(j.rt, "node")]
+}
 
 func (j *journey) step() (name string, err error) {
 	steps := map[string]func() error{

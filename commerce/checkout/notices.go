@@ -171,7 +171,8 @@ func agree(p payment.Payment, c payment.Charge) bool {
 	case payment.Captured:
 		return captured
 	case payment.Failed, payment.Voided: // it can take no money
-		return c.Status == payment.ChargeDeclined || c.Status == payment.ChargeVoided || c.Status == "none"
+		return c.Status == payment.ChargeDeclined || c.Status == payment.ChargeVoided || c.Status == "none" ||
+			p.State == payment.Voided && c.Captured > 0 && c.Refunded == c.Captured // see giveBack
 	}
 	return false
 }

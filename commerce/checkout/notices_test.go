@@ -262,8 +262,8 @@ func TestDisagreements(t *testing.T) {
 	}{
 		"the authorisation ran out":   {ours: "authorised", theirs: "voided", change: func(c *payment.Charge) { c.Status = payment.ChargeVoided }},
 		"captured by hand, in part":   {ours: "authorised", theirs: "captured", change: func(c *payment.Charge) { c.Status, c.Captured = payment.ChargeCaptured, 1 }},
-		"captured, and not yet noted": {ours: "authorised", change: func(c *payment.Charge) { c.Status, c.Captured = payment.ChargeCaptured, 5390 }, agree: true},
-		"refunded by hand":            {ours: "captured", theirs: "captured", capture: true, change: func(c *payment.Charge) { c.Refunded = 5390 }},
+		"captured, and not yet noted": {ours: "authorised", change: func(c *payment.Charge) { c.Status, c.Captured = payment.ChargeCaptured, c.Amount.Minor }, agree: true},
+		"refunded by hand":            {ours: "captured", theirs: "captured", capture: true, change: func(c *payment.Charge) { c.Refunded = 1 }},
 		"captured, and voided there":  {ours: "captured", theirs: "voided", capture: true, change: func(c *payment.Charge) { c.Status = payment.ChargeVoided }},
 		"captured by both":            {ours: "captured", capture: true, change: func(*payment.Charge) {}, agree: true},
 	} {

@@ -168,6 +168,12 @@ func (s *Service) capture(ctx context.Context, m outbox.Message) (err error) {
 		return outbox.Permanent(fmt.Errorf("%w: capture of a payment that is %s", payment.ErrState, p.State))
 	}
 	charge, err := s.Provider.Capture(ctx, p.Charge, p.Amount, p.CaptureKey())
+	if errors.Is(err, payment.ErrRejected) {
+		// A method that takes the money at once knows no capture: what is taken is taken.
+		if now, findErr := s.find(ctx, p); findErr == nil && now.Captured == p.Amount.Minor && now.Refunded == 0 {
+			charge, err = now, nil
+		}
+	}
 	if err != nil {
 		return effectError(err)
 	}
