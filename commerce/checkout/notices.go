@@ -22,6 +22,8 @@ const (
 	busyPause  = 100 * time.Millisecond
 	maxPause   = 5 * time.Minute
 	sweepEvery = 10 * time.Minute
+	// captureWithin is when money that is not taken becomes an alarm; reservations last for days.
+	captureWithin = 6 * time.Hour
 )
 
 // What became of a notice, in the metric.
@@ -55,6 +57,9 @@ func (s *Service) drain(ctx context.Context) error {
 			if _, err := payment.SweepEvents(ctx, s.Pool); err != nil && ctx.Err() == nil {
 				s.Log.Warn("old notices stay a little longer", "error", err)
 			}
+			if err := s.watchCaptures(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Warn("nobody knows whether all money is taken", "error", err)
+			}
 		case <-look.C:
 		case <-soon:
 		case <-s.noticed:
@@ -74,6 +79,20 @@ func (s *Service) drain(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// watchCaptures is the alarm before a reservation ends: a capture is repeated until it is done or put aside, and either
+// way somebody must know when it takes hours.
+func (s *Service) watchCaptures(ctx context.Context) error {
+	n, oldest, err := payment.Uncaptured(ctx, s.Pool, captureWithin)
+	if err != nil {
+		return err
+	}
+	s.uncaptured.Set(float64(n))
+	if n > 0 {
+		s.Log.Error("money of confirmed orders is not taken, and its reservation will end", "payments", n, "oldest", oldest)
+	}
+	return nil
 }
 
 // DrainNotices works once on each notice that is due, and says how many it found. busy: some of them could not be

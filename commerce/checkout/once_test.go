@@ -1,15 +1,19 @@
 package checkout
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -107,6 +111,37 @@ func TestExpiryRacesThePayTap(t *testing.T) {
 		t.Errorf("%d taken in %d charges, %d paid", minor, charges, paid)
 	}
 	t.Logf("%d of %d were in time", paid, buyers)
+}
+
+// Failure 14: nobody captures what was confirmed. It is an alarm long before the reservation ends.
+func TestUncapturedMoneyIsAnAlarm(t *testing.T) {
+	w, b := newWorld(t, 2), newBank()
+	var said bytes.Buffer
+	s := w.service(b.with(), func(_ *stock.Config, c *Config) { c.Log = slog.New(slog.NewTextHandler(&said, nil)) })
+	o := w.paid(s, payFor(w.hold(s, "gst_a"), good))
+	w.paid(s, payFor(w.hold(s, "gst_b"), good)) // of just now
+	alarms := func() float64 {
+		t.Helper()
+		if err := s.watchCaptures(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var m dto.Metric
+		if err := s.uncaptured.Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		return m.GetGauge().GetValue()
+	}
+	if n := alarms(); n != 0 || said.Len() != 0 {
+		t.Errorf("%v, %s", n, said.String())
+	}
+	w.exec(`update payment set changed_at = now() - $2::interval where order_id = $1`, o.ID, captureWithin+time.Minute)
+	if n := alarms(); n != 1 || !strings.Contains(said.String(), "level=ERROR") {
+		t.Errorf("%v, %s", n, said.String())
+	}
+	w.deliverCaptures(s)
+	if n := alarms(); n != 0 {
+		t.Error(n)
+	}
 }
 
 // deliverCaptures takes the money of every order that is confirmed.

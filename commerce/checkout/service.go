@@ -118,6 +118,7 @@ type Service struct {
 	steps         *prometheus.CounterVec
 	notices       *prometheus.CounterVec
 	disagreements *prometheus.CounterVec
+	uncaptured    prometheus.Gauge
 }
 
 // New makes a Service. It starts nothing; see Run.
@@ -147,9 +148,13 @@ func New(c Config) (*Service, error) {
 			Name: "rialto_commerce_checkout_disagreements_total",
 			Help: "Payments about which the payment company says something else than our record. Each needs a person.",
 		}, []string{"ours", "theirs"}),
+		uncaptured: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rialto_commerce_checkout_uncaptured_payments",
+			Help: "Confirmed orders whose money has been reserved for hours and is not taken. Reservations run out after some days.",
+		}),
 	}
 	s.offers.db = c.Pool
-	for _, m := range []prometheus.Collector{s.steps, s.notices, s.disagreements} {
+	for _, m := range []prometheus.Collector{s.steps, s.notices, s.disagreements, s.uncaptured} {
 		if err := c.Registerer.Register(m); err != nil {
 			return nil, fmt.Errorf("checkout metrics: %w", err)
 		}

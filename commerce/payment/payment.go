@@ -235,3 +235,16 @@ func Due(ctx context.Context, q schema.Querier, most int) ([]commerce.PaymentID,
 	}
 	return ids, nil
 }
+
+// Uncaptured counts the payments whose money has been reserved for longer than that and is not taken, and says since
+// when the oldest is.
+func Uncaptured(ctx context.Context, q schema.Querier, longer time.Duration) (n int, oldest time.Duration, err error) {
+	var ms int64
+	err = q.QueryRow(ctx, `
+		select count(*), coalesce((extract(epoch from now() - min(changed_at)) * 1000)::bigint, 0) from payment
+		where state = 'authorised' and changed_at < now() - $1::interval`, longer).Scan(&n, &ms)
+	if err != nil {
+		return 0, 0, fmt.Errorf("uncaptured payments: %w", err)
+	}
+	return n, time.Duration(ms) * time.Millisecond, nil
+}
