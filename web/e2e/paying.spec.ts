@@ -311,6 +311,22 @@ test("a line that is away when Buy is tapped: said, and gone on with by itself",
   expect(new Set(shop.calls.flatMap(({ key }) => (key.startsWith("PUT /holds/") ? [key] : []))).size).toBe(1);
 });
 
+test("with text twice as large, on a small phone and on one that lies on its side, nothing is cut off and Pay stays in sight", async ({ page }) => {
+  const shop = await shopOf(page);
+  shop.onOrder = () => problem(402, "card_declined", "Declined.", { reason: "insufficient_funds", expires_at: new Date(Date.now() + 190_000).toISOString() });
+  await held(shop);
+  await fillCard(shop);
+  await payButton(shop).click();
+  await expect(page.getByText("There is not enough money on this card.")).toBeVisible();
+  for (const [width, height, text] of [[390, 844, "200%"], [320, 640, "100%"], [812, 375, "100%"], [1280, 800, "200%"]] as const) {
+    await page.setViewportSize({ width, height });
+    await page.locator("html").evaluate((root, size) => root.style.setProperty("font-size", size), text);
+    const beyond = (): Promise<number> => page.locator(".sheet-content").evaluate((content) => content.scrollWidth - content.clientWidth);
+    await expect.poll(beyond, { message: `nothing beside the sheet at ${width} x ${height}, ${text}` }).toBe(0);
+    await expect(payButton(shop)).toBeInViewport({ ratio: 1 });
+  }
+});
+
 test("an account keeps, changes and deletes its address", async ({ page }) => {
   let kept: object | null = null;
   const shop = await shopOf(page, (s) => {
