@@ -167,7 +167,7 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	}
 	err = client.SendWithSMTPClient(line, message)
 	if err != nil && !message.IsDelivered() {
-		return s.verdict(ctx, err)
+		return s.verdict(ctx, err, m.To)
 	}
 	defer time.AfterFunc(partWithin, cancel).Stop()
 	_ = client.CloseWithSMTPClient(line) // the server has the message; how we part says nothing about it
@@ -246,30 +246,31 @@ func (s *SMTP) dial(ctx context.Context) (net.Conn, error) {
 
 // verdict tells a recipient or a message that will never be taken from everything that may be better later. That the
 // server does not take our sender or our sign-in says nothing about the recipient.
-func (s *SMTP) verdict(ctx context.Context, err error) error {
+func (s *SMTP) verdict(ctx context.Context, err error, to string) error {
 	var refusal *gomail.SendError
 	if !errors.As(err, &refusal) || refusal.ErrorCode() < 500 {
-		return s.failure(ctx, "while the mail was offered", err)
+		return s.failure(ctx, "while the mail was offered", err, to)
 	}
 	switch refusal.Reason {
 	case gomail.ErrSMTPRcptTo:
-		return fmt.Errorf("%w: the server does not take the recipient: %s", ErrRefused, s.words(err))
+		return fmt.Errorf("%w: the server does not take the recipient: %s", ErrRefused, s.words(err, to))
 	case gomail.ErrSMTPData, gomail.ErrSMTPDataClose:
-		return fmt.Errorf("%w: the server does not take the message: %s", ErrRefused, s.words(err))
+		return fmt.Errorf("%w: the server does not take the message: %s", ErrRefused, s.words(err, to))
 	}
-	return s.failure(ctx, "while the mail was offered", err)
+	return s.failure(ctx, "while the mail was offered", err, to)
 }
 
 // failure is an error that says where it happened, without what nobody shall read.
-func (s *SMTP) failure(ctx context.Context, when string, err error) error {
+func (s *SMTP) failure(ctx context.Context, when string, err error, hide ...string) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("smtp: %s: no answer in %s: %w", when, s.within, context.Cause(ctx))
 	}
-	return fmt.Errorf("smtp: %s: %s", when, s.words(err))
+	return fmt.Errorf("smtp: %s: %s", when, s.words(err, hide...))
 }
 
-// words is what went wrong, short, and without the password: a server may repeat what it was told.
-func (s *SMTP) words(err error) string {
+// words is what went wrong, short, without the password, which a server may repeat, and without what else to hide:
+// errors go to logs, where nobody's address belongs.
+func (s *SMTP) words(err error, hide ...string) string {
 	text := err.Error()
 	var said *textproto.Error
 	if errors.As(err, &said) {
@@ -277,9 +278,10 @@ func (s *SMTP) words(err error) string {
 	}
 	if s.password != "" {
 		b64 := base64.StdEncoding.EncodeToString
-		for _, secret := range []string{s.password, b64([]byte(s.password)), b64([]byte("\x00" + s.user + "\x00" + s.password))} {
-			text = strings.ReplaceAll(text, secret, "…")
-		}
+		hide = append(hide, s.password, b64([]byte(s.password)), b64([]byte("\x00"+s.user+"\x00"+s.password)))
+	}
+	for _, secret := range hide {
+		text = strings.ReplaceAll(text, secret, "…")
 	}
 	return flat(text, maxWords)
 }
