@@ -19,7 +19,7 @@ export function SalesNumbers({ board, sheet }: { board: SalesBoard; sheet: RunSh
       <dl>
         <Number name="Held" value={sales ? [String(sales.held)] : null} title="Units promised to buyers who are paying now" />
         <Number name="Sold" value={sales ? [String(sales.sold)] : null} />
-        <Number name="Revenue" value={sales ? revenues(sales) : null} />
+        <Number name="Revenue" value={sales ? revenues(sales) : null} title="What the products sold for, without delivery" />
         <Number name="Stock left" value={sheet.loading.value.state === "ready" ? [String(left)] : null} />
       </dl>
       <p class="sr-only" role="status">
@@ -66,6 +66,7 @@ export function Orders({ board }: { board: SalesBoard }): JSX.Element {
           <p>Each paid order appears here within seconds.</p>
         </div>
       )}
+      {sales && sales.orders.length > 0 && <p class="st-orders__note">As buyers paid, delivery included.</p>}
       {sales && sales.orders.length > 0 && (
         <ul tabIndex={0} role="list" aria-label="The newest orders">
           {sales.orders.map((order) => (
