@@ -58,13 +58,35 @@ func compareMovements(b *testing.B, db *pgxpool.Pool, round func()) {
 	b.ReportMetric(float64(with.Microseconds()), "µs-with")
 }
 
+// BenchmarkClaim is one claim of a batch on a connection that has made many before.
+func BenchmarkClaim(b *testing.B) {
+	server := embeddedtest.NewPostgresServer(b)
+	db := schematest.Open(b, server.DSN())
+	if _, err := schema.Migrate(b.Context(), db); err != nil {
+		b.Fatal(err)
+	}
+	for _, batch := range []int{1, smallBatch, smallBatch + 1, 128, MaxBatch} {
+		b.Run(fmt.Sprint(batch), func(b *testing.B) {
+			round := claimRound(b, db, batch)
+			for range 8 { // Postgres keeps a plan after five
+				round()
+			}
+			for b.Loop() {
+				round()
+			}
+		})
+	}
+}
+
 func claimRound(b *testing.B, db *pgxpool.Pool, batch int) func() {
 	b.Helper()
 	s, l := &Service{db: db, holdFor: time.Hour}, benchPool(b, db)
 	return func() {
 		asks := make([]*ask, batch)
 		for i := range asks {
-			asks[i] = newAsk(tapOf(l, commerce.NewID[commerce.ShowID]().String()))
+			tap := tapOf(l, commerce.NewID[commerce.GuestID]().String())
+			tap.Source = tap.Buyer // each from an address of its own
+			asks[i] = newAsk(tap)
 		}
 		got, err := s.commit(b.Context(), l.Pool, 0, asks)
 		if err != nil || len(got.verdicts) != batch {
