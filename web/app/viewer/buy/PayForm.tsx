@@ -9,14 +9,16 @@ import { countryName } from "../../shared/address";
 import { FIELDS, type AddressErrors } from "../delivery/address";
 import { CostRows } from "../delivery/CostLines";
 import type { DetailErrors, Details } from "../delivery/details";
+import { lazyPart } from "../lazy";
 import { Was } from "../watch/offer";
 import { bankPage, mayOpenByItself, openBank } from "./bank";
 import { cardOf, checkCard, type CardErrors, type CardForm } from "./card";
 import { CardFields } from "./CardFields";
 import { DetailFields } from "./Details";
 import { HoldTimer } from "./HoldTimer";
+import type { CardField } from "./StripeCard";
 import { Problem } from "./Problem";
-import type { Purchase } from "./purchase";
+import type { Payer, Purchase } from "./purchase";
 import { TestCards } from "./TestCards";
 import { fieldErrors } from "./words";
 
@@ -27,12 +29,17 @@ const ORDER = ["email", ...FIELDS, "number", "expiry", "cvc"] as const;
 
 const ASK_AGAIN_MS = 4_000;
 
+/** Where Stripe takes the payments, it takes the card as well. */
+const StripeCard = lazyPart(() => import("./StripeCard"));
+
 const EMPTY: CardForm = { number: "", expiry: "", cvc: "" };
 
 export function PayForm({ purchase, product, variant, details, standing }: PayProps) {
   const [card, setCard] = useState<CardForm>(EMPTY);
   const [errors, setErrors] = useState<CardErrors>({});
   const element = useRef<HTMLFormElement>(null);
+  const field = useRef<CardField | null>(null);
+  const stripe = me.value?.provider === "stripe" ? me.value.card_key : null;
   const change = (fields: Partial<CardForm>): void => {
     setCard((old) => ({ ...old, ...fields }));
     // A complaint goes as soon as its cause is touched; it comes back at the next try if it is still true.
@@ -73,17 +80,26 @@ export function PayForm({ purchase, product, variant, details, standing }: PayPr
     event.preventDefault();
     if (step === "unsure") return void purchase.askAgain();
     const wrongDetails = details.check();
-    const wrongCard = checkCard(card, serverNow());
+    const wrongCard = stripe ? {} : checkCard(card, serverNow());
     details.complain(wrongDetails);
     setErrors(wrongCard);
-    if (Object.keys({ ...wrongDetails, ...wrongCard }).length > 0) return focusFirst({ ...wrongDetails, ...wrongCard });
+    const wrong = { ...wrongDetails, ...wrongCard };
+    const typed = !stripe || field.current?.ready(Object.keys(wrong).length === 0) === true;
+    if (Object.keys(wrong).length > 0) return focusFirst(wrong);
+    // A field that says what is missing has gone there by itself; one that is not there cannot.
+    if (!typed) return field.current ? undefined : element.current?.querySelector(".stripe-box")?.scrollIntoView({ block: "center" });
     const total = purchase.quote.costs.peek()?.total;
     // Nothing is paid that was not seen before: the button then says what it comes to.
     if (!total) return void purchase.quote.again();
     details.keep();
     const delivery = details.address.peek();
     const save = details.save.peek() && !details.folded.peek();
-    const paid = purchase.pay({ email: details.email.peek().trim(), name: delivery.name, delivery, total: total.amount, card: cardOf(card), ...(save ? { save } : {}) });
+    const payer: Payer = { email: details.email.peek().trim(), name: delivery.name, delivery, total: total.amount, ...(save ? { save } : {}) };
+    const paid = purchase.pay(async () => {
+      if (!stripe) return { ...payer, card: cardOf(card) };
+      const token = await field.current?.token(payer);
+      return token ? { ...payer, token } : null;
+    });
     void paid.then(() => {
       // Taken as it stands, whatever became of the card: the next try begins at the card.
       if (!fieldErrors(purchase.problem.peek(), "")) details.folded.value = true;
@@ -112,10 +128,14 @@ export function PayForm({ purchase, product, variant, details, standing }: PayPr
         <DetailFields details={details} frozen={frozen} />
         <fieldset class={frozen ? "frozen" : ""}>
           <legend>Card</legend>
-          <CardFields card={card} errors={errors} frozen={frozen} onChange={change} />
+          {stripe ? (
+            <StripeCard cardKey={stripe} frozen={frozen} onField={(own) => (field.current = own)} />
+          ) : (
+            <CardFields card={card} errors={errors} frozen={frozen} onChange={change} />
+          )}
         </fieldset>
       </form>
-      {me.value?.sandbox && step === "held" && <TestCards onPick={(picked) => (setErrors({}), setCard(picked))} />}
+      {me.value?.sandbox && !stripe && step === "held" && <TestCards onPick={(picked) => (setErrors({}), setCard(picked))} />}
       <Costs purchase={purchase} country={details.address.value.country} />
       {step === "held" && (
         <Button tone="quiet" wide onClick={() => void purchase.release()}>

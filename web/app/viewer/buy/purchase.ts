@@ -41,7 +41,9 @@ export interface Payer {
   delivery: Address;
   /** What the page showed, in minor units: another sum is not taken without asking. */
   total: number;
-  card: Card;
+  /** What was typed here; or, instead of it, the name that the provider's own field gave it. */
+  card?: Card;
+  token?: string;
   /** Keep the address in the account. */
   save?: boolean;
 }
@@ -109,10 +111,22 @@ export class Purchase {
     }
   }
 
-  /** Pays with this card. While an earlier try is unanswered, only that one is asked for again. */
-  async pay(payer: Payer): Promise<void> {
+  /**
+   * Pays. `make` may have to hand the card to somebody else first, and answers null when nothing came of that; the
+   * person has been told then. While an earlier try is unanswered, only that one is asked for again.
+   */
+  async pay(make: () => Promise<Payer | null>): Promise<void> {
     const hold = this.hold.peek();
     if (this.busy || !hold || this.step.peek() !== "held") return;
+    this.busy = true;
+    this.step.value = "paying";
+    this.problem.value = null;
+    const payer = await make().catch(() => null);
+    this.busy = false;
+    if (!payer) {
+      this.step.value = "held";
+      return;
+    }
     // The id is written down before it is sent: a page that dies now finds its order again.
     const id = newId("ord");
     slip.write(this.variant, { subject: slip.subjectOf(this.variant), hold: hold.id, order: id });
