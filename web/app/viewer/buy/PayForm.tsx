@@ -7,6 +7,7 @@ import { Button } from "../../shared/ui/controls";
 import { Spinner } from "../../shared/ui/spinner";
 import { countryName } from "../../shared/address";
 import { FIELDS, type AddressErrors } from "../delivery/address";
+import type { Costs } from "../delivery/calls";
 import { CostRows } from "../delivery/CostLines";
 import type { DetailErrors, Details } from "../delivery/details";
 import { lazyPart } from "../lazy";
@@ -116,7 +117,9 @@ export function PayForm({ purchase, product, variant, details, standing }: PayPr
         <img src={product.image || "/img/product.svg"} alt="" width="56" height="56" />
         <div>
           <strong>{hold?.title || product.title}</strong>
-          <span class="lead">{variant.title && variant.title !== product.title ? `${variant.title}, ` : ""}1 piece</span>
+          <span class="lead">
+            {variant.title && variant.title !== product.title ? `${variant.title}, ` : ""}1 piece{plus(purchase.quote.costs.value)}
+          </span>
         </div>
         <span class="buy-price">
           <strong class="num">{formatMoney(hold?.total ?? variant.price)}</strong>
@@ -136,7 +139,7 @@ export function PayForm({ purchase, product, variant, details, standing }: PayPr
         </fieldset>
       </form>
       {me.value?.sandbox && !stripe && step === "held" && <TestCards onPick={(picked) => (setErrors({}), setCard(picked))} />}
-      <Costs purchase={purchase} country={details.address.value.country} />
+      <CostList purchase={purchase} country={details.address.value.country} />
       {step === "held" && (
         <Button tone="quiet" wide onClick={() => void purchase.release()}>
           I changed my mind, let it go
@@ -162,8 +165,17 @@ function useQuote(purchase: Purchase, details: Details): void {
   }, [purchase]);
 }
 
+/** Why the button names more than the thing costs, where it is seen before scrolling. */
+function plus(costs: Costs | null): string {
+  if (!costs) return "";
+  const parts = [];
+  if (costs.delivery.amount > 0) parts.push(`${formatMoney(costs.delivery)} delivery`);
+  if (!costs.tax.included && costs.tax.amount.amount > 0) parts.push(`${formatMoney(costs.tax.amount)} tax`);
+  return parts.length > 0 ? `, plus ${parts.join(" and ")}` : "";
+}
+
 /** Every cost before anything is confirmed. */
-function Costs({ purchase, country }: { purchase: Purchase; country: string }) {
+function CostList({ purchase, country }: { purchase: Purchase; country: string }) {
   const { costs, asking, problem } = purchase.quote;
   const known = costs.value;
   const wrong = problem.value;
