@@ -34,6 +34,7 @@ var commands = []command{
 	{"admin", "create-operator, costs, set-delivery, set-tax: what only an operator may do", runAdmin},
 	{"verify", "check every promise in the stores; exit 1 on a breach", runVerify},
 	{"sandbox", "the sandbox payment provider", runSandbox},
+	{"load", "watch: a crowd of viewers on any WHEP server", runLoad},
 	{"openapi", "print the OpenAPI document of the HTTP API and the rooms", runOpenAPI},
 	{"version", "which version this is", runVersion},
 }
@@ -64,6 +65,12 @@ func settings(at terminal) (Config, error) {
 		return cfg, settingsError(err)
 	}
 	return cfg, nil
+}
+
+// wordsError lists what is wrong with the words of a command line, one per line.
+func wordsError(command string, err error) error {
+	lines := strings.Split(err.Error(), "\n")
+	return fmt.Errorf("%s:\n  - %s\n%w", command, strings.Join(lines, "\n  - "), errUsage)
 }
 
 // settingsError lists what is wrong with the settings, one per line.

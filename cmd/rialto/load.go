@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rialto-live/rialto/cmd/rialto/load"
+)
+
+// runLoad chooses among the loads. None needs a store or a setting.
+func runLoad(ctx context.Context, args []string, at terminal) error {
+	if len(args) > 0 && args[0] == "watch" {
+		return runLoadWatch(ctx, args[1:], at)
+	}
+	return fmt.Errorf(`load knows
+  watch --url URL [--viewers N] [--seconds N] [--at-once N] [--token TOKEN] [--anywhere]
+        open N viewers of a show on any WHEP server, until Ctrl-C
+%w`, errUsage)
+}
+
+func runLoadWatch(ctx context.Context, args []string, at terminal) error {
+	flags := newFlags("load watch")
+	var c load.Config
+	flags.StringVar(&c.URL, "url", "", "WHEP `address` of a show, such as http://127.0.0.1:8080/whep/shw_1")
+	flags.IntVar(&c.Viewers, "viewers", 10, "how `many` watch")
+	flags.IntVar(&c.AtOnce, "at-once", 0, "how `many` join at the same time; 0 is 16")
+	flags.StringVar(&c.Token, "token", "", "Bearer `token`, where a show asks for one")
+	flags.BoolVar(&c.Anywhere, "anywhere", false, "the server may be on another machine, whose owner knows of this")
+	seconds := flags.Int("seconds", 0, "`how long`; 0 is until Ctrl-C")
+	if err := parseFlags(flags, args, at); err != nil {
+		return err
+	}
+	err := c.Validate()
+	if *seconds < 0 {
+		err = errors.Join(err, errors.New("--seconds must not be negative"))
+	}
+	if err != nil {
+		return wordsError("load watch", err)
+	}
+	return load.Watch(ctx, c, time.Duration(*seconds)*time.Second, at.out)
+}

@@ -1,0 +1,31 @@
+// Package load is a crowd of viewers in one process, and the command `rialto load watch` that opens one.
+//
+// # Overview
+//
+// A Viewer is the least that a WHEP server takes for a browser: one UDP socket, STUN, DTLS and SRTP of Pion's parts, and
+// no player. It counts every packet, decrypts the first picture and then one packet of a hundred, reports reception as a
+// browser does, and some ask for packets again. So that one core can watch what another sends, a settled viewer has one
+// goroutine that reads, and those of Pion's DTLS, which sleep.
+//
+// offer.go writes the offer that Chromium makes and reads the answer, post.go brings it to the server, ice.go finds a
+// path, secure.go makes the keys, receive.go takes what comes, crowd.go speaks for all viewers. watch.go is the command.
+//
+// # Concurrency and lifecycle
+//
+// Watch opens the viewers and ends them before it returns. Otherwise who calls Crowd.Join owns the Crowd and ends it
+// with Close, which waits for every goroutine.
+//
+//	goroutine       count        ends
+//	reader          a viewer     with its socket
+//	goodbye         a viewer     when its DTLS connection ends
+//	reporter        a crowd      with Crowd.Close
+//
+// # Invariants
+//
+// Everything that is held for a viewer is bounded. Nothing is sent to an address beyond this machine unless whoever
+// calls said that it is meant.
+//
+// # Dependencies
+//
+// Pion's dtls, ice parts (stun), srtp, sdp, rtp and rtcp; no area: it knows of a server what any client knows, its URL.
+package load

@@ -1,0 +1,179 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+)
+
+const (
+	maxDatagram = 2048
+	readBuffer  = 1 << 20 // asked for; the kernel may give less
+	// maxEarly is how many packets may come before the keys do: the server has its own one flight sooner.
+	maxEarly = 256
+	// sampled is of how many packets one is decrypted and checked.
+	sampled = 100
+)
+
+// ErrEnded is a session that the server has closed.
+var ErrEnded = errors.New("the server ended the session")
+
+var errLeft = errors.New("left")
+
+// Packet is one that was decrypted. It is the callee's during the call alone.
+type Packet struct {
+	Video    bool
+	Payload  []byte
+	At       time.Time
+	Repaired bool // it came before the first picture was whole, in the burst of a join
+}
+
+// Viewer is one WHEP session without a player.
+type Viewer struct {
+	// static after join
+	door     *door
+	index    int
+	conn     *net.UDPConn
+	own      credentials
+	answer   *answer
+	resource *url.URL
+	virtual  *virtual
+	dtls     *dtls.Conn
+	opened   time.Time
+	onPacket func(Packet)
+
+	path  atomic.Pointer[netip.AddrPort]
+	found chan netip.AddrPort
+	ended chan struct{}
+	once  sync.Once
+	group sync.WaitGroup // reader, goodbye
+
+	mu           sync.Mutex
+	err          error
+	in, out      *srtp.Context // nil until the keys are there; out is used by the reporter alone
+	early        [][]byte
+	audio, video track
+	picture      picture
+	firstPicture time.Duration
+	codec        string
+	broken       int64 // could not be decrypted
+	checked      int64
+	repairs      int64 // retransmission format
+	header       rtp.Header
+	plain        []byte
+}
+
+// join opens a session and returns when its keys are made. An error leaves nothing behind.
+func (c *Crowd) join(ctx context.Context, index int) (*Viewer, error) {
+	conn, err := net.ListenUDP("udp4", nil)
+	if err != nil {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	_ = conn.SetReadBuffer(readBuffer) // less costs packets, which are counted
+	v := &Viewer{
+		door: c.door, index: index, conn: conn, own: newCredentials(c.fingerprint), onPacket: c.config.OnPacket, opened: time.Now(),
+		found: make(chan netip.AddrPort, 1), ended: make(chan struct{}), plain: make([]byte, 0, maxDatagram),
+	}
+	v.virtual = newVirtual(v)
+	if err := v.open(ctx, c); err != nil {
+		v.close(err)
+		return nil, err
+	}
+	return v, nil
+}
+
+func (v *Viewer) open(ctx context.Context, c *Crowd) error {
+	announced := netip.AddrPortFrom(c.local, v.conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+	text, resource, err := v.door.post(ctx, c.target, writeOffer(v.own, announced))
+	if err != nil {
+		return err
+	}
+	v.resource = resource
+	if v.answer, err = readAnswer(text, &v.audio, &v.video); err != nil {
+		return err
+	}
+	if err := c.keepNear(v.answer); err != nil {
+		return err
+	}
+	v.group.Go(v.read)
+	if err := v.findPath(ctx); err != nil {
+		return err
+	}
+	if err := v.secure(ctx, c.certificate); err != nil {
+		return err
+	}
+	v.group.Go(v.awaitGoodbye)
+	return nil
+}
+
+// read takes what comes until the socket is closed.
+func (v *Viewer) read() {
+	b := make([]byte, maxDatagram)
+	for {
+		n, from, err := v.conn.ReadFromUDPAddrPort(b)
+		if err != nil {
+			v.end(err)
+			return
+		}
+		if n < 2 {
+			continue
+		}
+		switch first := b[0]; {
+		case first < 4:
+			v.takeSTUN(b[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+		case first >= 20 && first < 64:
+			_, _ = v.virtual.Write(b[:n]) // a full buffer is a lost flight, which is sent again
+		case first >= 128 && first < 192:
+			v.takeMedia(b[:n])
+		}
+	}
+}
+
+// end stops the session here; the first cause stays.
+func (v *Viewer) end(cause error) {
+	v.once.Do(func() {
+		v.because(cause)
+		close(v.ended)
+		_ = v.conn.Close()
+		_ = v.virtual.Close()
+	})
+}
+
+// because notes why the session ends, unless that is known, and returns the reason that stays.
+func (v *Viewer) because(cause error) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.err == nil {
+		v.err = cause
+	}
+	return v.err
+}
+
+func (v *Viewer) why() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.err
+}
+
+// close deletes the session on the server, unless that has ended it, and waits for its goroutines.
+func (v *Viewer) close(cause error) {
+	// Noted before the server is told, whose goodbye may be quicker than its answer.
+	if !errors.Is(v.because(cause), ErrEnded) && v.resource != nil {
+		v.door.leave(v.resource)
+	}
+	v.end(cause)
+	if v.dtls != nil {
+		_ = v.dtls.Close() // its goodbye has nowhere to go any more
+	}
+	v.group.Wait()
+}

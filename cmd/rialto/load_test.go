@@ -1,0 +1,51 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A crowd watches the real program, over the limits of one address.
+func TestLoadWatch(t *testing.T) {
+	n := newMarket(t).node()
+	mara := n.signUp("mara", "creator")
+	show := mara.newShow()
+	mara.goLive(show)
+	sees(t, n.guest().watch(show), 1)
+	code, out, errs := ask(t, "", nil, "load", "watch", "--url", n.url+"/whep/"+show, "--viewers", "70", "--seconds", "4")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s\n%s", code, errs, out)
+	}
+	if !strings.Contains(out, "joined        70, of them playing 70, ended by the server 0") || strings.Contains(out, "refused      ") {
+		t.Errorf("not all have watched:\n%s", out)
+	}
+	if !regexp.MustCompile(`packets       [1-9]\d+ video \(VP8\), [1-9]\d+ audio`).MatchString(out) {
+		t.Errorf("nothing came:\n%s", out)
+	}
+}
+
+func TestLoadSaysWhatIsWrong(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		says string
+	}{
+		{nil, "load knows"},
+		{[]string{"listen"}, "load knows"},
+		{[]string{"watch"}, "--url is missing"},
+		{[]string{"watch", "--url", "http://192.0.2.1/whep/a"}, "--anywhere"},
+		{[]string{"watch", "--url", "http://127.0.0.1/whep/a", "--viewers", "0"}, "--viewers is 1 to"},
+		{[]string{"watch", "--url", "http://127.0.0.1/whep/a", "--seconds", "-1"}, "--seconds must not be negative"},
+		{[]string{"watch", "http://127.0.0.1/whep/a"}, "takes no"},
+	} {
+		code, out, errs := ask(t, "", nil, append([]string{"load"}, tc.args...)...)
+		if code != exitUsage || !strings.Contains(errs, tc.says) || out != "" {
+			t.Errorf("load %v: exit code %d, %q, want %q", tc.args, code, errs, tc.says)
+		}
+	}
+	// A server that is not there is no fault of the command line.
+	code, _, errs := ask(t, "", nil, "load", "watch", "--url", "http://127.0.0.1:1/whep/a", "--seconds", "1", "--viewers", "2")
+	if code != exitFailed || !strings.Contains(errs, "none of 2 viewers could join") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+}
