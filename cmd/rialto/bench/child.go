@@ -1,0 +1,166 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/rialto-live/rialto/cmd/rialto/embedded"
+)
+
+// ChildCommand is the hidden word after `rialto bench` that a child is started with.
+const ChildCommand = "child"
+
+const (
+	readyPrefix  = "bench: ready on "
+	startWithin  = 20 * time.Second
+	headerWithin = 10 * time.Second
+)
+
+// server is a kind of child: what it serves, and what it runs beside.
+type server struct {
+	handler http.Handler
+	run     []func(context.Context) error
+}
+
+// kinds of children.
+var kinds = map[string]func() (*server, error){"relay": newRelay, "static": newStatic, "floor": newFloor}
+
+// Child is the other end of Media: it serves one kind on one core until ctx is done. args are the kind and the core.
+func Child(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 2 || kinds[args[0]] == nil {
+		return errors.New("bench child is started by bench media alone")
+	}
+	core, err := strconv.Atoi(args[1])
+	if err != nil {
+		return fmt.Errorf("core %q: %w", args[1], err)
+	}
+	if at, err := cores(); err != nil || !slices.Equal(at, []int{core}) {
+		return errors.Join(err, again(core))
+	}
+	s, err := kinds[args[0]]()
+	if err != nil {
+		return err
+	}
+	return s.serve(ctx, out)
+}
+
+// again starts this program anew on one core, so that Go's runtime finds a machine of one. Only the thread that calls is
+// left by exec, and all others are made by it. That the parent's death ends a process is kept for each thread, and this
+// need not be the one that it was said to.
+func again(core int) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.SchedSetaffinity(0, only(core)); err != nil {
+		return fmt.Errorf("pin to core %d: %w", core, err)
+	}
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("end with the parent: %w", err)
+	}
+	return fmt.Errorf("start again on core %d: %w", core, syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
+}
+
+func (s *server) serve(ctx context.Context, out io.Writer) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", s.handler)
+	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(state{Goroutines: runtime.NumGoroutine(), Threads: runtime.GOMAXPROCS(0)})
+	})
+	door := &http.Server{Handler: mux, ReadHeaderTimeout: headerWithin}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, run := range s.run {
+		g.Go(func() error { return run(ctx) })
+	}
+	g.Go(func() error {
+		if err := door.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		return door.Close()
+	})
+	fmt.Fprintln(out, readyPrefix+"http://"+listener.Addr().String())
+	return g.Wait()
+}
+
+// state is what a child says about itself.
+type state struct {
+	Goroutines int `json:"goroutines"`
+	Threads    int `json:"threads"`
+}
+
+// child is a running child, seen from the parent.
+type child struct {
+	*embedded.Child
+	url string
+}
+
+// startChild starts this program as a kind of server on a core.
+func startChild(ctx context.Context, kind string, core int) (*child, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("this program: %w", err)
+	}
+	var at atomic.Pointer[string]
+	started, err := embedded.StartChild(ctx, embedded.ChildOptions{
+		Name: "bench " + kind, Path: program, Args: []string{"bench", ChildCommand, kind, strconv.Itoa(core)},
+		Line: func(line string) {
+			if url, ok := strings.CutPrefix(line, readyPrefix); ok {
+				at.Store(&url)
+			}
+		},
+		Ready: func(context.Context) error {
+			if at.Load() == nil {
+				return errors.New("it has not said where it listens")
+			}
+			return nil
+		},
+		ReadyWithin: startWithin,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &child{started, *at.Load()}, nil
+}
+
+// ask gets or posts JSON.
+func (c *child) ask(ctx context.Context, method, path string, body, into any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.url+path, strings.NewReader(string(text)))
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask the server: %s says %s", path, response.Status)
+	}
+	return json.NewDecoder(response.Body).Decode(into)
+}

@@ -1,0 +1,38 @@
+// Package bench is `rialto bench media`: what relaying costs on this machine.
+//
+// # Overview
+//
+// A server runs on one core and the load on another, so that the one's processor time is the cost of relaying and
+// nothing else. The server is a child: this program again (`rialto bench child`), pinned, with media.Relay, media/peer
+// and media/whip wired as the product does. The load is the parent: one publisher of media/client with 160 video
+// packets of 1,200 bytes and 50 of sound a second, and a crowd of package load. Both speak HTTP, DTLS and SRTP over
+// real sockets.
+//
+// Two things stand beside it, measured in the same run on the same core. The floor (floor.go) only encrypts the same
+// packets and sends them, a system call a frame: no relay can be cheaper. Plain Pion (static.go) is a TrackLocalStaticRTP
+// with the default interceptors, in turn with ours.
+//
+// # What is measured
+//
+// Processor time is the kernel's clock of the child's process, which is what /proc/<pid>/stat shows in hundredths. It has
+// everything: RTCP, retransmissions, timers, the collection of garbage, and the delivery to the viewers' sockets, which on
+// loopback the sender pays for. It is read over two windows once all viewers play: video and sound, and video alone. The
+// second is what video costs, with all that is not for one packet; sound is what the first has above it. What joins cost
+// is what the time of joining has above the packets that were sent in it. Memory is resident (smaps_rollup).
+//
+// Each packet carries the time it was made at, on the one clock of this machine, so forward_ms includes the publisher's
+// and the viewer's own work. One of a hundred packets is decrypted and its content compared.
+//
+// # Concurrency and lifecycle
+//
+// Media owns all: a run ends its publisher, its crowd and its child before the next begins. Children die with this
+// process (embedded.StartChild), however it ends. Media pins the whole process it is called in, for good.
+//
+// # Invariants
+//
+// Load goes to this machine only, and ends by itself. Speeds are told, never asserted by tests.
+//
+// # Dependencies
+//
+// media and its packages, cmd/rialto/load, cmd/rialto/embedded, pion/webrtc (for the baseline), golang.org/x/sys.
+package bench

@@ -1,0 +1,82 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cores are those this process may run on.
+func cores() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, fmt.Errorf("which cores there are: %w", err)
+	}
+	var list []int
+	for core := range len(set) * 64 {
+		if set.IsSet(core) {
+			list = append(list, core)
+		}
+	}
+	return list, nil
+}
+
+func only(core int) *unix.CPUSet {
+	var set unix.CPUSet
+	set.Set(core)
+	return &set
+}
+
+// pinAll moves every thread of this process to one core. Threads to come are made by those, and inherit it.
+func pinAll(core int) error {
+	pinned := map[int]bool{}
+	for more := true; more; { // a thread may be made while others are moved
+		more = false
+		entries, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return fmt.Errorf("threads of this process: %w", err)
+		}
+		for _, e := range entries {
+			tid, err := strconv.Atoi(e.Name())
+			if err != nil || pinned[tid] {
+				continue
+			}
+			if err := unix.SchedSetaffinity(tid, only(core)); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("pin to core %d: %w", core, err)
+			}
+			pinned[tid], more = true, true
+		}
+	}
+	return nil
+}
+
+// cpuTime is the processor time of a process so far, of all its threads, user and system. It is the sum that
+// /proc/<pid>/stat rounds to hundredths of a second.
+func cpuTime(pid int) (time.Duration, error) {
+	const scheduler = 2 // CPUCLOCK_SCHED; the number of a process's clock is made of ^pid (clock_getcpuclockid)
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduler), &ts); err != nil {
+		return 0, fmt.Errorf("processor time of process %d: %w", pid, err)
+	}
+	return time.Duration(ts.Nano()), nil
+}
+
+// resident is the memory of a process in bytes.
+func resident(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, fmt.Errorf("memory: %w", err)
+	}
+	for line := range bytes.Lines(text) {
+		var kb int64
+		if n, _ := fmt.Sscanf(string(line), "Rss: %d kB", &kb); n == 1 {
+			return kb << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("memory of process %d: smaps_rollup has no Rss", pid)
+}
