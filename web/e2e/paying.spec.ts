@@ -285,8 +285,9 @@ test.describe("at the bank", () => {
   test("the window that comes back from the bank closes itself once; anybody else's order page stays, and follows what happens", async ({ page }) => {
     const shop = await shopOf(page);
     const id = await atTheBank(shop);
-    await shop.open(`/orders/${id}?link=signed`);
+    await shop.open(`/orders/${id}?payment_intent=pi_1&payment_intent_client_secret=pi_1_secret&link=signed&redirect_status=succeeded`);
     await expect(page.getByRole("link", { name: "Open your bank’s page" })).toHaveAttribute("href", `${ORIGIN}/sandbox/challenge/${id}`);
+    await expect(page, "what the payment company added is not kept").toHaveURL(`${ORIGIN}/orders/${id}?link=signed`);
     expect(await page.evaluate(() => window.closed_)).toBe(0);
     answer(shop, id, order(id));
     await expect(page.getByText("Paid, and yours. The seller is told."), "without a reload").toBeVisible();

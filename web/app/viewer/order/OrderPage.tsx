@@ -23,6 +23,7 @@ type OrderProps = { route: { order: string; link: string | null } };
 export default function OrderPage({ route }: OrderProps) {
   const { order, failed, again } = useOrder(route);
   useBankWindow(order);
+  useOwnAddress();
   return (
     <Frame title="Your order" narrow>
       {order ? (
@@ -95,6 +96,15 @@ function useBankWindow(order: Order | null): void {
   useEffect(() => {
     if (order && answered) closeForSheet(order.id);
   }, [answered]);
+}
+
+/** A payment company adds words of its own to the way back, a secret among them. The address that people keep and share has none of them. */
+function useOwnAddress(): void {
+  useEffect(() => {
+    const all = new URLSearchParams(location.search);
+    const own = new URLSearchParams([...all].filter(([name]) => name === "link"));
+    if (own.size < all.size) history.replaceState(history.state, "", location.pathname + (own.size > 0 ? `?${own}` : ""));
+  }, []);
 }
 
 interface Words {
