@@ -190,6 +190,7 @@ func (o *outage) refuses() {
 			}
 		})
 	}
+	all.Go(func() { o.shutDoor() })
 	all.Wait()
 	for _, n := range []*running{o.a, o.b} {
 		if status, report := n.ready(); status != http.StatusServiceUnavailable || report["postgres"] == "ok" || report["redis"] != "ok" {
@@ -200,6 +201,20 @@ func (o *outage) refuses() {
 		} else {
 			_ = answer.Body.Close()
 		}
+	}
+}
+
+// shutDoor asks for the video, which needs a judgement too.
+func (o *outage) shutDoor() {
+	began := time.Now()
+	answer, err := http.Post(o.a.url+"/whep/"+o.pan.show, "application/sdp", strings.NewReader("v=0\r\n"))
+	if err != nil {
+		o.t.Error(err)
+		return
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" || time.Since(began) > answeredWithin {
+		o.t.Errorf("WHEP answers %d, Retry-After %q, after %v", answer.StatusCode, answer.Header.Get("Retry-After"), time.Since(began))
 	}
 }
 

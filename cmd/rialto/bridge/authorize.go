@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -18,6 +19,9 @@ import (
 	"github.com/rialto-live/rialto/media"
 	"github.com/rialto-live/rialto/media/whip"
 )
+
+// judgeWithin bounds a judgement at the door: nobody hangs there because Postgres does.
+const judgeWithin = 10 * time.Second
 
 // Door is what is asked when somebody wants to publish, watch or join.
 type Door struct {
@@ -34,6 +38,8 @@ func (d Door) Authorize(ctx context.Context, r whip.Request) (media.Grant, error
 	if err != nil {
 		return media.Grant{}, whip.ErrUnknownStream
 	}
+	ctx, cancel := context.WithTimeout(ctx, judgeWithin)
+	defer cancel()
 	var grant media.Grant
 	switch {
 	case r.Action == whip.Watch:
