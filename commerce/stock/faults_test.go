@@ -280,3 +280,33 @@ func TestStopFinishesWhatWasBegun(t *testing.T) {
 		w.refused(s, tapOf(l, "gst_late"), ErrUnavailable)
 	})
 }
+
+// A node that was kept from working while another one loaded a copy does not replace it: whoever that copy told "sold
+// out" was told the truth. A maker that died is followed by the next one.
+func TestLoadedCopyIsNotReplaced(t *testing.T) {
+	w := newWorld(t, func() *redis.Client { return open(t, embeddedtest.NewRedisServer(t).URL()) }, nil)
+	s, pool := w.service(), w.supply(3, 0).Pool
+	next := func(epoch int64, asked time.Time) *copyOf {
+		t.Helper()
+		made, err := s.nextEpoch(t.Context(), pool, epoch, false, asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	first := next(0, time.Now())
+	if first == nil || first.epoch != 1 {
+		t.Fatalf("the first copy is %+v", first)
+	}
+	asked := time.Now()
+	if again := next(1, asked); again != nil {
+		t.Fatal("a copy is replaced that may still be loading")
+	}
+	<-time.After(2 * loadGrace)
+	if again := next(1, asked); again != nil {
+		t.Fatal("a copy is replaced that may have been loaded since the gate was asked")
+	}
+	if again := next(1, time.Now()); again == nil || again.epoch != 2 {
+		t.Fatalf("nobody follows a maker that died: %+v", again)
+	}
+}

@@ -171,13 +171,13 @@ func (l *lane) gateLoop(ctx context.Context) {
 			return
 		}
 		var got gateAnswer
-		err := errNotLoaded
+		asked, err := time.Now(), errNotLoaded
 		if call.epoch != 0 && reason == "" {
 			got, err = l.s.gate.call(ctx, l.id, call)
 			l.s.metrics.calls.WithLabelValues("gate", result(err)).Inc()
 		}
 		if errors.Is(err, errNotLoaded) {
-			if err = l.renew(ctx, call.epoch, reason); err == nil {
+			if err = l.renew(ctx, call.epoch, reason, asked); err == nil {
 				l.putBack(call)
 				continue
 			}

@@ -22,8 +22,8 @@ const (
 )
 
 // renew brings the lane to an epoch that the gate can answer. epoch 0 only reads which one it is. Otherwise
-// the gate has no copy of epoch, or (reason not "") a wrong one, and one node makes the next.
-func (l *lane) renew(ctx context.Context, epoch int64, reason string) error {
+// the gate, asked at a time, had no copy of epoch, or (reason not "") a wrong one, and one node makes the next.
+func (l *lane) renew(ctx context.Context, epoch int64, reason string, asked time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
 	if epoch == 0 {
@@ -36,7 +36,7 @@ func (l *lane) renew(ctx context.Context, epoch int64, reason string) error {
 			return nil
 		}
 	}
-	made, err := l.s.nextEpoch(ctx, l.id, epoch, reason != "")
+	made, err := l.s.nextEpoch(ctx, l.id, epoch, reason != "", asked)
 	if err != nil {
 		return err
 	}
@@ -102,18 +102,21 @@ func (s *Service) readEpoch(ctx context.Context, pool commerce.PoolID) (epoch in
 
 // nextEpoch ends epoch and reads, under the pool's lock, what the copy of the next one is made of: from here on
 // no claim of an older epoch can commit, so nothing is counted twice. It answers nil when the epoch is another
-// one already, or when somebody has just made it and may still be loading.
-func (s *Service) nextEpoch(ctx context.Context, pool commerce.PoolID, epoch int64, wrong bool) (made *copyOf, err error) {
+// one already, or when somebody had just made it as the gate was asked, and may have loaded it since: what a copy has
+// admitted that is replaced has to be admitted once more, and whoever was told "sold out" by it was told too early.
+func (s *Service) nextEpoch(ctx context.Context, pool commerce.PoolID, epoch int64, wrong bool, asked time.Time) (made *copyOf, err error) {
 	err = schema.InTx(ctx, s.db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
 		made = nil
 		var c copyOf
+		// Before now(), which is when this transaction began, however long it waits for the row.
+		before := loadGrace + time.Since(asked)
 		err := tx.QueryRow(ctx, `
 			update pool set epoch = epoch + 1, epoch_at = clock_timestamp()
-			where id = $1 and epoch = $2 and ($3 or epoch_at < clock_timestamp() - $4::interval)
+			where id = $1 and epoch = $2 and ($3 or epoch_at < now() - $4::interval)
 			returning epoch, on_hand - taken, buyer_cap, offer_version, opens_at, closes_at,
 				(select min(lapses_at) from hold where pool = $1 and lapses_at is not null),
 				coalesce(timed_version, 0), timed_opens_at, timed_closes_at, `+timedFree,
-			pool, epoch, wrong, loadGrace).
+			pool, epoch, wrong, before).
 			Scan(&c.epoch, &c.free, &c.cap, &c.version, &c.opens, &c.closes, &c.due,
 				&c.timed.version, &c.timed.opens, &c.timed.closes, &c.timed.free)
 		if errors.Is(err, pgx.ErrNoRows) {
