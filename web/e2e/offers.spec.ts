@@ -1,8 +1,8 @@
 // Prices for a while and releases at a time: by the server's clock, whatever the device's says, and at once.
 
 import { expect, test, type Page } from "@playwright/test";
-import { SHOW, catalog, document as mine, dropSet, flash, hold, order, priceSet, stockSet } from "./fixtures/kitchen";
-import { problem, Shop } from "./fixtures/pages";
+import { SHOW, catalog, costs, document as mine, dropSet, flash, hold, order, priceSet, stockSet } from "./fixtures/kitchen";
+import { problem, Shop, type Answer } from "./fixtures/pages";
 import { held, openBuy, usual } from "./fixtures/states";
 
 /** What two clocks of a show may differ by. */
@@ -123,6 +123,9 @@ test("not open for another reason is said at once", async ({ page }) => {
   expect(holdIds(shop)).toHaveLength(1);
 });
 
+/** What a hold at this price comes to, in cents. */
+const comesTo = (goods: number): Answer => ({ body: costs({ goods: { amount: goods, currency: "EUR" }, total: { amount: goods + 490, currency: "EUR" } }) });
+
 const units = (shop: Shop): number[] => shop.calls.flatMap(({ key, body }) => (key.startsWith("PUT /holds/") ? [(body as { unit: number }).unit] : []));
 
 test("a price that changed under the tap is shown and asked about again; nothing is taken meanwhile", async ({ page }) => {
@@ -135,8 +138,9 @@ test("a price that changed under the tap is shown and asked about again; nothing
   await openBuy(shop);
   await expect(page.getByText("now costs €52.00", { exact: false })).toBeVisible();
   shop.onHold = (id) => ({ body: hold(id, { unit: { amount: 5200, currency: "EUR" }, total: { amount: 5200, currency: "EUR" } }) });
+  shop.onCosts = () => comesTo(5200);
   await page.getByRole("button", { name: "Take it for €52.00" }).click();
-  await expect(page.getByRole("button", { name: "Pay €52.00" })).toBeVisible();
+  await expect(page.getByRole("button", { name: "Pay €56.90" })).toBeVisible();
   expect(units(shop), "what was shown is what was asked for").toEqual([2990, 5200]);
   expect(new Set(holdIds(shop)).size, "the first id is judged and gone").toBe(2);
 });
@@ -154,6 +158,7 @@ test("an answer that was lost is asked for again at the price of the first tap",
   let tries = 0;
   const shop = await shopOf(page, (s) => {
     s.snapshot = [priceSet(20, flash(-10, 600))];
+    s.onCosts = () => comesTo(2990);
     s.onHold = (id) => {
       if (tries++ > 0) return { body: hold(id, { unit: { amount: 2990, currency: "EUR" }, total: { amount: 2990, currency: "EUR" } }) };
       s.send(priceSet(21, null));
@@ -162,7 +167,7 @@ test("an answer that was lost is asked for again at the price of the first tap",
   });
   await expect(card(page).getByText("€29.90")).toBeVisible();
   await openBuy(shop);
-  await expect(page.getByRole("button", { name: "Pay €29.90" })).toBeVisible();
+  await expect(page.getByRole("button", { name: "Pay €34.80" })).toBeVisible();
   expect(units(shop)).toEqual([2990, 2990]);
   expect(new Set(holdIds(shop)).size).toBe(1);
 });
