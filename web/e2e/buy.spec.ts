@@ -54,16 +54,20 @@ test("two browsers race for the last unit: one receipt and one 'sold out', which
   await stocked(browser, house.url, title, 1);
   const [ana, ben] = await Promise.all([visitor(browser, house.url, shop), visitor(browser, house.url, shop)]);
   await Promise.all([ana, ben].map((page) => expect(buyButton(page, title)).toBeVisible()));
-  await Promise.all([ana, ben].map((page) => buyButton(page, title).click()));
+  const at = Date.now() + 500;
+  await Promise.all([ana, ben].map((page) => buyButton(page, title).evaluate((button: HTMLElement, at) => void setTimeout(() => button.click(), at - Date.now()), at)));
+  const gone = (page: Page): Locator => card(page, title).getByRole("button", { name: `${title} is sold out` });
+  // A tap that is a few milliseconds later than the other one's news finds the button asleep: sold out, too.
   const won = async (page: Page): Promise<boolean> => {
-    await expect(sheet(page, /^(Yours, for now|Sold out)$/)).toBeVisible();
+    const judged = async (): Promise<boolean> => (await sheet(page, /^(Yours, for now|Sold out)$/).isVisible()) || ((await page.getByRole("dialog").count()) === 0 && (await gone(page).isVisible()));
+    await expect.poll(judged).toBe(true);
     return sheet(page, "Yours, for now").isVisible();
   };
   const [anaWon, benWon] = await Promise.all([won(ana), won(ben)]);
   expect([anaWon, benWon].filter(Boolean), "exactly one holds it").toHaveLength(1);
   const [winner, loser] = anaWon ? [ana, ben] : [ben, ana];
-  await loser.getByRole("button", { name: "Back to the show" }).click();
-  await expect(card(loser, title).getByRole("button", { name: `${title} is sold out` })).toBeVisible();
+  if (await sheet(loser, "Sold out").isVisible()) await loser.getByRole("button", { name: "Back to the show" }).click();
+  await expect(gone(loser)).toBeVisible();
 
   await winner.getByRole("button", { name: "I changed my mind, let it go" }).click();
   await expect(buyButton(loser, title), "it wakes by itself").toBeVisible();
