@@ -36,7 +36,7 @@ func TestBenchMedia(t *testing.T) {
 	}
 	for name, v := range map[string]float64{
 		"cpu_us_per_packet": r.CPUPerPacket, "floor_us_per_packet": r.FloorPerPacket, "static_rtp_us_per_packet": r.StaticPerPacket,
-		"beside": r.BesidePerPacket, "kb_per_viewer": r.KBPerViewer, "core_busy": r.CoreBusy, "seconds": r.Seconds,
+		"beside": r.BesidePerPacket, "core_busy": r.CoreBusy, "seconds": r.Seconds,
 		"first frame": r.FirstFrame.P50, "forward": r.Forward.P50, "video": float64(r.VideoPackets), "audio": float64(r.AudioPackets),
 		"checked": float64(r.PacketsChecked),
 	} {
@@ -55,8 +55,8 @@ func TestBenchMedia(t *testing.T) {
 			t.Errorf("percentiles fall: %+v", ps)
 		}
 	}
-	// A second of 160 packets for each, on a machine that may be busy: not more, and some.
-	if most := int64(1.3 * 160 * 8 * r.Seconds); r.VideoPackets > most || r.AudioPackets > r.VideoPackets {
+	// A second of 160 packets for each. A machine that is busy catches up with what it was late with before.
+	if most := int64(3 * 160 * 8 * r.Seconds); r.VideoPackets > most || r.AudioPackets > r.VideoPackets {
 		t.Errorf("%d video packets and %d of sound in %v s", r.VideoPackets, r.AudioPackets, r.Seconds)
 	}
 	var named map[string]any
@@ -73,34 +73,38 @@ func TestBenchMedia(t *testing.T) {
 // The server has a core of its own, and nothing is left when the bench is killed in the middle.
 func TestBenchChildIsPinnedAndDiesWithItsParent(t *testing.T) {
 	twoCores(t)
-	p := launch(t, nil, program(t), "bench", "media", "--viewers", "4", "--seconds", "60", "--rounds", "1")
-	parent := p.cmd.Process.Pid
-	var child int
-	eventually(t, "a server runs on one core, and the load on another", func() bool {
-		child = childOf(t, parent)
-		if child == 0 {
-			return false
-		}
-		theirs, ours := allowed(t, child), allowed(t, parent)
-		return len(theirs) == 1 && len(ours) == 1 && theirs[0] != ours[0]
-	})
-	eventually(t, "no thread of it may run elsewhere", func() bool {
-		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", child)) // the pattern is well-formed
-		for _, thread := range threads {
-			tid, err := strconv.Atoi(filepath.Base(thread))
-			if err != nil || len(allowed(t, tid)) != 1 {
-				return false
-			}
-		}
-		return len(threads) > 1
-	})
-	p.kill()
-	t.Cleanup(func() { // so that a failure leaves nothing either
-		if runs(child) {
-			_ = unix.Kill(child, unix.SIGKILL)
-		}
-	})
-	eventually(t, "the server is gone", func() bool { return !runs(child) })
+	for _, kind := range []string{"floor", "static"} {
+		t.Run(kind, func(t *testing.T) {
+			p := launch(t, nil, program(t), "bench", "media", "--viewers", "4", "--seconds", "60", "--rounds", "1")
+			parent := p.cmd.Process.Pid
+			var child int
+			eventually(t, "a server runs on one core, and the load on another", func() bool {
+				child = childOf(t, parent, kind)
+				if child == 0 {
+					return false
+				}
+				theirs, ours := allowed(t, child), allowed(t, parent)
+				return len(theirs) == 1 && len(ours) == 1 && theirs[0] != ours[0]
+			})
+			t.Cleanup(func() { // so that a failure leaves nothing either
+				if runs(child) {
+					_ = unix.Kill(child, unix.SIGKILL)
+				}
+			})
+			eventually(t, "no thread of it may run elsewhere", func() bool {
+				threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", child)) // the pattern is well-formed
+				for _, thread := range threads {
+					tid, err := strconv.Atoi(filepath.Base(thread))
+					if err != nil || len(allowed(t, tid)) != 1 {
+						return false
+					}
+				}
+				return len(threads) > 1
+			})
+			p.kill()
+			eventually(t, "the server is gone", func() bool { return !runs(child) })
+		})
+	}
 }
 
 // Told to end, the bench ends its children and says that it was interrupted.
@@ -109,7 +113,7 @@ func TestBenchEndsWhenTold(t *testing.T) {
 	p := launch(t, nil, program(t), "bench", "media", "--viewers", "4", "--seconds", "60", "--rounds", "1")
 	var child int
 	eventually(t, "a server runs", func() bool {
-		child = childOf(t, p.cmd.Process.Pid)
+		child = childOf(t, p.cmd.Process.Pid, "floor")
 		return child != 0 && len(allowed(t, child)) == 1
 	})
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
@@ -134,8 +138,8 @@ func allowed(t *testing.T, tid int) (list []int) {
 	return list
 }
 
-// childOf finds a bench's server, 0 when there is none.
-func childOf(t *testing.T, parent int) int {
+// childOf finds a bench's server of a kind, 0 when there is none.
+func childOf(t *testing.T, parent int, kind string) int {
 	t.Helper()
 	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -147,7 +151,9 @@ func childOf(t *testing.T, parent int) int {
 			continue // it ended meanwhile
 		}
 		_, rest, _ := strings.Cut(string(stat), ") ")
-		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) && f[0] != "Z" {
+		words, _ := os.ReadFile(filepath.Join(proc, "cmdline")) // it may end at any time
+		f := strings.Fields(rest)
+		if len(f) > 1 && f[1] == strconv.Itoa(parent) && f[0] != "Z" && strings.Contains(string(words), "\x00"+kind+"\x00") {
 			pid, _ := strconv.Atoi(filepath.Base(proc)) // the pattern has only numbers
 			return pid
 		}
