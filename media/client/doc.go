@@ -6,7 +6,8 @@
 // pace. Watch speaks WHEP and counts what arrives: packets, frames, keyframes
 // and the longest time a person would have looked at a still picture. Demo
 // publishes the clip of package clip for ever. All three are shipped: the demo
-// show, `rialto load` and `rialto bench` are made of them.
+// show and the load of `rialto bench` are made of them; crowds of viewers, who
+// need no player, are in cmd/rialto/load.
 //
 // # Lifecycle
 //

@@ -222,7 +222,7 @@ func (r *run) take(p load.Packet) {
 	defer r.mu.Unlock()
 	if !ok {
 		r.wrong++
-	} else if r.measuring && !p.Repaired && p.Video && len(r.forward) < maxForwarded {
+	} else if r.measuring && !p.Early && p.Video && len(r.forward) < maxForwarded {
 		r.forward = append(r.forward, p.At.Sub(clock)-made)
 	}
 }

@@ -65,7 +65,7 @@ func TestCrowdWatches(t *testing.T) {
 	seen := make(chan Packet, 4096)
 	crowd := open(t, Config{URL: n.WHEP("shw_a"), Viewers: 21, OnPacket: func(p Packet) {
 		select {
-		case seen <- Packet{Video: p.Video, Repaired: p.Repaired, Payload: bytes.Clone(p.Payload)}:
+		case seen <- Packet{Video: p.Video, Early: p.Early, Payload: bytes.Clone(p.Payload)}:
 		default:
 		}
 	}})

@@ -69,7 +69,7 @@ func (v *Viewer) look(b []byte, f format, video bool) {
 		return
 	}
 	v.checked++
-	p := Packet{Video: video, Payload: plain[v.header.MarshalSize():], At: now, Repaired: !v.picture.done}
+	p := Packet{Video: video, Payload: plain[v.header.MarshalSize():], At: now, Early: !v.picture.done}
 	if video && !v.picture.done {
 		v.codec = f.codec
 		if v.picture.add(f.codec, v.header.SequenceNumber, v.header.Timestamp, v.header.Marker, p.Payload) {

@@ -32,10 +32,10 @@ var errLeft = errors.New("left")
 
 // Packet is one that was decrypted. It is the callee's during the call alone.
 type Packet struct {
-	Video    bool
-	Payload  []byte
-	At       time.Time
-	Repaired bool // it came before the first picture was whole, in the burst of a join
+	Video   bool
+	Payload []byte
+	At      time.Time
+	Early   bool // it came before the first picture was whole, in the burst of a join
 }
 
 // Viewer is one WHEP session without a player.
