@@ -13,11 +13,11 @@ func TestLoadWatch(t *testing.T) {
 	show := mara.newShow()
 	mara.goLive(show)
 	sees(t, n.guest().watch(show), 1)
-	code, out, errs := ask(t, "", nil, "load", "watch", "--url", n.url+"/whep/"+show, "--viewers", "70", "--seconds", "4")
+	code, out, errs := ask(t, "", nil, "load", "watch", "--url", n.url+"/whep/"+show, "--viewers", "65", "--seconds", "8")
 	if code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", code, errs, out)
 	}
-	if !strings.Contains(out, "joined        70, of them playing 70, ended by the server 0") || strings.Contains(out, "refused      ") {
+	if !strings.Contains(out, "joined        65, of them playing 65, ended by the server 0") || strings.Contains(out, "refused      ") {
 		t.Errorf("not all have watched:\n%s", out)
 	}
 	if !regexp.MustCompile(`packets       [1-9]\d+ video \(VP8\), [1-9]\d+ audio`).MatchString(out) {

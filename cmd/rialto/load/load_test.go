@@ -131,7 +131,7 @@ func TestWatchTellsAndSums(t *testing.T) {
 	n := whiptest.Start(t)
 	publish(t, n, "shw_a")
 	var out strings.Builder
-	if err := Watch(t.Context(), Config{URL: n.WHEP("shw_a"), Viewers: 4}, 2500*time.Millisecond, &out); err != nil {
+	if err := Watch(t.Context(), Config{URL: n.WHEP("shw_a"), Viewers: 4}, 4*time.Second, &out); err != nil {
 		t.Fatal(err)
 	}
 	text := out.String()
