@@ -62,6 +62,9 @@ test("costs that are not known are never paid: Pay asks for them, and so does a 
   let up = false;
   const shop = await shopOf(page, (s) => (s.onCosts = () => (up ? { body: costs() } : problem(503, "unavailable", "Later.", {}, { "Retry-After": "0" }))));
   await held(shop);
+  // A line that comes back asks what became of the hold, too.
+  const id = shop.calls.find(({ key }) => key.startsWith("PUT /holds/"))!.key.split("/")[2]!;
+  shop.answers[`GET /holds/${id}`] = { body: hold(id) };
   await fillDetails(shop);
   await expect(page.getByText("Delivery and tax could not be worked out.")).toBeVisible();
   await page.getByText("test cards").click();
