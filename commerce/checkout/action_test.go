@@ -7,6 +7,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/order"
+	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
@@ -225,4 +226,41 @@ func TestAnotherAmountIsNotTaken(t *testing.T) {
 	w.due(p.ID)
 	w.redrive(s)
 	w.expect(r.Order, "cancelled voided released")
+}
+
+// The shop changes its payment company while payments are open: the new one is asked nothing about them, since only
+// the old one knows what became of their money. When that one is set up again, they go on.
+func TestPaymentOfAnotherCompanyWaitsForIt(t *testing.T) {
+	w, old, next := newWorld(t, 2), newBank(), newBank()
+	before := w.service(old.with())
+	after := w.service(next.with(), func(_ *stock.Config, c *Config) { c.Name = "next" })
+	asked, p := w.waiting(before, w.hold(before, "gst_a"))
+	bought := w.paid(before, payFor(w.hold(before, "gst_b"), good))
+	capture := w.payment(bought.ID)
+
+	w.exec(`update payment set deadline = now() where id = $1`, p.ID)
+	w.due(p.ID)
+	if found, err := after.RedriveDue(t.Context()); err != nil || found != 0 {
+		t.Fatalf("the new company goes on with %d payments: %v", found, err)
+	}
+	if o := w.look(after, asked.Order); o.State != order.Pending {
+		t.Fatalf("%+v", o)
+	}
+	if err := after.drive(t.Context(), p.ID, true); !errors.Is(err, payment.ErrElsewhere) || !errors.Is(err, payment.ErrOutcomeUnknown) {
+		t.Fatalf("driven by the new company: %v", err)
+	}
+	m := outbox.Message{Kind: EffectCapture, ID: capture.CaptureKey(), Data: []byte(`{"payment":"` + capture.ID.String() + `"}`)}
+	if err := after.Handlers()[EffectCapture](t.Context(), m); !errors.Is(err, payment.ErrElsewhere) {
+		t.Fatalf("captured by the new company: %v", err)
+	}
+	w.expect(asked.Order, "pending requires_action paying")
+	w.expect(bought.ID, "confirmed authorised sold")
+	if minor, charges := next.sum(); minor != 0 || charges != 0 || next.asked != 0 {
+		t.Fatalf("the new company was asked: %d, %d charges, %d questions", minor, charges, next.asked)
+	}
+
+	w.redrive(before)
+	w.deliver(before)
+	w.expect(asked.Order, "cancelled voided released")
+	w.expect(bought.ID, "captured captured sold")
 }

@@ -64,10 +64,16 @@ func TestCrashBetweenAnyTwoSteps(t *testing.T) {
 	for name, die := range map[string]func(w *world, s *Service, o order.Order, p payment.Payment){
 		"after the intent": func(*world, *Service, order.Order, payment.Payment) {},
 		"before the call": func(w *world, s *Service, _ order.Order, p payment.Payment) {
-			w.try(func(ctx context.Context, tx pgx.Tx) error { _, _, err := payment.Drive(ctx, tx, p.ID); return err })
+			w.try(func(ctx context.Context, tx pgx.Tx) error {
+				_, _, err := payment.Drive(ctx, tx, p.ID, p.Provider)
+				return err
+			})
 		},
 		"after the call": func(w *world, s *Service, _ order.Order, p payment.Payment) {
-			w.try(func(ctx context.Context, tx pgx.Tx) error { _, _, err := payment.Drive(ctx, tx, p.ID); return err })
+			w.try(func(ctx context.Context, tx pgx.Tx) error {
+				_, _, err := payment.Drive(ctx, tx, p.ID, p.Provider)
+				return err
+			})
 			w.authorise(s, p)
 		},
 		"after the confirm": func(w *world, s *Service, o order.Order, p payment.Payment) {

@@ -25,7 +25,7 @@ func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) 
 	var p driven
 	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
 		var before payment.Payment
-		if p.Payment, before, err = payment.Drive(ctx, tx, id); err != nil {
+		if p.Payment, before, err = payment.Drive(ctx, tx, id, s.Name); err != nil {
 			return err
 		}
 		// Whoever had to confirm elsewhere may come back to another page than the one that asks.

@@ -257,7 +257,10 @@ func (j *journey) dieEarly() error {
 	}
 	if rapid.Bool().Draw(j.rt, "claimed") {
 		p := j.payment(o.request.Order)
-		j.try(func(ctx context.Context, tx pgx.Tx) error { _, _, err := payment.Drive(ctx, tx, p.ID); return err })
+		j.try(func(ctx context.Context, tx pgx.Tx) error {
+			_, _, err := payment.Drive(ctx, tx, p.ID, p.Provider)
+			return err
+		})
 		j.due(p.ID)
 		o.tried = true
 	}

@@ -81,7 +81,7 @@ func (s *Service) RedriveDue(ctx context.Context) (found int, err error) {
 	if !s.Payments() {
 		return 0, nil
 	}
-	due, err := payment.Due(ctx, s.Pool, redriveBatch)
+	due, err := payment.Due(ctx, s.Pool, s.Name, redriveBatch)
 	if err != nil {
 		return 0, err
 	}
@@ -166,6 +166,9 @@ func (s *Service) capture(ctx context.Context, m outbox.Message) (err error) {
 	}
 	if p.State != payment.Authorised {
 		return outbox.Permanent(fmt.Errorf("%w: capture of a payment that is %s", payment.ErrState, p.State))
+	}
+	if p.Provider != s.Name {
+		return effectError(p.Elsewhere())
 	}
 	charge, err := s.Provider.Capture(ctx, p.Charge, p.Amount, p.CaptureKey())
 	if errors.Is(err, payment.ErrRejected) {

@@ -34,6 +34,8 @@ var (
 	ErrState = errors.New("payment cannot change so")
 	// ErrBusy: somebody else is driving it just now.
 	ErrBusy = errors.New("payment is being driven")
+	// ErrElsewhere: another company has it than the one that is set up now. Nobody else can say what became of its money.
+	ErrElsewhere = fmt.Errorf("another payment company has this payment: %w", ErrOutcomeUnknown)
 	// ErrUnknownPayment: no such record.
 	ErrUnknownPayment = errors.New("no such payment")
 )
@@ -57,6 +59,11 @@ type Payment struct {
 	Late bool
 	// Quiet is how long nobody has asked the provider, nor begun to.
 	Quiet time.Duration
+}
+
+// Elsewhere is ErrElsewhere, with the name of who has it.
+func (p Payment) Elsewhere() error {
+	return fmt.Errorf("%w: %s is with %s", ErrElsewhere, p.ID, p.Provider)
 }
 
 // Waits says whether the buyer has to confirm at Action, as far as is known.
@@ -142,8 +149,9 @@ func find(row pgx.Row) (Payment, error) {
 
 // Drive claims a payment for one caller, who is about to call the provider: an open one becomes sent, and
 // one that is to be ended voiding (so does an open one after its deadline). ErrBusy while another caller has
-// it, ErrState when its outcome is known. before is how it was found.
-func Drive(ctx context.Context, tx pgx.Tx, id commerce.PaymentID) (p, before Payment, err error) {
+// it, ErrState when its outcome is known, ErrElsewhere when it is not the caller's provider that has it. before is how
+// it was found.
+func Drive(ctx context.Context, tx pgx.Tx, id commerce.PaymentID, provider string) (p, before Payment, err error) {
 	p, err = find(tx.QueryRow(ctx, `select `+columns+` from payment where id = $1 for no key update`, id))
 	if err != nil {
 		return Payment{}, Payment{}, err
@@ -151,6 +159,8 @@ func Drive(ctx context.Context, tx pgx.Tx, id commerce.PaymentID) (p, before Pay
 	before = p
 	to := Sent
 	switch {
+	case p.Provider != provider:
+		return p, before, p.Elsewhere()
 	case p.State == Voiding, p.State.Open() && p.Late:
 		to = Voiding
 	case !p.State.Open():
@@ -221,11 +231,11 @@ func Hurry(ctx context.Context, q schema.Querier, id commerce.PaymentID, within 
 	return nil
 }
 
-// Due lists payments whose outcome somebody must see to, the oldest first.
-func Due(ctx context.Context, q schema.Querier, most int) ([]commerce.PaymentID, error) {
+// Due lists payments of a provider whose outcome somebody must see to, the oldest first.
+func Due(ctx context.Context, q schema.Querier, provider string, most int) ([]commerce.PaymentID, error) {
 	rows, err := q.Query(ctx, `
 		select id from payment where state in ('intent', 'sent', 'unknown', 'requires_action', 'voiding') and next_at <= now()
-			and (driven_until is null or driven_until <= now()) order by next_at limit $1`, most)
+			and (driven_until is null or driven_until <= now()) and provider = $1 order by next_at limit $2`, provider, most)
 	if err != nil {
 		return nil, fmt.Errorf("due payments: %w", err)
 	}

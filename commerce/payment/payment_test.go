@@ -100,7 +100,10 @@ func TestDriveIsForOneAtATime(t *testing.T) {
 	db := schematest.Pool(t)
 	p := intent(t, db)
 	drive := func() (got, before Payment, err error) {
-		err = inTx(t, db, func(ctx context.Context, tx pgx.Tx) (err error) { got, before, err = Drive(ctx, tx, p.ID); return err })
+		err = inTx(t, db, func(ctx context.Context, tx pgx.Tx) (err error) {
+			got, before, err = Drive(ctx, tx, p.ID, p.Provider)
+			return err
+		})
 		return got, before, err
 	}
 	got, before, err := drive()
@@ -113,11 +116,11 @@ func TestDriveIsForOneAtATime(t *testing.T) {
 	if err := Rest(t.Context(), db, p.ID); err != nil {
 		t.Fatal(err)
 	}
-	if due, err := Due(t.Context(), db, 10); err != nil || len(due) != 0 {
+	if due, err := Due(t.Context(), db, p.Provider, 10); err != nil || len(due) != 0 {
 		t.Fatalf("due at once after a rest: %v %v", due, err)
 	}
 	exec(t, db, `update payment set next_at = now()`)
-	if due, err := Due(t.Context(), db, 10); err != nil || len(due) != 1 {
+	if due, err := Due(t.Context(), db, p.Provider, 10); err != nil || len(due) != 1 {
 		t.Fatalf("%v %v", due, err)
 	}
 	exec(t, db, `update payment set deadline = now()`)

@@ -28,7 +28,10 @@ func move(t *testing.T, db *pgxpool.Pool, p Payment, to State, n News) Payment {
 
 func drive(t *testing.T, db *pgxpool.Pool, p Payment) (now, before Payment) {
 	t.Helper()
-	if err := inTx(t, db, func(ctx context.Context, tx pgx.Tx) (err error) { now, before, err = Drive(ctx, tx, p.ID); return err }); err != nil {
+	if err := inTx(t, db, func(ctx context.Context, tx pgx.Tx) (err error) {
+		now, before, err = Drive(ctx, tx, p.ID, p.Provider)
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return now, before
@@ -94,14 +97,14 @@ func TestPausesOfAWaitingPaymentGrow(t *testing.T) {
 	if got := pause("10 minutes"); got > 5*time.Second {
 		t.Errorf("the deadline is passed by: %s", got)
 	}
-	if due, err := Due(t.Context(), db, 9); err != nil || len(due) != 0 {
+	if due, err := Due(t.Context(), db, "sandbox", 9); err != nil || len(due) != 0 {
 		t.Fatalf("%v %v", due, err)
 	}
 	for _, within := range []time.Duration{0, time.Hour} { // the second hurries nobody
 		if err := Hurry(t.Context(), db, p.ID, within); err != nil {
 			t.Fatal(err)
 		}
-		if due, err := Due(t.Context(), db, 9); err != nil || len(due) != 1 {
+		if due, err := Due(t.Context(), db, "sandbox", 9); err != nil || len(due) != 1 {
 			t.Fatalf("%v %v", due, err)
 		}
 	}
@@ -126,7 +129,7 @@ func TestDueIsWhatTheStatesSay(t *testing.T) {
 	for _, s := range States() {
 		exec(t, db, `update payment set state = $2, next_at = now(), captured_minor = case when $2 = 'captured' then amount_minor else 0 end,
 			action = case when $2 = 'requires_action' then 'https://bank.example/1' end where id = $1`, p.ID, s)
-		due, err := Due(t.Context(), db, 9)
+		due, err := Due(t.Context(), db, "sandbox", 9)
 		if err != nil || (len(due) == 1) != s.Due() {
 			t.Errorf("%s: due %v, %v", s, due, err)
 		}
