@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,16 +15,17 @@ import (
 	"github.com/rialto-live/rialto/cmd/rialto/bench"
 )
 
-func twoCores(t *testing.T) {
-	t.Helper()
-	if runtime.NumCPU() < 2 {
-		t.Skip("the bench needs two cores")
+// With one core to run on there is nothing to compare, and the command says so.
+func TestBenchNeedsTwoCores(t *testing.T) {
+	core := allowed(t, os.Getpid())[0]
+	p := finish(t, exitFailed, nil, "taskset", "-c", strconv.Itoa(core), program(t), "bench", "media")
+	if !strings.Contains(p.err.String(), "needs two cores") {
+		t.Errorf("it says %q", p.err.String())
 	}
 }
 
 // The bench runs to its end with real children. How fast is not asked here.
 func TestBenchMedia(t *testing.T) {
-	twoCores(t)
 	p := finish(t, 0, nil, program(t), "bench", "media", "--viewers", "8", "--seconds", "1", "--rounds", "1", "--json")
 	var r bench.Result
 	if err := json.Unmarshal([]byte(p.out.String()), &r); err != nil {
@@ -72,7 +72,6 @@ func TestBenchMedia(t *testing.T) {
 
 // The server has a core of its own, and nothing is left when the bench is killed in the middle.
 func TestBenchChildIsPinnedAndDiesWithItsParent(t *testing.T) {
-	twoCores(t)
 	for _, kind := range []string{"floor", "static"} {
 		t.Run(kind, func(t *testing.T) {
 			p := launch(t, nil, program(t), "bench", "media", "--viewers", "4", "--seconds", "60", "--rounds", "1")
@@ -109,7 +108,6 @@ func TestBenchChildIsPinnedAndDiesWithItsParent(t *testing.T) {
 
 // Told to end, the bench ends its children and says that it was interrupted.
 func TestBenchEndsWhenTold(t *testing.T) {
-	twoCores(t)
 	p := launch(t, nil, program(t), "bench", "media", "--viewers", "4", "--seconds", "60", "--rounds", "1")
 	var child int
 	eventually(t, "a server runs", func() bool {
