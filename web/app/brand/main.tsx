@@ -1,11 +1,10 @@
 import { render } from "preact";
 import type { JSX } from "preact";
 import "../shared/base.css";
-import "../shared/ui";
+import { Top } from "../shared/ui";
 import "../shared/back/back.css";
 import "./brand.css";
 import { Gate, type Door } from "../shared/back/Gate";
-import type { Me } from "../shared/api";
 import { HomePage } from "./HomePage";
 import { OrdersPage } from "./OrdersPage";
 import { ShowPage } from "./ShowPage";
@@ -28,7 +27,16 @@ function Brand(): JSX.Element {
     <Gate door={BRAND}>
       {(me) => (
         <>
-          <Top me={me} />
+          <Top>
+            {me.account?.roles.includes("creator") && (
+              <a class="top-link" href="/studio">
+                Studio
+              </a>
+            )}
+            <a class="top-link" href="/account">
+              <span>{me.account?.name}</span>
+            </a>
+          </Top>
           {id === "orders" ? <OrdersPage me={me} /> : id ? <ShowPage id={decoded(id)} me={me} /> : <HomePage me={me} />}
         </>
       )}
@@ -42,30 +50,6 @@ function decoded(part: string): string {
   } catch {
     return part; // A broken escape names nothing that exists; the server says so.
   }
-}
-
-function Top({ me }: { me: Me }): JSX.Element {
-  return (
-    <>
-      <a class="skip" href="#main">
-        Skip to content
-      </a>
-      <header class="br-top">
-        <a class="br-top__home" href="/">
-          <img src="/img/logo.svg" alt="" width="32" height="32" />
-          Rialto
-        </a>
-        {me.account?.roles.includes("creator") && (
-          <a class="br-top__link" href="/studio">
-            Studio
-          </a>
-        )}
-        <a class="br-top__link" href="/account">
-          <span>{me.account?.name}</span>
-        </a>
-      </header>
-    </>
-  );
 }
 
 const root = document.getElementById("page");

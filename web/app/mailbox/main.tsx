@@ -5,7 +5,7 @@ import { render } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import type { JSX } from "preact";
 import "../shared/base.css";
-import { BackIcon, Banner, Empty, ErrorState, Skeleton } from "../shared/ui";
+import { BackIcon, Banner, Empty, ErrorState, Skeleton, Top } from "../shared/ui";
 import { serverNow } from "../shared/clock";
 import { dayAndTime } from "../shared/when";
 import { useOnline } from "../shared/back/online";
@@ -52,15 +52,7 @@ function Mailbox(): JSX.Element {
 
   return (
     <>
-      <a class="skip" href="#main">
-        Skip to content
-      </a>
-      <header class="mb-top">
-        <a class="mb-top__home" href="/">
-          <img src="/img/logo.svg" alt="" width="32" height="32" />
-          Rialto
-        </a>
-      </header>
+      <Top />
       <main id="main" class={id === null ? "mb" : "mb mb--reading"}>
         <h1>Mailbox</h1>
         <section class="mb-list" aria-label="Mails">

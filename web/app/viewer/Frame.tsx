@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { me } from "../shared/session";
+import { Top } from "../shared/ui/top";
 
 type FrameProps = { title: string; narrow?: boolean; children: ComponentChildren };
 
@@ -10,14 +11,7 @@ export function Frame({ title, narrow = false, children }: FrameProps) {
   const account = me.value?.account;
   return (
     <>
-      <a class="skip" href="#main">
-        Skip to content
-      </a>
-      <header class="top">
-        <a class="top-home" href="/">
-          <img src="/img/logo.svg" alt="" width="32" height="32" />
-          Rialto
-        </a>
+      <Top>
         <nav aria-label="You">
           {account?.roles.includes("creator") && (
             <a class="top-link" href="/studio">
@@ -34,7 +28,7 @@ export function Frame({ title, narrow = false, children }: FrameProps) {
             </a>
           )}
         </nav>
-      </header>
+      </Top>
       <main id="main" class={narrow ? "main main-narrow" : "main"} tabIndex={-1}>
         {children}
       </main>

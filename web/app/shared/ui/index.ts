@@ -3,3 +3,4 @@ export * from "./icons";
 export * from "./sheet";
 export * from "./spinner";
 export * from "./states";
+export * from "./top";
