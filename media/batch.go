@@ -30,7 +30,7 @@ func (b *batch) send(v *Subscriber) (taken int) {
 	if b.n == 0 || v.gone.Load() {
 		return b.n
 	}
-	taken = min(v.sender.Send(b.run[:b.n]), b.n)
+	taken = min(v.sender.Send(v.worker.index, b.run[:b.n]), b.n)
 	m := v.stream.relay.metrics
 	m.packetsOut.Add(float64(taken))
 	m.bytesOut.Add(float64(b.octets(taken)))

@@ -157,7 +157,7 @@ type sink struct {
 	room    int // packets it still takes; negative: all
 }
 
-func (s *sink) Send(run []Outgoing) int {
+func (s *sink) Send(_ int, run []Outgoing) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(run)
@@ -172,7 +172,7 @@ func (s *sink) Send(run []Outgoing) int {
 	return n
 }
 
-func (s *sink) SendReports(reports []rtcp.Packet) {
+func (s *sink) SendReports(_ int, reports []rtcp.Packet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range reports {
@@ -220,8 +220,8 @@ func joinTo(t testing.TB, r *Relay, subject string, to Sender, ended chan error)
 // discard takes everything.
 type discard struct{}
 
-func (discard) Send(run []Outgoing) int   { return len(run) }
-func (discard) SendReports([]rtcp.Packet) {}
+func (discard) Send(_ int, run []Outgoing) int   { return len(run) }
+func (discard) SendReports(int, []rtcp.Packet) {}
 
 // checkContinuous fails when a viewer would notice a cut.
 func checkContinuous(t *testing.T, packets []rtp.Packet) {

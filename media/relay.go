@@ -73,6 +73,7 @@ type Relay struct {
 	metrics *metrics
 	workers []*worker
 	air     *announcer
+	flush   func(worker int) // static once Run runs
 
 	mu         sync.Mutex
 	streams    map[StreamID]*stream
@@ -93,6 +94,7 @@ func New(cfg Config) (*Relay, error) {
 		metrics: newMetrics(cfg.Registerer),
 		air:     newAnnouncer(cfg.OnAir),
 		streams: map[StreamID]*stream{},
+		flush:   func(int) {},
 	}
 	for i := range cfg.Workers {
 		r.workers = append(r.workers, newWorker(r, i))
@@ -115,6 +117,13 @@ func (r *Relay) Run(ctx context.Context) error {
 	r.end(Match{}, ErrClosed)
 	return err
 }
+
+// Workers is how many goroutines send. It never changes.
+func (r *Relay) Workers() int { return len(r.workers) }
+
+// OnFlush has flush called by each worker, with its number, when it has sent what was due: what senders held back to send
+// together has to go out then. It is called before Run, and once.
+func (r *Relay) OnFlush(flush func(worker int)) { r.flush = flush }
 
 // now is the relay's clock: monotonic, and never 0, which atomics use for "not yet".
 func (r *Relay) now() time.Duration { return time.Since(r.epoch) + 1 }

@@ -67,5 +67,5 @@ func (s *Subscriber) sendReports(now time.Duration) {
 			s.reports++
 		}
 	}
-	s.sender.SendReports(compound)
+	s.sender.SendReports(s.worker.index, compound)
 }

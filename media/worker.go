@@ -94,6 +94,7 @@ func (w *worker) turn(now time.Duration) {
 			w.pump(g, now)
 		}
 	}
+	w.relay.flush(w.index)
 }
 
 func (w *worker) pump(g *group, now time.Duration) {

@@ -75,7 +75,7 @@ func (v *viewer) negotiate(ctx context.Context, o *offer) ([]byte, error) {
 }
 
 // Send hands a run over. Pion's way to the socket does not say when it is full: the kernel then drops.
-func (v *viewer) Send(run []media.Outgoing) int {
+func (v *viewer) Send(_ int, run []media.Outgoing) int {
 	for i := range run {
 		t := v.audio
 		if v.video != nil && run[i].Header.SSRC == v.video.ssrc {
@@ -88,7 +88,7 @@ func (v *viewer) Send(run []media.Outgoing) int {
 }
 
 // SendReports sends a compound packet.
-func (v *viewer) SendReports(reports []rtcp.Packet) {
+func (v *viewer) SendReports(_ int, reports []rtcp.Packet) {
 	_ = v.session.pc.WriteRTCP(reports) // repeated each second: a lost one does not matter
 }
 
