@@ -220,7 +220,7 @@ func joinTo(t testing.TB, r *Relay, subject string, to Sender, ended chan error)
 // discard takes everything.
 type discard struct{}
 
-func (discard) Send(_ int, run []Outgoing) int   { return len(run) }
+func (discard) Send(_ int, run []Outgoing) int { return len(run) }
 func (discard) SendReports(int, []rtcp.Packet) {}
 
 // checkContinuous fails when a viewer would notice a cut.

@@ -80,7 +80,7 @@ func (l *Layer) put(p *packet, now time.Duration) {
 		return
 	case released, recovered:
 		l.pub.heard(now)
-		stream.wake()
+		stream.wake(now)
 	case stored:
 	}
 	l.pub.meter(len(p.payload), now)

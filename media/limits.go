@@ -50,6 +50,9 @@ const (
 	// round trip. Browsers repeat it every 200 ms.
 	replayQuiet = 200 * time.Millisecond
 
+	// latenessFades is how long a worker's worst turn is remembered.
+	latenessFades = time.Second
+
 	// nackRate and nackBurst bound how many retransmissions a viewer gets per second and at once.
 	nackRate  = 300
 	nackBurst = 150

@@ -31,6 +31,7 @@ type metrics struct {
 	viewerLoss           prometheus.Histogram
 	viewerEstimate       prometheus.Histogram
 	drops                map[string]prometheus.Counter // fixed after newMetrics
+	reg                  prometheus.Registerer
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -72,6 +73,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		viewerEstimate: histogram("viewer_estimate_bits", "Bandwidth viewers estimate, in bit/s.",
 			prometheus.ExponentialBuckets(125_000, 2, 8)),
 		drops: map[string]prometheus.Counter{},
+		reg:   reg,
 	}
 	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rialto_media_dropped_packets_total", Help: "Packets not passed on, by reason.",
@@ -84,3 +86,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 func (m *metrics) drop(reason string, n uint64) { m.drops[reason].Add(float64(n)) }
+
+// gauge exports what is asked for at each scrape.
+func (m *metrics) gauge(name, help string, value func() float64) {
+	m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rialto_media_" + name, Help: help}, value))
+}

@@ -99,6 +99,8 @@ func New(cfg Config) (*Relay, error) {
 	for i := range cfg.Workers {
 		r.workers = append(r.workers, newWorker(r, i))
 	}
+	r.metrics.gauge("lateness_seconds", "How long media lately stayed before it was sent, by the worst worker.",
+		func() float64 { return r.Lateness().Seconds() })
 	return r, nil
 }
 

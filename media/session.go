@@ -122,7 +122,7 @@ func (r *Relay) goLive(p *Publisher, now time.Duration) {
 	if old != nil {
 		old.onEnd(ErrTakenOver)
 	}
-	s.wake()
+	s.wake(now)
 }
 
 // setOnAir needs relay.mu.

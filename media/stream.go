@@ -29,12 +29,12 @@ type seat struct {
 	dirty   atomic.Bool // already in the worker's list
 }
 
-// wake tells the workers that have viewers of this stream that there is something to send.
-func (s *stream) wake() {
+// wake tells the workers that have viewers of this stream that there is something to send, which arrived at.
+func (s *stream) wake(at time.Duration) {
 	for i := range s.seats {
 		seat := &s.seats[i]
 		if seat.viewers.Load() > 0 && seat.dirty.CompareAndSwap(false, true) {
-			s.relay.workers[i].touch(s)
+			s.relay.workers[i].touch(s, at)
 		}
 	}
 }

@@ -15,6 +15,7 @@ type worker struct {
 	wake  chan struct{}
 
 	load atomic.Int64 // viewers, those about to arrive included
+	late lateness
 
 	mu       sync.Mutex
 	touched  []*stream  // have something to send; each at most once
@@ -95,6 +96,7 @@ func (w *worker) turn(now time.Duration) {
 		}
 	}
 	w.relay.flush(w.index)
+	w.late.done(w.relay.now())
 }
 
 func (w *worker) pump(g *group, now time.Duration) {
@@ -120,6 +122,7 @@ func (w *worker) collect() {
 	w.touched, w.spare.touched = w.spare.touched[:0], w.touched
 	w.moves, w.spare.moves = w.spare.moves[:0], w.moves
 	w.feedback, w.spare.feedback = w.spare.feedback[:0], w.feedback
+	w.late.begin()
 	w.mu.Unlock()
 }
 
@@ -149,9 +152,11 @@ func (w *worker) move(m move) {
 	}
 }
 
-func (w *worker) touch(s *stream) {
+// touch says that a stream has media to send, which arrived at.
+func (w *worker) touch(s *stream, at time.Duration) {
 	w.mu.Lock()
 	w.touched = append(w.touched, s)
+	w.late.arrived(at)
 	w.mu.Unlock()
 	w.signal()
 }
