@@ -10,8 +10,8 @@ type batch struct {
 func (b *batch) reset()     { b.n = 0 }
 func (b *batch) full() bool { return b.n == MaxRun }
 
-// add writes a packet as the cut says. The same packet under the same cut gives the same bytes each time: a
-// retransmission must be identical, or encryption would use one nonce for two texts.
+// add writes a packet as the cut says. The same packet under the same cut gives the same bytes each time: what is sent
+// again under its own number must be identical, or encryption would use one nonce for two texts.
 func (b *batch) add(t *track, c *cut, p *packet) {
 	out := &b.run[b.n]
 	out.Header.Version = 2
@@ -21,8 +21,24 @@ func (b *batch) add(t *track, c *cut, p *packet) {
 	out.Header.Timestamp = c.timestamp(p.ts)
 	out.Header.SSRC = t.ssrc
 	out.Payload = p.payload
+	out.Repair = false
 	b.from[b.n] = p.seq
 	b.n++
+}
+
+// addAgain writes a packet that the viewer has lost: on the retransmission stream where there is one for the codec it was
+// sent in, else as it was. Each packet of that stream is a new one, even when it repeats an original that was repeated
+// before: its number is never used twice, also when the way to the viewer turns out to be full.
+func (b *batch) addAgain(t *track, c *cut, p *packet) {
+	b.add(t, c, p)
+	pt := t.repairTypes[c.layer.codec]
+	if t.repairSSRC == 0 || pt == 0 {
+		return
+	}
+	out := &b.run[b.n-1]
+	out.Repair, out.Original = true, out.Header.SequenceNumber
+	out.Header.SSRC, out.Header.PayloadType, out.Header.SequenceNumber = t.repairSSRC, pt, t.repairs
+	t.repairs++
 }
 
 // send hands the run over and counts it.

@@ -114,10 +114,9 @@ func (t *track) resend(v *Subscriber, b *batch, pair rtcp.NackPair, now time.Dur
 			m.drop(dropBudget, 1)
 			continue
 		}
-		b.add(t, c, p)
+		b.addAgain(t, c, p)
 	}
-	m.resent.Add(float64(b.n))
-	b.send(v)
+	m.resent.Add(float64(b.send(v)))
 }
 
 // sent finds what went out under a sequence number: nothing when it never did, or is no longer kept.

@@ -148,10 +148,17 @@ func (c *camera) send(n int, key bool) {
 	c.write(c.shoot(n, key)...)
 }
 
+// repair is a packet of a retransmission stream.
+type repair struct {
+	rtp.Packet
+	original uint16
+}
+
 // sink records what a viewer is sent.
 type sink struct {
 	mu      sync.Mutex
 	packets []rtp.Packet
+	repairs []repair
 	runs    []int
 	reports []*rtcp.SenderReport
 	room    int // packets it still takes; negative: all
@@ -166,7 +173,12 @@ func (s *sink) Send(_ int, run []Outgoing) int {
 		s.room -= n
 	}
 	for _, p := range run[:n] {
-		s.packets = append(s.packets, rtp.Packet{Header: p.Header, Payload: bytes.Clone(p.Payload)})
+		packet := rtp.Packet{Header: p.Header, Payload: bytes.Clone(p.Payload)}
+		if p.Repair {
+			s.repairs = append(s.repairs, repair{packet, p.Original})
+			continue
+		}
+		s.packets = append(s.packets, packet)
 	}
 	s.runs = append(s.runs, n)
 	return n
@@ -177,7 +189,8 @@ func (s *sink) SendReports(_ int, reports []rtcp.Packet) {
 	defer s.mu.Unlock()
 	for _, p := range reports {
 		if sr, ok := p.(*rtcp.SenderReport); ok {
-			s.reports = append(s.reports, sr)
+			kept := *sr
+			s.reports = append(s.reports, &kept)
 		}
 	}
 }
@@ -215,6 +228,20 @@ func joinTo(t testing.TB, r *Relay, subject string, to Sender, ended chan error)
 	}
 	v.Start(to, binding)
 	return v
+}
+
+// joinWith joins a viewer whose video can be repaired on a stream of its own.
+func joinWith(t testing.TB, r *Relay, types map[Codec]uint8) (*Subscriber, *sink) {
+	t.Helper()
+	s := &sink{room: -1}
+	v, err := r.Subscribe(show, watchGrant("gst_rtx"), everyCodec, func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := binding
+	b.Video.RepairSSRC, b.Video.RepairTypes = 3, types
+	v.Start(s, b)
+	return v, s
 }
 
 // discard takes everything.

@@ -23,6 +23,11 @@ type track struct {
 	types [codecs]uint8 // payload type of each codec
 	plays [codecs]bool
 
+	// the retransmission stream, RFC 4588
+	repairSSRC  uint32
+	repairTypes [codecs]uint8 // 0: packets of the codec are sent again as they were
+	repairs     uint16        // sequence number of the next
+
 	phase phase
 	layer *Layer // the layer of the current cut
 	pos   uint64 // next position to send
@@ -49,9 +54,11 @@ type track struct {
 func (t *track) init(kind Kind, line Line) {
 	t.kind, t.ssrc = kind, line.SSRC
 	t.outTS = rand.Uint32()
+	t.repairSSRC, t.repairs = line.RepairSSRC, uint16(rand.Uint32N(1<<15))
 	for codec, pt := range line.PayloadTypes {
 		if codec.Kind() == kind && codec < codecs {
 			t.types[codec], t.plays[codec] = pt, true
+			t.repairTypes[codec] = line.RepairTypes[codec]
 		}
 	}
 }
