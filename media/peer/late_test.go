@@ -4,12 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"testing"
-	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
-
-	"github.com/rialto-live/rialto/media"
 )
 
 // numbered is a publisher that sends packets in the order of the test.
@@ -33,7 +30,7 @@ func (h *house) publishNumbered() *numbered {
 		h.t.Fatal(err)
 	}
 	accept(h.t, pc, answer)
-	eventually(h.t, 15*time.Second, "publisher connected", func() bool {
+	eventually(h.t, patience, "publisher connected", func() bool {
 		return pc.ConnectionState() == webrtc.PeerConnectionStateConnected
 	})
 	return &numbered{t: h.t, track: track}
@@ -64,14 +61,18 @@ func (v *screen) seen() map[uint16]bool {
 
 // A repair comes after everything that was sent during a round trip.
 func TestLateRepairIsNotTakenForAReplay(t *testing.T) {
-	h := newHouse(t, media.Config{})
+	onEachWay(t, testLateRepair)
+}
+
+func testLateRepair(t *testing.T, w way) {
+	h := newHouse(t, setup{way: w})
 	p := h.publishNumbered()
 	p.send(0)
 	h.onAir(true)
 	v := h.watch()
 	arrives := func(n uint16) {
 		t.Helper()
-		eventually(t, 15*time.Second, "packet", func() bool { return v.seen()[n] })
+		eventually(t, patience, "packet", func() bool { return v.seen()[n] })
 	}
 	arrives(0)
 	// A joiner is brought to the live edge first, and what comes late is sent
@@ -95,7 +96,7 @@ func TestLateRepairIsNotTakenForAReplay(t *testing.T) {
 	sendTo(atLimit + replayWindow - 1)
 	// A datagram may be lost even here, and nobody would ask for this one: it is
 	// sent until one of it has come.
-	eventually(t, 15*time.Second, "the late packet", func() bool {
+	eventually(t, patience, "the late packet", func() bool {
 		p.send(atLimit)
 		return v.seen()[atLimit]
 	})

@@ -15,11 +15,13 @@ import (
 )
 
 func TestTooManyViewersAndPublishers(t *testing.T) {
-	h := newHouse(t, media.Config{MaxViewersPerStream: 1, MaxPublishers: 1})
-	h.publish(creator, webrtc.MimeTypeVP8)
-	h.onAir(true)
+	onEachWay(t, testTooMany)
+}
+
+func testTooMany(t *testing.T, w way) {
+	h := onShow(t, setup{way: w, relay: media.Config{MaxViewersPerStream: 1, MaxPublishers: 1}})
 	h.watch()
-	if _, err := h.tryWatch(newPeer(t), show); !errors.Is(err, media.ErrTooMany) {
+	if _, err := h.tryWatchAs(client{}, show); !errors.Is(err, media.ErrTooMany) {
 		t.Errorf("second viewer: %v", err)
 	}
 	pc := newPeer(t)
@@ -35,39 +37,6 @@ func TestTooManyViewersAndPublishers(t *testing.T) {
 		defer h.server.mu.Unlock()
 		return len(h.server.sessions) == 2
 	})
-}
-
-func TestTrickleIsBoundToItsGeneration(t *testing.T) {
-	h := newHouse(t, media.Config{})
-	h.publish(creator, webrtc.MimeTypeVP8)
-	h.onAir(true)
-	v := h.watch()
-	const one = "a=candidate:1 1 UDP 2130706431 127.0.0.1 5000 typ host\r\n"
-	ufrag := "a=ice-ufrag:" + v.session.offer.ufrag + "\r\n"
-	var fault *media.SDPError
-	if err := v.session.Trickle([]byte("a=ice-ufrag:other\r\n" + one)); !errors.As(err, &fault) {
-		t.Errorf("another generation: %v", err)
-	}
-	if err := v.session.Trickle([]byte(ufrag + "a=candidate:1 1 UDP x 127.0.0.1 5000 typ host\r\n")); !errors.As(err, &fault) || fault.Line != 2 {
-		t.Errorf("broken candidate: %v", err)
-	}
-	left := maxCandidates - v.session.candidates
-	if err := v.session.Trickle([]byte(ufrag + strings.Repeat(one, left))); err != nil {
-		t.Errorf("at the limit: %v", err)
-	}
-	if err := v.session.Trickle([]byte(ufrag + one)); !errors.Is(err, media.ErrTooMany) {
-		t.Errorf("one past the limit: %v", err)
-	}
-	if err := v.session.Trickle([]byte(ufrag + "a=end-of-candidates\r\n")); err != nil {
-		t.Errorf("end of candidates: %v", err)
-	}
-	_ = v.session.Close()
-	if err := v.session.Trickle([]byte(ufrag + one)); !errors.Is(err, media.ErrClosed) {
-		t.Errorf("after the end: %v", err)
-	}
-	if _, err := v.session.Restart([]byte("a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n")); !errors.Is(err, media.ErrClosed) {
-		t.Errorf("restart after the end: %v", err)
-	}
 }
 
 func TestPublicAddressesAreAnswered(t *testing.T) {
