@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Why a session was refused.
@@ -28,6 +29,16 @@ var (
 	ErrEnded     = errors.New("stream ended")
 	ErrBitrate   = errors.New("publisher exceeds its bitrate")
 )
+
+// BusyError says that a newcomer is one too many right now: the node takes in as many viewers at a time as those that
+// watch do not notice.
+type BusyError struct {
+	RetryAfter time.Duration // when to ask again; another for each, so that not all come at once
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("busy with others who join: ask again in %v", e.RetryAfter)
+}
 
 // SDPError says which line of an offer or a trickle fragment is wrong.
 type SDPError struct {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -63,6 +64,7 @@ type Server struct {
 	mux      *ice.UDPMuxDefault
 	settings webrtc.SettingEngine
 	cert     webrtc.Certificate
+	door     *admission
 
 	mu       sync.Mutex
 	changed  *sync.Cond // of mu
@@ -96,6 +98,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		relay: cfg.Relay, log: cfg.Log, conn: sock, cert: cert,
 		sessions: map[*Session]struct{}{},
+		door:     newAdmission(runtime.GOMAXPROCS(0), nil, cfg.Registerer),
 	}
 	s.changed = sync.NewCond(&s.mu)
 	quiet := &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
@@ -147,6 +150,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	<-ctx.Done()
+	s.door.close()
 	s.mu.Lock()
 	s.closed = true
 	open := slices.Collect(maps.Keys(s.sessions))

@@ -20,12 +20,29 @@ const cname = "rialto"
 type viewer struct {
 	session *Session
 	seat    *media.Subscriber
+	place   *place
 	audio   *outTrack // nil when the viewer did not ask for it
 	video   *outTrack
 }
 
-// Watch answers a viewer's offer. Errors are those of media.Relay.Subscribe, *media.SDPError and *media.CodecError.
+// Watch answers a viewer's offer, when its turn comes. Errors are those of media.Relay.Subscribe, *media.SDPError,
+// *media.CodecError, and *media.BusyError when too many come at once.
 func (s *Server) Watch(ctx context.Context, id media.StreamID, g media.Grant, sdp []byte) (*Session, []byte, error) {
+	if !s.relay.OnAir(id) { // asked again and again by all who wait for a show: they are not to stand in line for it
+		return nil, nil, fmt.Errorf("watch %s: %w", id, media.ErrNotLive)
+	}
+	place, err := s.door.enter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	session, answer, err := s.watch(ctx, id, g, sdp, place)
+	if err != nil {
+		place.leave()
+	}
+	return session, answer, err
+}
+
+func (s *Server) watch(ctx context.Context, id media.StreamID, g media.Grant, sdp []byte, place *place) (*Session, []byte, error) {
 	o, err := parseOffer(sdp, receives)
 	if err != nil {
 		return nil, nil, err
@@ -39,8 +56,11 @@ func (s *Server) Watch(ctx context.Context, id media.StreamID, g media.Grant, sd
 		session.end(nil)
 		return nil, nil, err
 	}
-	v := &viewer{session: session, seat: seat}
-	session.hold(seat.Close)
+	v := &viewer{session: session, seat: seat, place: place}
+	session.hold(func() {
+		seat.Close()
+		place.leave()
+	})
 	answer, err := v.negotiate(ctx, o)
 	if err != nil {
 		session.end(err)
@@ -68,6 +88,7 @@ func (v *viewer) negotiate(ctx context.Context, o *offer) ([]byte, error) {
 			}
 		}
 		v.session.watch(func() {
+			v.place.leave()
 			v.seat.Start(v, media.Binding{CNAME: cname, Audio: v.audio.line(), Video: v.video.line()})
 		})
 		return nil

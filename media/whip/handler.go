@@ -239,6 +239,9 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, request Request, 
 	session, answer, err := negotiate(r.Context(), request.Stream, grant, offer)
 	if err != nil {
 		h.table.release()
+		if r.Context().Err() != nil { // the client left, waiting in line perhaps: no fault, and nobody to tell
+			return draining()
+		}
 		return err
 	}
 	e := newEntry(request, grant, session, iceUfrag(offer))

@@ -65,6 +65,7 @@ func TestRefusedPosts(t *testing.T) {
 		"second person":      {call: good, err: media.ErrPublisherPresent, status: 409, code: "publisher_present"},
 		"not live":           {call: watch("shw_a"), err: media.ErrNotLive, status: 409, code: "not_live", header: map[string]string{"Retry-After": "2"}},
 		"no room":            {call: watch("shw_a"), err: media.ErrTooMany, status: 503, code: "too_many", header: map[string]string{"Retry-After": "5"}},
+		"one of many":        {call: watch("shw_a"), err: &media.BusyError{RetryAfter: 2500 * time.Millisecond}, status: 503, code: "busy", header: map[string]string{"Retry-After": "3"}, detail: "in line"},
 		"stopping":           {call: watch("shw_a"), err: media.ErrClosed, status: 503, code: "draining", header: map[string]string{"Retry-After": "1"}},
 		"our fault":          {call: good, err: errBroken, status: 500, code: "internal"},
 	} {

@@ -137,6 +137,9 @@ func asProblem(err error) *problem {
 	if e := (*media.SDPError)(nil); errors.As(err, &e) {
 		return sdpInvalid(e)
 	}
+	if e := (*media.BusyError)(nil); errors.As(err, &e) {
+		return later(http.StatusServiceUnavailable, "busy", "Many people are joining. You are in line: ask again in a moment.", e.RetryAfter)
+	}
 	if e := (*media.CodecError)(nil); errors.As(err, &e) {
 		p := newProblem(http.StatusNotAcceptable, "no_common_codec", "No codec in common. Accepted here: "+strings.Join(e.Accepted, ", ")+".")
 		p.Codecs = e.Accepted
