@@ -295,33 +295,36 @@ func TestClosingSendsEverybodyAway(t *testing.T) {
 
 // A viewer's place is free again when its media flows, when its offer is bad, and when it leaves before.
 func TestWatchHoldsAPlaceUntilMediaFlows(t *testing.T) {
-	h := newHouse(t, media.Config{})
-	joining := func() int {
-		h.server.door.mu.Lock()
-		defer h.server.door.mu.Unlock()
-		return h.server.door.joining.Len()
-	}
-	if _, err := h.tryWatch(newPeer(t), show); !errors.Is(err, media.ErrNotLive) || joining() != 0 {
-		t.Errorf("before the show: %v, %d joining", err, joining())
-	}
-	h.publish(creator, webrtc.MimeTypeVP8)
-	h.onAir(true)
-	if _, _, err := h.server.Watch(t.Context(), show, guest, []byte("v=1")); err == nil || joining() != 0 {
-		t.Errorf("a bad offer: %v, %d joining", err, joining())
-	}
-	session, _, err := h.server.Watch(t.Context(), show, guest, []byte(strings.ReplaceAll(browserOffer, "a=sendonly", "a=recvonly")))
-	if err != nil || joining() != 1 {
-		t.Fatalf("%v, %d joining", err, joining())
-	}
-	_ = session.Close()
-	if joining() != 0 {
-		t.Errorf("who left is still joining")
-	}
-	h.watch().waitFor(t, video, 1)
-	if joining() != 0 {
-		t.Errorf("who watches is still joining")
-	}
-	if got := reading(t, h.server.door.metrics.admitted); got != 3 {
-		t.Errorf("%v admitted", got)
-	}
+	onEachWay(t, func(t *testing.T, w way) {
+		h := newHouse(t, setup{way: w})
+		joining := func() int {
+			h.server.door.mu.Lock()
+			defer h.server.door.mu.Unlock()
+			return h.server.door.joining.Len()
+		}
+		offer := []byte(strings.ReplaceAll(browserOffer, "a=sendonly", "a=recvonly"))
+		if _, _, err := h.server.Watch(t.Context(), show, guest, offer); !errors.Is(err, media.ErrNotLive) || joining() != 0 {
+			t.Errorf("before the show: %v, %d joining", err, joining())
+		}
+		h.publish(creator, webrtc.MimeTypeVP8)
+		h.onAir(true)
+		if _, _, err := h.server.Watch(t.Context(), show, guest, []byte("v=1")); err == nil || joining() != 0 {
+			t.Errorf("a bad offer: %v, %d joining", err, joining())
+		}
+		session, _, err := h.server.Watch(t.Context(), show, guest, offer)
+		if err != nil || joining() != 1 {
+			t.Fatalf("%v, %d joining", err, joining())
+		}
+		_ = session.Close()
+		if joining() != 0 {
+			t.Errorf("who left is still joining")
+		}
+		h.watch().waitFor(t, video, 1)
+		if joining() != 0 {
+			t.Errorf("who watches is still joining")
+		}
+		if got := reading(t, h.server.door.metrics.admitted); got != 3 {
+			t.Errorf("%v admitted", got)
+		}
+	})
 }

@@ -98,7 +98,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		relay: cfg.Relay, log: cfg.Log, conn: sock, cert: cert,
 		sessions: map[*Session]struct{}{},
-		door:     newAdmission(runtime.GOMAXPROCS(0), nil, cfg.Registerer),
+		door:     newAdmission(runtime.GOMAXPROCS(0), cfg.Relay.Lateness, cfg.Registerer),
 	}
 	s.changed = sync.NewCond(&s.mu)
 	quiet := &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
