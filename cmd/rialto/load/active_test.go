@@ -13,8 +13,11 @@ import (
 )
 
 // activeServer answers WHEP as plain Pion does: it is the client of the DTLS handshake.
-func activeServer(t *testing.T) string {
+func activeServer(t *testing.T, change func(*webrtc.SettingEngine)) string {
 	t.Helper()
+	var settings webrtc.SettingEngine
+	settings.SetIncludeLoopbackCandidate(true)
+	change(&settings)
 	track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90_000}, "video", "show")
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +39,7 @@ func activeServer(t *testing.T) string {
 		if err != nil {
 			t.Error(err)
 		}
-		answer, err := answerActively(t, track, string(offer))
+		answer, err := answerActively(t, settings, track, string(offer))
 		if err != nil {
 			t.Error(err)
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -50,9 +53,7 @@ func activeServer(t *testing.T) string {
 	return server.URL + "/whep/show"
 }
 
-func answerActively(t *testing.T, track webrtc.TrackLocal, offer string) (string, error) {
-	var settings webrtc.SettingEngine
-	settings.SetIncludeLoopbackCandidate(true)
+func answerActively(t *testing.T, settings webrtc.SettingEngine, track webrtc.TrackLocal, offer string) (string, error) {
 	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(settings)).NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return "", err

@@ -30,6 +30,7 @@ type Config struct {
 	Token   string // Bearer token; "" sends none
 	Viewers int    // 1 to MaxViewers
 	AtOnce  int    // how many join at the same time; 0: 16
+	TCP     bool   // watch over TCP alone, as behind a network that lets no UDP through
 	// Anywhere allows a server that is not on this machine.
 	Anywhere bool
 	// OnPacket sees the packets that are decrypted: all until a viewer's first picture, then one of a hundred. It is

@@ -2,13 +2,14 @@
 //
 // # Overview
 //
-// A Viewer is the least that a WHEP server takes for a browser: one UDP socket, STUN, DTLS and SRTP of Pion's parts, and
-// no player. It counts every packet, decrypts the first picture and then one packet of a hundred, reports reception as a
-// browser does, and some ask for packets again. So that one core can watch what another sends, a settled viewer has one
-// goroutine that reads, and those of Pion's DTLS, which sleep.
+// A Viewer is the least that a WHEP server takes for a browser: one UDP socket or TCP connection, STUN, DTLS and SRTP of
+// Pion's parts, and no player. It counts every packet, decrypts the first picture and then one packet of a hundred,
+// reports reception as a browser does, and some ask for packets again. So that one core can watch what another sends, a
+// settled viewer has one goroutine that reads, and those of Pion's DTLS, which sleep.
 //
-// offer.go writes the offer that Chromium makes and reads the answer, post.go brings it to the server, ice.go finds a
-// path, secure.go makes the keys, receive.go takes what comes, crowd.go speaks for all viewers. watch.go is the command.
+// offer.go writes the offer that Chromium makes and reads the answer, post.go brings it to the server, wire.go is UDP or
+// TCP, ice.go finds a path over it, secure.go makes the keys, receive.go takes what comes, crowd.go speaks for all
+// viewers. watch.go is the command.
 //
 // # Concurrency and lifecycle
 //
@@ -16,7 +17,7 @@
 // with Close, which waits for every goroutine.
 //
 //	goroutine       count        ends
-//	reader          a viewer     with its socket
+//	reader          a viewer     with its wire
 //	goodbye         a viewer     when its DTLS connection ends
 //	reporter        a crowd      with Crowd.Close
 //

@@ -49,7 +49,7 @@ func (v *Viewer) check(to netip.AddrPort) {
 		stun.RawAttribute{Type: stun.AttrUseCandidate},
 		stun.NewShortTermIntegrity(v.answer.remote.pwd), stun.Fingerprint)
 	if err == nil {
-		_, _ = v.conn.WriteToUDPAddrPort(m.Raw, to) // lost on the way or here: there will be another
+		v.wire.write(m.Raw, to) // lost on the way or here: there will be another
 	}
 }
 
@@ -75,7 +75,7 @@ func (v *Viewer) takeSTUN(b []byte, from netip.AddrPort) {
 			&stun.XORMappedAddress{IP: from.Addr().AsSlice(), Port: int(from.Port())},
 			stun.NewShortTermIntegrity(v.own.pwd), stun.Fingerprint)
 		if err == nil {
-			_, _ = v.conn.WriteToUDPAddrPort(reply.Raw, from)
+			v.wire.write(reply.Raw, from)
 		}
 	}
 }

@@ -3,12 +3,15 @@ package load
 import (
 	"bytes"
 	"context"
+	"net"
 	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pion/webrtc/v4"
 
 	"github.com/rialto-live/rialto/media"
 	"github.com/rialto-live/rialto/media/client"
@@ -92,9 +95,39 @@ func TestCrowdWatches(t *testing.T) {
 
 // A server that opens the DTLS connection itself, as most do, is watched as well.
 func TestServerMayBeActive(t *testing.T) {
-	server := activeServer(t)
+	server := activeServer(t, func(*webrtc.SettingEngine) {})
 	crowd := open(t, Config{URL: server, Viewers: 2})
 	crowd.await(t, "two play", func(s Stats) bool { return s.Playing == 2 && s.Broken == 0 })
+}
+
+// A crowd that is to watch over TCP uses nothing else.
+func TestOverTCP(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := webrtc.NewICETCPMux(nil, l, 16)
+	t.Cleanup(func() { _ = mux.Close() })
+	server := activeServer(t, func(s *webrtc.SettingEngine) {
+		s.SetICETCPMux(mux)
+		s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeTCP4})
+	})
+	crowd := open(t, Config{URL: server, Viewers: 3, TCP: true})
+	crowd.await(t, "three play", func(s Stats) bool { return s.Playing == 3 && s.Broken == 0 })
+	for _, v := range crowd.viewers {
+		if at := *v.path.Load(); v.wire.LocalAddr().Network() != "tcp" || at.Port() != uint16(l.Addr().(*net.TCPAddr).Port) {
+			t.Errorf("it watches over %s from %v", v.wire.LocalAddr().Network(), at)
+		}
+	}
+	udpOnly := open(t, Config{URL: activeServer(t, func(*webrtc.SettingEngine) {}), Viewers: 1, TCP: true})
+	for why := range udpOnly.Stats().Failed {
+		if !strings.Contains(why, "no passive TCP candidate") {
+			t.Error(why)
+		}
+	}
+	if s := udpOnly.Stats(); s.Joined != 0 || len(s.Failed) != 1 {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestEndedByTheServer(t *testing.T) {
@@ -317,7 +350,7 @@ func TestReadAnswerSaysWhatIsMissing(t *testing.T) {
 		"m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=setup:active\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n" +
 		"a=candidate:1 1 tcp 1 127.0.0.1 9 typ host\r\na=candidate:1 1 udp 1 ::1 9 typ host\r\na=candidate:1 1 udp 1 127.0.0.1 5000 typ host\r\n"
 	var audio, video track
-	a, err := readAnswer(whole, &audio, &video)
+	a, err := readAnswer(whole, false, &audio, &video)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,11 +361,11 @@ func TestReadAnswerSaysWhatIsMissing(t *testing.T) {
 		"a=ice-pwd:p\r\n": "no ICE credentials", "a=fingerprint:sha-256 aa:bb\r\n": "no sha-256 fingerprint",
 		"a=candidate:1 1 udp 1 127.0.0.1 5000 typ host\r\n": "no UDP candidate",
 	} {
-		if _, err := readAnswer(strings.Replace(whole, line, "", 1), &audio, &video); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := readAnswer(strings.Replace(whole, line, "", 1), false, &audio, &video); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
 		}
 	}
-	if _, err := readAnswer("nonsense", &audio, &video); err == nil {
+	if _, err := readAnswer("nonsense", false, &audio, &video); err == nil {
 		t.Error("nonsense was read")
 	}
 }

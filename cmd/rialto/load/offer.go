@@ -56,27 +56,33 @@ var (
 	}
 )
 
+// discardPort is what an active TCP candidate has for a port (RFC 6544 section 4.5): nobody connects to it.
+const discardPort = 9
+
 // writeOffer writes what Chromium offers to watch one audio and one video track: reading it is a part of what a join
-// costs a server. at is the one candidate.
-func writeOffer(own credentials, at netip.AddrPort) string {
+// costs a server. at is the one candidate, of UDP or of active TCP.
+func writeOffer(own credentials, at netip.AddrPort, tcp bool) string {
+	candidate := fmt.Sprintf("1 1 udp 2122260223 %s %d typ host generation 0 network-id 1", at.Addr(), at.Port())
+	if tcp {
+		candidate = fmt.Sprintf("1 1 tcp 1518280447 %s %d typ host tcptype active generation 0 network-id 1", at.Addr(), at.Port())
+	}
 	var b strings.Builder
 	b.WriteString("v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n" +
 		"a=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n")
-	writeSection(&b, "audio", 0, own, at, audioExtensions, audioFormats, "transport-cc")
-	writeSection(&b, "video", 1, own, at, videoExtensions, videoFormats, "goog-remb", "transport-cc", "ccm fir", "nack", "nack pli")
+	writeSection(&b, "audio", 0, own, at, candidate, audioExtensions, audioFormats, "transport-cc")
+	writeSection(&b, "video", 1, own, at, candidate, videoExtensions, videoFormats, "goog-remb", "transport-cc", "ccm fir", "nack", "nack pli")
 	return b.String()
 }
 
-func writeSection(b *strings.Builder, kind string, mid int, own credentials, at netip.AddrPort, extensions, formats []string, feedback ...string) {
+func writeSection(b *strings.Builder, kind string, mid int, own credentials, at netip.AddrPort, candidate string, extensions, formats []string, feedback ...string) {
 	fmt.Fprintf(b, "m=%s %d UDP/TLS/RTP/SAVPF", kind, at.Port())
 	for _, f := range formats {
 		pt, _, _ := strings.Cut(f, " ")
 		b.WriteString(" " + pt)
 	}
 	fmt.Fprintf(b, "\r\nc=IN IP4 %s\r\na=rtcp:9 IN IP4 0.0.0.0\r\n", at.Addr())
-	fmt.Fprintf(b, "a=candidate:1 1 udp 2122260223 %s %d typ host generation 0 network-id 1\r\n", at.Addr(), at.Port())
-	fmt.Fprintf(b, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle\r\na=fingerprint:sha-256 %s\r\na=setup:actpass\r\na=mid:%d\r\n",
-		own.ufrag, own.pwd, own.fingerprint, mid)
+	fmt.Fprintf(b, "a=candidate:%s\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle\r\na=fingerprint:sha-256 %s\r\na=setup:actpass\r\na=mid:%d\r\n",
+		candidate, own.ufrag, own.pwd, own.fingerprint, mid)
 	for _, e := range extensions {
 		b.WriteString("a=extmap:" + e + "\r\n")
 	}
@@ -107,17 +113,18 @@ type format struct {
 type answer struct {
 	remote     credentials
 	active     bool // the server opens the DTLS connection
+	tcp        bool // candidates are of TCP, not of UDP
 	candidates []netip.AddrPort
 	formats    [128]format
 }
 
-// readAnswer reads an SDP answer. The tracks are those of the viewer, for its payload types to point at.
-func readAnswer(text string, audio, video *track) (*answer, error) {
+// readAnswer reads an SDP answer, and of its candidates those of one protocol. The tracks are those of the viewer, for its payload types to point at.
+func readAnswer(text string, tcp bool, audio, video *track) (*answer, error) {
 	var desc sdp.SessionDescription
 	if err := desc.UnmarshalString(text); err != nil {
 		return nil, fmt.Errorf("the server's answer: %w", err)
 	}
-	a := &answer{}
+	a := &answer{tcp: tcp}
 	a.readTransport(desc.Attributes)
 	for _, m := range desc.MediaDescriptions {
 		a.readTransport(m.Attributes)
@@ -132,6 +139,8 @@ func readAnswer(text string, audio, video *track) (*answer, error) {
 		return nil, fmt.Errorf("the server's answer has no ICE credentials")
 	case a.remote.fingerprint == "":
 		return nil, fmt.Errorf("the server's answer has no sha-256 fingerprint")
+	case len(a.candidates) == 0 && tcp:
+		return nil, fmt.Errorf("the server's answer has no passive TCP candidate with an IPv4 address")
 	case len(a.candidates) == 0:
 		return nil, fmt.Errorf("the server's answer has no UDP candidate with an IPv4 address")
 	}
@@ -152,17 +161,25 @@ func (a *answer) readTransport(attributes []sdp.Attribute) {
 				a.remote.fingerprint = strings.ToUpper(value)
 			}
 		case "candidate":
-			if c, ok := readCandidate(at.Value); ok && len(a.candidates) < maxCandidates {
+			if c, ok := readCandidate(at.Value, a.tcp); ok && len(a.candidates) < maxCandidates {
 				a.candidates = append(a.candidates, c)
 			}
 		}
 	}
 }
 
-// readCandidate takes what can be reached over UDP and IPv4: "1 1 udp 2130706431 127.0.0.1 8443 typ host".
-func readCandidate(value string) (netip.AddrPort, bool) {
+// readCandidate takes what can be reached over IPv4 and the one protocol: "1 1 udp 2130706431 127.0.0.1 8443 typ host" or
+// "1 1 tcp 1671430143 127.0.0.1 8443 typ host tcptype passive".
+func readCandidate(value string, tcp bool) (netip.AddrPort, bool) {
 	f := strings.Fields(value)
-	if len(f) < 8 || !strings.EqualFold(f[2], "udp") || f[1] != "1" {
+	protocol := "udp"
+	if tcp {
+		protocol = "tcp"
+	}
+	if len(f) < 8 || !strings.EqualFold(f[2], protocol) || f[1] != "1" {
+		return netip.AddrPort{}, false
+	}
+	if tcp && (len(f) < 10 || f[8] != "tcptype" || f[9] != "passive") {
 		return netip.AddrPort{}, false
 	}
 	ip, err := netip.ParseAddr(f[4])

@@ -76,6 +76,6 @@ func (v *Viewer) sendReports(packets []rtcp.Packet) {
 		return // ours are well-formed
 	}
 	if sealed, err := v.out.EncryptRTCP(nil, plain, nil); err == nil {
-		_, _ = v.conn.WriteToUDPAddrPort(sealed, *v.path.Load()) // the next one follows in a second
+		v.wire.write(sealed, *v.path.Load()) // the next one follows in a second
 	}
 }

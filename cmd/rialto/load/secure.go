@@ -48,7 +48,7 @@ func fingerprint(der []byte) string {
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
 
-// virtual is the DTLS part of a viewer's socket.
+// virtual is the DTLS part of a viewer's wire.
 type virtual struct {
 	*packetio.Buffer
 	viewer *Viewer
@@ -66,13 +66,14 @@ func (c *virtual) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 func (c *virtual) WriteTo(b []byte, _ net.Addr) (int, error) {
-	return c.viewer.conn.WriteToUDPAddrPort(b, *c.viewer.path.Load())
+	c.viewer.wire.write(b, *c.viewer.path.Load())
+	return len(b), nil
 }
 
 func (c *virtual) RemoteAddr() net.Addr             { return net.UDPAddrFromAddrPort(*c.viewer.path.Load()) }
-func (c *virtual) LocalAddr() net.Addr              { return c.viewer.conn.LocalAddr() }
+func (c *virtual) LocalAddr() net.Addr              { return c.viewer.wire.LocalAddr() }
 func (c *virtual) SetDeadline(t time.Time) error    { return c.SetReadDeadline(t) }
-func (c *virtual) SetWriteDeadline(time.Time) error { return nil } // a UDP write does not wait
+func (c *virtual) SetWriteDeadline(time.Time) error { return nil } // a write does not wait for long
 
 // secure shakes hands in the role that the answer leaves, and makes the keys.
 func (v *Viewer) secure(ctx context.Context, own tls.Certificate) error {

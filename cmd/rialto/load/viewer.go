@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -18,7 +17,6 @@ import (
 
 const (
 	maxDatagram = 2048
-	readBuffer  = 1 << 20 // asked for; the kernel may give less
 	// maxEarly is how many packets may come before the keys do: the server has its own one flight sooner.
 	maxEarly = 256
 	// sampled is of how many packets one is decrypted and checked.
@@ -43,7 +41,7 @@ type Viewer struct {
 	// static after join
 	door     *door
 	index    int
-	conn     *net.UDPConn
+	wire     wire // nil when it could not be opened
 	own      credentials
 	answer   *answer
 	resource *url.URL
@@ -75,13 +73,8 @@ type Viewer struct {
 
 // join opens a session and returns when its keys are made. An error leaves nothing behind.
 func (c *Crowd) join(ctx context.Context, index int) (*Viewer, error) {
-	conn, err := net.ListenUDP("udp4", nil)
-	if err != nil {
-		return nil, fmt.Errorf("socket: %w", err)
-	}
-	_ = conn.SetReadBuffer(readBuffer) // less costs packets, which are counted
 	v := &Viewer{
-		door: c.door, index: index, conn: conn, own: newCredentials(c.fingerprint), onPacket: c.config.OnPacket, opened: time.Now(),
+		door: c.door, index: index, own: newCredentials(c.fingerprint), onPacket: c.config.OnPacket, opened: time.Now(),
 		found: make(chan netip.AddrPort, 1), ended: make(chan struct{}), plain: make([]byte, 0, maxDatagram),
 	}
 	v.virtual = newVirtual(v)
@@ -93,16 +86,7 @@ func (c *Crowd) join(ctx context.Context, index int) (*Viewer, error) {
 }
 
 func (v *Viewer) open(ctx context.Context, c *Crowd) error {
-	announced := netip.AddrPortFrom(c.local, v.conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
-	text, resource, err := v.door.post(ctx, c.target, writeOffer(v.own, announced))
-	if err != nil {
-		return err
-	}
-	v.resource = resource
-	if v.answer, err = readAnswer(text, &v.audio, &v.video); err != nil {
-		return err
-	}
-	if err := c.keepNear(v.answer); err != nil {
+	if err := v.negotiate(ctx, c); err != nil {
 		return err
 	}
 	v.group.Go(v.read)
@@ -116,11 +100,44 @@ func (v *Viewer) open(ctx context.Context, c *Crowd) error {
 	return nil
 }
 
-// read takes what comes until the socket is closed.
+// negotiate opens the session and the way to it. Over UDP the server is told where we are; over TCP it is we who connect,
+// once it has said where it is.
+func (v *Viewer) negotiate(ctx context.Context, c *Crowd) error {
+	announced := netip.AddrPortFrom(c.local, discardPort)
+	if !c.config.TCP {
+		udp, err := openUDP()
+		if err != nil {
+			return err
+		}
+		v.wire = udp
+		announced = netip.AddrPortFrom(c.local, udp.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+	}
+	text, resource, err := v.door.post(ctx, c.target, writeOffer(v.own, announced, c.config.TCP))
+	if err != nil {
+		return err
+	}
+	v.resource = resource
+	if v.answer, err = readAnswer(text, c.config.TCP, &v.audio, &v.video); err != nil {
+		return err
+	}
+	if err := c.keepNear(v.answer); err != nil {
+		return err
+	}
+	if c.config.TCP {
+		tcp, err := openTCP(ctx, v.door, v.answer.candidates)
+		if err != nil {
+			return err
+		}
+		v.wire, v.answer.candidates = tcp, []netip.AddrPort{tcp.server}
+	}
+	return nil
+}
+
+// read takes what comes until the wire is closed.
 func (v *Viewer) read() {
 	b := make([]byte, maxDatagram)
 	for {
-		n, from, err := v.conn.ReadFromUDPAddrPort(b)
+		n, from, err := v.wire.read(b)
 		if err != nil {
 			v.end(err)
 			return
@@ -130,7 +147,7 @@ func (v *Viewer) read() {
 		}
 		switch first := b[0]; {
 		case first < 4:
-			v.takeSTUN(b[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+			v.takeSTUN(b[:n], from)
 		case first >= 20 && first < 64:
 			_, _ = v.virtual.Write(b[:n]) // a full buffer is a lost flight, which is sent again
 		case first >= 128 && first < 192:
@@ -144,7 +161,9 @@ func (v *Viewer) end(cause error) {
 	v.once.Do(func() {
 		v.because(cause)
 		close(v.ended)
-		_ = v.conn.Close()
+		if v.wire != nil {
+			_ = v.wire.Close()
+		}
 		_ = v.virtual.Close()
 	})
 }
