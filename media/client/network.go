@@ -23,6 +23,8 @@ type Network struct {
 	// addresses are fine, and any of 127.0.0.0/8 makes one machine look like
 	// many. The zero Addr uses every address of the machine.
 	Addr netip.Addr
+	// TCP is set for a client whose network lets no UDP through: its media goes over TCP alone.
+	TCP bool
 	// Net replaces the machine's network for media, in tests.
 	Net transport.Net
 }
@@ -75,12 +77,16 @@ func (n Network) api(codecs []string) (*webrtc.API, error) {
 func (n Network) settings() webrtc.SettingEngine {
 	settings := webrtc.SettingEngine{LoggerFactory: quietLogs{}}
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	settings.DisableActiveTCP(true)
+	settings.DisableActiveTCP(!n.TCP)
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICETimeouts(10*time.Second, 5*time.Second, 2*time.Second)
 	settings.SetDTLSRetransmissionInterval(100 * time.Millisecond)
 	settings.SetSRTPReplayProtectionWindow(replayWindow)
-	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	if n.TCP {
+		settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6})
+	} else {
+		settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	}
 	if n.Addr.IsValid() {
 		settings.SetIPFilter(func(ip net.IP) bool {
 			addr, ok := netip.AddrFromSlice(ip)
