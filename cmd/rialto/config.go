@@ -156,7 +156,7 @@ func (c *Config) validateValues() []error {
 		}
 	}
 	if c.MediaPort < 0 || c.MediaPort > 65535 {
-		say("MEDIA_PORT %d is not a UDP port", c.MediaPort)
+		say("MEDIA_PORT %d is not a port", c.MediaPort)
 	}
 	if !delivery.Known(c.ShopCountry) {
 		say("SHOP_COUNTRY %q is not a country to send from: its two letters in ISO 3166, like IT or US", c.ShopCountry)

@@ -36,7 +36,7 @@ func runDev(ctx context.Context, args []string, at terminal) error {
 	flags.StringVar(&o.data, "data", defaultData, "`folder` that keeps the embedded stores")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` of the pages, the API and WHIP")
 	flags.StringVar(&o.admin, "admin", "127.0.0.1:8081", "`address` of metrics and profiles")
-	flags.IntVar(&o.mediaPort, "media-port", 8443, "UDP `port` of all video; 0 takes a free one")
+	flags.IntVar(&o.mediaPort, "media-port", 8443, "`port`, UDP and TCP, of all video; 0 takes a free one")
 	flags.BoolVar(&o.demo, "demo", true, "run the demo show")
 	if err := parseFlags(flags, args, at); err != nil {
 		return err
