@@ -5,6 +5,16 @@ type batch struct {
 	run  [MaxRun]Outgoing
 	from [MaxRun]uint64 // position of each packet
 	n    int
+
+	reports reports
+	tally   tally
+	unsent  bool // something was handed to a sender since the last flush
+}
+
+// tally counts what one turn did; metrics hear of it once, at its end.
+type tally struct {
+	packets, octets     uint64
+	resent, late, nacks uint64
 }
 
 func (b *batch) reset()     { b.n = 0 }
@@ -42,20 +52,31 @@ func (b *batch) addAgain(t *track, c *cut, p *packet) {
 }
 
 // send hands the run over and counts it.
-func (b *batch) send(v *Subscriber) (taken int) {
+func (b *batch) send(v *Subscriber) (taken int, octets uint32) {
 	if b.n == 0 || v.gone.Load() {
-		return b.n
+		return b.n, 0
 	}
+	b.unsent = true
 	taken = min(v.sender.Send(v.worker.index, b.run[:b.n]), b.n)
-	m := v.stream.relay.metrics
-	m.packetsOut.Add(float64(taken))
-	m.bytesOut.Add(float64(b.octets(taken)))
-	return taken
+	for i := range b.run[:taken] {
+		octets += uint32(len(b.run[i].Payload))
+	}
+	b.tally.packets += uint64(taken)
+	b.tally.octets += uint64(octets)
+	return taken, octets
 }
 
-func (b *batch) octets(n int) (sum uint32) {
-	for i := range b.run[:n] {
-		sum += uint32(len(b.run[i].Payload))
+// publish adds a turn's tally to the metrics.
+func (m *metrics) publish(t *tally) {
+	add := func(c interface{ Add(float64) }, n uint64) {
+		if n > 0 {
+			c.Add(float64(n))
+		}
 	}
-	return sum
+	add(m.packetsOut, t.packets)
+	add(m.bytesOut, t.octets)
+	add(m.resent, t.resent)
+	add(m.late, t.late)
+	add(m.nacks, t.nacks)
+	*t = tally{}
 }

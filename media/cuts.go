@@ -18,28 +18,40 @@ func (c *cut) timestamp(ts uint32) uint32 {
 // sequence maps a position to the outgoing sequence number.
 func (c *cut) sequence(seq uint64) uint64 { return c.out + seq - c.from }
 
-// cuts remembers the last maxCuts cuts.
+// cuts remembers the last maxCuts cuts. Most viewers never have more than two or three, and of sound one: the rest of
+// the table comes when it is needed.
 type cuts struct {
-	rows  [maxCuts]cut
-	count int
+	now  cut   // layer nil: none yet
+	past []cut // those before, at most maxCuts-1
+	next int   // where in past the next goes once it is full
 }
 
 func (t *cuts) push(c cut) {
-	t.rows[t.count%maxCuts] = c
-	t.count++
+	switch {
+	case t.now.layer == nil:
+	case len(t.past) < maxCuts-1:
+		t.past = append(t.past, t.now)
+	default:
+		t.past[t.next] = t.now
+		t.next = (t.next + 1) % len(t.past)
+	}
+	t.now = c
 }
 
 func (t *cuts) current() *cut {
-	if t.count == 0 {
+	if t.now.layer == nil {
 		return nil
 	}
-	return &t.rows[(t.count-1)%maxCuts]
+	return &t.now
 }
 
 // find returns the cut that governed an outgoing sequence number, nil when it is forgotten.
 func (t *cuts) find(out uint64) *cut {
-	for n := t.count - 1; n >= 0 && n >= t.count-maxCuts; n-- {
-		if c := &t.rows[n%maxCuts]; c.out <= out {
+	if c := t.current(); c == nil || c.out <= out {
+		return c
+	}
+	for n := range t.past {
+		if c := &t.past[(t.next+len(t.past)-1-n)%len(t.past)]; c.out <= out {
 			return c
 		}
 	}

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"math/bits"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -13,6 +14,9 @@ type feedback struct {
 	nack rtcp.NackPair // zero Lost bits and pli false cannot be confused: pli is looked at first
 	pli  bool
 }
+
+// asks says how many packets it asks for; a picture counts as one.
+func (f *feedback) asks() int { return 1 + bits.OnesCount16(uint16(f.nack.LostPackets)) }
 
 // Feedback takes a viewer's RTCP, decrypted. Any goroutine may call it, also before Start and after the end.
 func (v *Subscriber) Feedback(packets []rtcp.Packet) {
@@ -99,24 +103,31 @@ func (b *budget) take(now time.Duration) bool {
 // resend answers a NACK pair (17 packets at most) from the ring.
 func (t *track) resend(v *Subscriber, b *batch, pair rtcp.NackPair, now time.Duration) {
 	m := v.stream.relay.metrics
+	gone, refused := uint64(0), uint64(0)
 	b.reset()
 	for i := range 17 {
 		if i > 0 && pair.LostPackets&(1<<(i-1)) == 0 {
 			continue
 		}
-		m.nacks.Inc()
+		b.tally.nacks++
 		c, p := t.sent(pair.PacketID + uint16(i))
-		if p == nil {
-			m.drop(dropGone, 1)
-			continue
+		switch {
+		case p == nil:
+			gone++
+		case !v.budget.take(now):
+			refused++
+		default:
+			b.addAgain(t, c, p)
 		}
-		if !v.budget.take(now) {
-			m.drop(dropBudget, 1)
-			continue
-		}
-		b.addAgain(t, c, p)
 	}
-	m.resent.Add(float64(b.send(v)))
+	if gone > 0 {
+		m.drop(dropGone, gone)
+	}
+	if refused > 0 {
+		m.drop(dropBudget, refused)
+	}
+	taken, _ := b.send(v)
+	b.tally.resent += uint64(taken)
 }
 
 // sent finds what went out under a sequence number: nothing when it never did, or is no longer kept.
@@ -155,6 +166,8 @@ func (t *track) sendLate(v *Subscriber, b *batch) {
 			b.add(t, c, p)
 		}
 	}
-	v.stream.relay.metrics.late.Add(float64(b.n))
-	b.send(v)
+	taken, octets := b.send(v)
+	b.tally.late += uint64(taken)
+	t.packets += uint32(taken)
+	t.octets += octets
 }

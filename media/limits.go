@@ -26,6 +26,16 @@ const (
 	// pumpEvery is how often a worker looks again at viewers that are being caught up or are busy.
 	pumpEvery = 5 * time.Millisecond
 
+	// catchUpBurst is how many packets of a track a viewer that does not follow live gets at once, each pumpEvery. That is
+	// 38 Mbit/s of whole packets, a keyframe of 200 of them within 50 ms, and about what squeeze makes of the highest
+	// bitrate; more at once overflows what lies between here and a player.
+	catchUpBurst = 20
+	// catchUpPackets and replyPackets bound, but for the last viewer's share, how many packets a worker sends to those who
+	// do not follow live, and looks up for those who have lost some, before it looks again at those who follow live: a
+	// few hundred microseconds.
+	catchUpPackets = 256
+	replyPackets   = 256
+
 	// maxCuts is how many past cuts a viewer's track remembers; a retransmission from before is not answered.
 	maxCuts = 16
 	// squeeze is how much faster than real time a joining viewer is brought to the live edge.

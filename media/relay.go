@@ -123,8 +123,9 @@ func (r *Relay) Run(ctx context.Context) error {
 // Workers is how many goroutines send. It never changes.
 func (r *Relay) Workers() int { return len(r.workers) }
 
-// OnFlush has flush called by each worker, with its number, when it has sent what was due: what senders held back to send
-// together has to go out then. It is called before Run, and once.
+// OnFlush has flush called by each worker, with its number, when it has sent something and is done: what senders held back
+// to send together has to go out then. That is up to twice in a turn, for those who follow live and then for the others.
+// OnFlush is called before Run, and once.
 func (r *Relay) OnFlush(flush func(worker int)) { r.flush = flush }
 
 // now is the relay's clock: monotonic, and never 0, which atomics use for "not yet".

@@ -20,52 +20,68 @@ func ntpSpan(d time.Duration) uint64 {
 	return sec<<32 | frac
 }
 
-// report carries the publisher's report over into the viewer's time, extrapolated to now. It is nil while
+// reports is a worker's memory for the reports of one viewer.
+type reports struct {
+	compound [2 * kinds]rtcp.Packet
+	sr       [kinds]rtcp.SenderReport
+	names    [kinds]rtcp.SourceDescription
+	chunks   [kinds][1]rtcp.SourceDescriptionChunk
+	items    [kinds][1]rtcp.SourceDescriptionItem
+}
+
+// add writes the report of a track and whose it is.
+func (r *reports) add(n int, k int, sr rtcp.SenderReport, cname string) {
+	r.sr[k] = sr
+	r.items[k][0] = rtcp.SourceDescriptionItem{Type: rtcp.SDESCNAME, Text: cname}
+	r.chunks[k][0] = rtcp.SourceDescriptionChunk{Source: sr.SSRC, Items: r.items[k][:]}
+	r.names[k].Chunks = r.chunks[k][:]
+	r.compound[n], r.compound[n+1] = &r.sr[k], &r.names[k]
+}
+
+// report carries the publisher's report over into the viewer's time, extrapolated to now. There is none while
 // there is nothing true to say: no report yet, or timestamps squeezed by catching up.
-func (t *track) report(now time.Duration) *rtcp.SenderReport {
+func (t *track) report(now time.Duration) (out rtcp.SenderReport, ok bool) {
 	c := t.cuts.current()
 	if c == nil || c.divisor != 1 || t.packets == 0 {
-		return nil
+		return out, false
 	}
 	sr := c.layer.report.Load()
 	if sr == nil || now < sr.at {
-		return nil
+		return out, false
 	}
 	since := now - sr.at
-	return &rtcp.SenderReport{
+	return rtcp.SenderReport{
 		SSRC:        t.ssrc,
 		NTPTime:     sr.ntp + ntpSpan(since),
 		RTPTime:     c.timestamp(sr.ts + uint32(c.layer.codec.ticks(since))),
 		PacketCount: t.packets,
 		OctetCount:  t.octets,
-	}
+	}, true
 }
 
 // sendReports sends what is due for both tracks as one compound packet.
-func (s *Subscriber) sendReports(now time.Duration) {
-	if now < s.nextReport {
+func (v *Subscriber) sendReports(b *batch, now time.Duration) {
+	if now < v.nextReport {
 		return
 	}
-	var compound []rtcp.Packet
-	whole := true
-	for k := range s.tracks {
-		whole = whole && s.tracks[k].phase != catching
-		if sr := s.tracks[k].report(now); sr != nil {
-			compound = append(compound, sr, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
-				Source: sr.SSRC,
-				Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: s.cname}},
-			}}})
+	n, whole := 0, true
+	for k := range v.tracks {
+		whole = whole && v.tracks[k].phase != catching
+		if sr, ok := v.tracks[k].report(now); ok {
+			b.reports.add(n, k, sr, v.cname)
+			n += 2
 		}
 	}
-	if len(compound) == 0 {
+	if n == 0 {
 		return
 	}
-	s.nextReport = now + reportEvery
-	if s.reports < firstReports {
-		s.nextReport = now + firstReportEvery
+	v.nextReport = now + reportEvery
+	if v.reports < firstReports {
+		v.nextReport = now + firstReportEvery
 		if whole {
-			s.reports++
+			v.reports++
 		}
 	}
-	s.sender.SendReports(s.worker.index, compound)
+	b.unsent = true
+	v.sender.SendReports(v.worker.index, b.reports.compound[:n])
 }

@@ -71,6 +71,16 @@ func (r *ring) limit(now time.Duration) (limit uint64, wait time.Duration) {
 	return r.head.Load(), 0
 }
 
+// stale says whether the oldest that a reader at pos has yet to send is older than maxLag.
+func (r *ring) stale(pos uint64, now time.Duration) bool {
+	for seq, end := pos, min(r.released.Load(), pos+maxFrame); seq < end; seq++ {
+		if p := r.at(seq); p != nil {
+			return now-p.at > maxLag
+		}
+	}
+	return false
+}
+
 // insertResult says what became of a packet.
 type insertResult uint8
 

@@ -17,7 +17,7 @@ type Outgoing struct {
 
 // Sender is the way to one viewer; a transport implements it. Both methods are called by one worker goroutine only,
 // which says its number, 0 to Relay.Workers, so that a transport may gather what one worker sends to many viewers: see
-// Relay.OnFlush. They must not block, and must not keep what they are given.
+// Relay.OnFlush. They must not block, and must neither keep nor change what they are given: the same run goes to others.
 type Sender interface {
 	// Send takes a run: packets of one frame for one viewer, at most MaxRun. It returns how many it took;
 	// fewer than all means the way is full, and the rest is offered again until the viewer lags too far.

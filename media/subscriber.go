@@ -8,26 +8,32 @@ import (
 
 // Subscriber is the server's end of one viewer: a cursor per kind and the numbers that make each viewer's stream its own.
 type Subscriber struct {
+	gone    atomic.Bool
+	started atomic.Bool // guards leaving what was never joined
+
+	// owned by the worker, those first that each frame needs
+	behind     bool          // in the worker's queue
+	fresh      bool          // put there since it was last looked at
+	seen       uint32        // version of the group when it was last looked at
+	look       time.Duration // when it is to be looked at again, 0: when media comes
+	nextReport time.Duration
+
+	// static after Start
+	sender Sender
+	worker *worker
+
+	tracks  [kinds]track // owned by the worker
+	group   *group
+	place   int // in the group
+	budget  budget
+	reports int // sent of all tracks, up to firstReports
+
+	cname string // static after Start
+
 	// static after Subscribe
 	stream *stream
 	grant  Grant
 	onEnd  func(error)
-
-	gone atomic.Bool
-
-	// static after Start
-	sender Sender
-	cname  string
-	worker *worker
-
-	started atomic.Bool // guards leaving what was never joined
-
-	// owned by the worker
-	tracks     [kinds]track
-	place      int // in the worker's group
-	budget     budget
-	nextReport time.Duration
-	reports    int // sent of all tracks, up to firstReports
 }
 
 // Start begins sending; the transport calls it once, when the viewer is connected. After the session's end it does nothing.
@@ -84,20 +90,6 @@ func (r *Relay) leastLoaded() *worker {
 		}
 	}
 	return best
-}
-
-// pump sends what is due on both tracks and says when to look again, 0 for when media comes.
-func (v *Subscriber) pump(b *batch, now time.Duration) (wait time.Duration) {
-	if v.gone.Load() {
-		return 0
-	}
-	for k := range v.tracks {
-		if again := v.tracks[k].pump(v, b, now); again > 0 && (wait == 0 || again < wait) {
-			wait = again
-		}
-	}
-	v.sendReports(now)
-	return wait
 }
 
 // firstSequence leaves room below for late packets and far above for a long show before the first wrap.

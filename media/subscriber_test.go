@@ -314,7 +314,7 @@ func TestViewerThatCannotPlayTheNewCodecKeepsItsSound(t *testing.T) {
 func TestCutsForgetTheOldest(t *testing.T) {
 	var table cuts
 	for i := range uint64(maxCuts + 1) {
-		table.push(cut{out: 100 * i, from: i, divisor: 1})
+		table.push(cut{layer: &Layer{}, out: 100 * i, from: i, divisor: 1})
 	}
 	if c := table.find(99); c != nil {
 		t.Fatalf("forgotten cut found: %+v", c)

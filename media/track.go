@@ -18,29 +18,17 @@ const (
 
 // track is one kind of media on its way to one viewer. The worker owns it.
 type track struct {
-	kind  Kind
-	ssrc  uint32
-	types [codecs]uint8 // payload type of each codec
-	plays [codecs]bool
-
-	// the retransmission stream, RFC 4588
-	repairSSRC  uint32
-	repairTypes [codecs]uint8 // 0: packets of the codec are sent again as they were
-	repairs     uint16        // sequence number of the next
-
 	phase phase
-	layer *Layer // the layer of the current cut
-	pos   uint64 // next position to send
-	busy  bool   // the sender did not take all of the last run
+	busy  bool // the sender did not take all of the last run
+	kind  Kind
+	types [codecs]uint8 // payload type of each codec
+	ssrc  uint32
 
-	cuts     cuts
+	layer    *Layer // the layer of the current cut
+	pos      uint64 // next position to send
 	lateSeen uint64
-	first    first
 	refused  *Layer // cannot play it; counted once
-	reason   string // why it is skipping
-
-	// catching up: the packet that arrived at began is due at started
-	began, started time.Duration
+	cuts     cuts
 
 	// the last packet sent
 	outTS   uint32
@@ -49,6 +37,18 @@ type track struct {
 	keySent time.Duration
 
 	packets, octets uint32
+
+	first  first
+	reason string // why it is skipping
+	plays  [codecs]bool
+
+	// the retransmission stream, RFC 4588
+	repairTypes [codecs]uint8 // 0: packets of the codec are sent again as they were
+	repairSSRC  uint32
+	repairs     uint16 // sequence number of the next
+
+	// catching up: the packet that arrived at began is due at started
+	began, started time.Duration
 }
 
 func (t *track) init(kind Kind, line Line) {
@@ -64,7 +64,7 @@ func (t *track) init(kind Kind, line Line) {
 }
 
 // pump sends what is due and says when to look again.
-func (t *track) pump(v *Subscriber, b *batch, now time.Duration) time.Duration {
+func (t *track) pump(v *Subscriber, e *edge, b *batch, now time.Duration) time.Duration {
 	t.follow(v, now)
 	if t.layer == nil {
 		return 0
@@ -76,7 +76,7 @@ func (t *track) pump(v *Subscriber, b *batch, now time.Duration) time.Duration {
 	if t.phase == skipping {
 		return 0
 	}
-	return t.send(v, b, now)
+	return t.send(v, e, b, now)
 }
 
 // follow moves to the layer that is on air. The old one goes on until the new one has a keyframe.
@@ -87,9 +87,9 @@ func (t *track) follow(v *Subscriber, now time.Duration) {
 	}
 	if !t.plays[l.codec] {
 		if t.refused != l && t.ssrc != 0 {
-			t.refused = l
 			v.stream.relay.metrics.drop(dropCodec, 1)
 		}
+		t.refused = l
 		return
 	}
 	if t.kind == Audio {
@@ -177,21 +177,16 @@ func (t *track) judgeLag(v *Subscriber, now time.Duration) {
 }
 
 func (t *track) lagging(now time.Duration) bool {
-	if t.phase == catching {
-		return false
-	}
-	r := t.layer.ring
-	for seq, end := t.pos, min(r.released.Load(), t.pos+maxFrame); seq < end; seq++ {
-		if p := r.at(seq); p != nil {
-			return now-p.at > maxLag
-		}
-	}
-	return false
+	return t.phase != catching && t.layer.ring.stale(t.pos, now)
 }
 
-// send hands over what is due, one frame's run at a time.
-func (t *track) send(v *Subscriber, b *batch, now time.Duration) (wait time.Duration) {
-	limit, wait := t.layer.ring.limit(now)
+// send hands over what is due, one frame's run at a time, catchUpBurst packets at most, and not past where those are who
+// follow live: there it joins them.
+func (t *track) send(v *Subscriber, e *edge, b *batch, now time.Duration) (wait time.Duration) {
+	limit := e.pos
+	if t.layer != e.layer {
+		limit, wait = t.layer.ring.limit(now)
+	}
 	due := now
 	if t.phase == catching {
 		if due = t.began + (now-t.started)*squeeze; due >= now {
@@ -201,22 +196,26 @@ func (t *track) send(v *Subscriber, b *batch, now time.Duration) (wait time.Dura
 		}
 	}
 	t.busy = false
-	for t.pos < limit && !t.busy {
-		if !t.sendRun(v, b, limit, due, now) {
+	for room := catchUpBurst; t.pos < limit && !t.busy; {
+		sent := t.sendRun(v, b, limit, min(room, MaxRun), due, now)
+		if sent == 0 {
+			return wait
+		}
+		if room -= sent; room == 0 {
 			break
 		}
 	}
-	if t.busy {
+	if t.pos < limit {
 		wait = pumpEvery
 	}
 	return wait
 }
 
-// sendRun gathers and sends the next run; false when nothing (more) is due.
-func (t *track) sendRun(v *Subscriber, b *batch, limit uint64, due, now time.Duration) bool {
+// sendRun gathers and sends the next run of at most room packets; 0 when nothing (more) is due.
+func (t *track) sendRun(v *Subscriber, b *batch, limit uint64, room int, due, now time.Duration) int {
 	b.reset()
 	pos := t.pos
-	for ; pos < limit && !b.full(); pos++ {
+	for ; pos < limit && b.n < room; pos++ {
 		p := t.layer.ring.at(pos)
 		if p == nil {
 			continue
@@ -233,7 +232,7 @@ func (t *track) sendRun(v *Subscriber, b *batch, limit uint64, due, now time.Dur
 			t.phase = live
 		}
 		b.add(t, t.cuts.current(), p)
-		t.note(p, now)
+		t.note(p, p.key, now)
 		if p.marker {
 			pos++
 			break
@@ -241,21 +240,21 @@ func (t *track) sendRun(v *Subscriber, b *batch, limit uint64, due, now time.Dur
 	}
 	if b.n == 0 {
 		t.pos = pos
-		return false
+		return 0
 	}
-	taken := b.send(v)
+	taken, octets := b.send(v)
 	t.packets += uint32(taken)
-	t.octets += b.octets(taken)
+	t.octets += octets
 	if taken < b.n {
 		t.pos, t.busy = b.from[taken], true
-		return false
+	} else {
+		t.pos = pos
 	}
-	t.pos = pos
-	return true
+	return b.n
 }
 
 // note remembers the newest packet given a place in the viewer's time.
-func (t *track) note(p *packet, now time.Duration) {
+func (t *track) note(p *packet, key bool, now time.Duration) {
 	c := t.cuts.current()
 	t.inTS = p.ts
 	t.outTS = c.timestamp(p.ts)
@@ -263,7 +262,7 @@ func (t *track) note(p *packet, now time.Duration) {
 	if c.divisor != 1 {
 		t.wall = t.started + (p.at-t.began)/squeeze
 	}
-	if p.key {
+	if key {
 		t.keySent = now
 		if t.first.at == 0 {
 			t.first.at = now

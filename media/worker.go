@@ -23,10 +23,16 @@ type worker struct {
 	feedback []feedback // at most feedbackSlots
 
 	// owned by run
-	groups map[*stream]*group
-	again  time.Duration // when to look at restless groups, 0: never
-	batch  batch
-	spare  inbox
+	groups  map[*stream]*group
+	stirred []*group      // have something to send this turn
+	timed   []*group      // wait for the rest of a frame
+	behind  []*Subscriber // do not follow live: see catchUp
+	turned  []*Subscriber // scratch space of catchUp
+	again   time.Duration // how long to wait for the next turn at most, 0: until something comes
+	batch   batch
+	part    part
+	spare   inbox
+	replied int // how much of spare.feedback is done
 }
 
 // inbox is what run takes from the mailbox at once; its slices are used again.
@@ -39,12 +45,6 @@ type inbox struct {
 type move struct {
 	sub  *Subscriber
 	join bool
-}
-
-// group is one stream's viewers at this worker.
-type group struct {
-	subs     []*Subscriber
-	restless bool // some viewer is to be looked at again soon, whether or not media comes
 }
 
 func newWorker(r *Relay, index int) *worker {
@@ -70,46 +70,91 @@ func (w *worker) run(ctx context.Context) error {
 	}
 }
 
-// turn does everything that is due.
+// turn does what is due: first for those who follow live.
 func (w *worker) turn(now time.Duration) {
 	w.collect()
 	for i := range w.spare.moves {
 		w.move(w.spare.moves[i])
 	}
-	for i := range w.spare.feedback {
-		f := &w.spare.feedback[i]
-		if g := w.groups[f.sub.stream]; f.apply(&w.batch, now) && g != nil {
-			g.restless = true
+	w.again = 0
+	w.stir(now)
+	for _, g := range w.stirred {
+		w.serve(g, now)
+		if g.look > 0 {
+			w.lookAt(g.look, now)
 		}
 	}
-	w.again = 0
+	clear(w.stirred)
+	w.stirred = w.stirred[:0]
+	w.flush()
+	w.late.done(w.relay.now())
+	w.reply(now)
+	w.catchUp(now)
+	w.flush()
+	w.relay.metrics.publish(&w.batch.tally)
+}
+
+// stir gathers the groups that have something to send: media came, or the rest of a frame did not come in time.
+func (w *worker) stir(now time.Duration) {
 	for _, s := range w.spare.touched {
 		// Cleared before the rings are read: media that comes in between wakes us once more rather than never.
 		s.seats[w.index].dirty.Store(false)
 		if g := w.groups[s]; g != nil {
-			g.restless = true
+			w.stirUp(g)
 		}
 	}
-	for _, g := range w.groups {
-		if g.restless {
-			w.pump(g, now)
+	waiting := w.timed[:0]
+	for _, g := range w.timed {
+		switch {
+		case g.stirred || len(g.subs) == 0:
+			g.timed = false
+		case now >= g.look:
+			g.timed = false
+			w.stirUp(g)
+		default:
+			waiting = append(waiting, g)
+			w.lookAt(g.look, now)
 		}
 	}
-	w.relay.flush(w.index)
-	w.late.done(w.relay.now())
+	clear(w.timed[len(waiting):])
+	w.timed = waiting
 }
 
-func (w *worker) pump(g *group, now time.Duration) {
-	g.restless = false
-	for _, v := range g.subs {
-		wait := v.pump(&w.batch, now)
-		if wait == 0 {
-			continue
+func (w *worker) stirUp(g *group) {
+	if !g.stirred {
+		g.stirred = true
+		g.version++
+		w.stirred = append(w.stirred, g)
+	}
+}
+
+// reply answers what viewers reported, until replyPackets were asked for; the rest waits for the next turn.
+func (w *worker) reply(now time.Duration) {
+	for asked := 0; w.replied < len(w.spare.feedback); w.replied++ {
+		if asked >= replyPackets {
+			w.lookAt(now, now)
+			return
 		}
-		g.restless = true
-		if w.again == 0 || wait < w.again {
-			w.again = wait
+		f := &w.spare.feedback[w.replied]
+		asked += f.asks()
+		if f.apply(&w.batch, now) {
+			w.fellBehind(f.sub, 0)
 		}
+	}
+}
+
+// lookAt has the next turn come at a time at the latest.
+func (w *worker) lookAt(at, now time.Duration) {
+	if wait := max(at-now, 1); w.again == 0 || wait < w.again {
+		w.again = wait
+	}
+}
+
+// flush has out what senders hold back.
+func (w *worker) flush() {
+	if w.batch.unsent {
+		w.batch.unsent = false
+		w.relay.flush(w.index)
 	}
 }
 
@@ -117,11 +162,17 @@ func (w *worker) pump(g *group, now time.Duration) {
 func (w *worker) collect() {
 	clear(w.spare.touched)
 	clear(w.spare.moves)
-	clear(w.spare.feedback)
+	done := w.replied == len(w.spare.feedback)
+	if done {
+		clear(w.spare.feedback)
+		w.replied = 0
+	}
 	w.mu.Lock()
 	w.touched, w.spare.touched = w.spare.touched[:0], w.touched
 	w.moves, w.spare.moves = w.spare.moves[:0], w.moves
-	w.feedback, w.spare.feedback = w.spare.feedback[:0], w.feedback
+	if done {
+		w.feedback, w.spare.feedback = w.spare.feedback[:0], w.feedback
+	}
 	w.late.begin()
 	w.mu.Unlock()
 }
@@ -131,12 +182,13 @@ func (w *worker) move(m move) {
 	g := w.groups[v.stream]
 	if m.join {
 		if g == nil {
-			g = &group{}
+			g = &group{stream: v.stream}
 			w.groups[v.stream] = g
+			w.stirUp(g)
 		}
-		v.place = len(g.subs)
+		v.group, v.place = g, len(g.subs)
 		g.subs = append(g.subs, v)
-		g.restless = true
+		w.fellBehind(v, 0)
 		return
 	}
 	if g == nil || v.place >= len(g.subs) || g.subs[v.place] != v {

@@ -1,0 +1,172 @@
+package media
+
+import "time"
+
+// group is one stream's viewers at this worker.
+type group struct {
+	stream  *stream
+	subs    []*Subscriber
+	edges   [kinds]edge
+	stirred bool          // has something to send this turn
+	timed   bool          // in worker.timed
+	look    time.Duration // when a frame that is still coming in is to be sent as far as it came, 0: none is
+	version uint32        // grows each time media came
+}
+
+// edge is how far those who follow live have come: all of them as far.
+type edge struct {
+	layer *Layer
+	pos   uint64 // next position to send
+	late  uint64 // lateCount of the ring
+}
+
+// part is what all who follow live are sent alike, up to MaxRun packets in whole frames where they fit: gathered once, and
+// for each viewer only the numbers are put in.
+type part struct {
+	run      [MaxRun]Outgoing
+	pos      [MaxRun]uint64
+	ts       [MaxRun]uint32 // the publisher's
+	ends     [MaxRun]int    // one past the last packet of each run
+	octets   [MaxRun]uint32 // of each run
+	n, runs  int
+	from, to uint64
+	key      bool
+	newest   *packet
+}
+
+func (b *part) gather(l *Layer, from, limit uint64) {
+	b.n, b.runs, b.key, b.newest = 0, 0, false, nil
+	b.from, b.to = from, from
+	octets := uint32(0)
+	for ; b.to < limit && b.n < MaxRun; b.to++ {
+		p := l.ring.at(b.to)
+		if p == nil {
+			continue
+		}
+		out := &b.run[b.n]
+		out.Header.Version, out.Header.Marker = 2, p.marker && l.codec != Opus
+		out.Payload = p.payload
+		b.pos[b.n], b.ts[b.n] = p.seq, p.ts
+		b.n++
+		b.key = b.key || p.key
+		b.newest = p
+		octets += uint32(len(p.payload))
+		if p.marker || b.n == MaxRun {
+			b.ends[b.runs], b.octets[b.runs] = b.n, octets
+			b.runs++
+			octets = 0
+		}
+	}
+	if b.n > 0 && (b.runs == 0 || b.ends[b.runs-1] < b.n) {
+		b.ends[b.runs], b.octets[b.runs] = b.n, octets
+		b.runs++
+	}
+}
+
+// serve sends what came in to those who follow live. Whoever turns out not to follow is left to catchUp.
+func (w *worker) serve(g *group, now time.Duration) {
+	g.stirred, g.look = false, 0
+	for k := range g.edges {
+		e, l := &g.edges[k], g.stream.live[k].Load()
+		if l == nil {
+			continue
+		}
+		limit, wait := l.ring.limit(now)
+		if at := now + wait; wait > 0 && (g.look == 0 || at < g.look) {
+			g.look = at
+		}
+		late := l.ring.lateCount.Load()
+		if e.layer == l && e.pos == limit && e.late == late {
+			continue
+		}
+		if e.layer != l || e.pos < l.ring.tail.Load() || l.ring.stale(e.pos, now) {
+			e.pos = limit // where nobody is: each is judged by itself
+		}
+		e.layer, e.late = l, late
+		w.advance(g, Kind(k), e, limit, now)
+	}
+	if g.look > 0 && !g.timed {
+		g.timed = true
+		w.timed = append(w.timed, g)
+	}
+}
+
+func (w *worker) advance(g *group, k Kind, e *edge, limit uint64, now time.Duration) {
+	for {
+		w.part.gather(e.layer, e.pos, limit)
+		for _, v := range g.subs {
+			t := &v.tracks[k]
+			if t.phase == live && t.pos == e.pos && t.layer == e.layer && !t.busy {
+				t.take(v, w, e.late, now)
+			} else if t.refused != e.layer {
+				w.fellBehind(v, 0)
+			}
+		}
+		e.pos = w.part.to
+		if e.pos >= limit {
+			return
+		}
+	}
+}
+
+// take sends a part to a viewer.
+func (t *track) take(v *Subscriber, w *worker, late uint64, now time.Duration) {
+	if v.gone.Load() {
+		return
+	}
+	if t.lateSeen != late {
+		t.sendLate(v, &w.batch)
+	}
+	p, b, c := &w.part, &w.batch, &t.cuts.now
+	seq, ts := uint16(c.out-c.from), c.outTS-c.inTS // while live, time is not squeezed
+	pt, begin := t.types[c.layer.codec], 0
+	for r := range p.runs {
+		end := p.ends[r]
+		run := p.run[begin:end]
+		for i := range run {
+			h := &run[i].Header
+			h.PayloadType, h.SSRC = pt, t.ssrc
+			h.SequenceNumber = seq + uint16(p.pos[begin+i])
+			h.Timestamp = ts + p.ts[begin+i]
+		}
+		b.unsent = true
+		if taken := v.sender.Send(w.index, run); taken < len(run) {
+			t.stuck(v, w, begin, taken, now)
+			return
+		}
+		t.count(b, end-begin, p.octets[r])
+		begin = end
+	}
+	t.pos = p.to
+	if p.newest != nil {
+		t.note(p.newest, p.key, now)
+	}
+	if now >= v.nextReport {
+		v.sendReports(b, now)
+	}
+}
+
+// stuck notes that the sender took only some of a run of the part.
+func (t *track) stuck(v *Subscriber, w *worker, begin, taken int, now time.Duration) {
+	p := &w.part
+	octets := uint32(0)
+	for i := range p.run[begin : begin+taken] {
+		octets += uint32(len(p.run[begin+i].Payload))
+	}
+	t.count(&w.batch, taken, octets)
+	t.pos, t.busy = p.pos[begin+taken], true
+	if last := begin + taken; last > 0 {
+		if sent := t.layer.ring.at(p.pos[last-1]); sent != nil {
+			t.note(sent, p.key, now)
+		}
+	}
+	w.fellBehind(v, now+pumpEvery)
+}
+
+// count adds packets to the viewer's sender reports and to the turn's tally.
+func (t *track) count(b *batch, packets int, octets uint32) {
+	t.packets += uint32(packets)
+	t.octets += octets
+	b.tally.packets += uint64(packets)
+	b.tally.octets += uint64(octets)
+}
