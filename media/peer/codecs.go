@@ -2,100 +2,135 @@ package peer
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/pion/sdp/v3"
-
 	"github.com/rialto-live/rialto/media"
+	"github.com/rialto-live/rialto/media/lean"
 )
 
-// formats is what a section says about its payload types.
-type formats struct {
-	names map[string]string // "96" -> "VP8/90000"
-	fmtp  map[string]string
+// formats is what a section says about each payload type.
+type formats [128]struct {
+	name     string // "VP8/90000"; empty: nothing is said
+	fmtp     string
+	feedback lean.Feedback
 }
 
-func (s section) formats() (formats, error) {
-	f := formats{names: map[string]string{}, fmtp: map[string]string{}}
+// payloadType reads a number as RTP can carry it, and as we would write it.
+func payloadType(s string) (uint8, bool) {
+	n, err := strconv.ParseUint(s, 10, 7)
+	return uint8(n), err == nil && (s[0] != '0' || len(s) == 1)
+}
+
+func (f *formats) read(s section) error {
 	for _, l := range s {
-		if l.key != "rtpmap" && l.key != "fmtp" {
+		if l.key != "rtpmap" && l.key != "fmtp" && l.key != "rtcp-fb" {
 			continue
 		}
-		pt, value, ok := strings.Cut(l.value, " ")
-		if !ok {
-			return f, l.fault("a payload type and a value are needed")
-		}
-		if l.key == "rtpmap" {
-			if !strings.Contains(value, "/") {
-				return f, l.fault("the clock rate is missing")
+		number, value, ok := strings.Cut(l.value, " ")
+		pt, known := payloadType(number)
+		switch {
+		case l.key == "rtcp-fb" && number == "*":
+			for i := range f {
+				f[i].feedback |= lean.FeedbackOf(value)
 			}
-			f.names[pt] = value
-		} else {
-			f.fmtp[pt] = value
+		case l.key == "rtcp-fb" && known:
+			f[pt].feedback |= lean.FeedbackOf(value)
+		case l.key == "rtcp-fb":
+		case !ok:
+			return l.fault("a payload type and a value are needed")
+		case l.key == "rtpmap" && !strings.Contains(value, "/"):
+			return l.fault("the clock rate is missing")
+		case !known: // never in an RTP packet
+		case l.key == "rtpmap":
+			f[pt].name = value
+		default:
+			f[pt].fmtp = value
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // codec says which of ours a payload type is.
-func (f formats) codec(pt string) (media.Codec, bool) {
-	name, rate, _ := strings.Cut(strings.ToLower(f.names[pt]), "/")
+func (f *formats) codec(pt uint8) (media.Codec, bool) {
+	name, rate, _ := strings.Cut(f[pt].name, "/")
 	switch {
-	case name == "opus" && rate == "48000/2":
+	case strings.EqualFold(name, "opus") && rate == "48000/2":
 		return media.Opus, true
-	case name == "vp8" && rate == "90000":
+	case strings.EqualFold(name, "VP8") && rate == "90000":
 		return media.VP8, true
-	case name == "h264" && rate == "90000":
-		return media.H264, constrainedBaseline(f.fmtp[pt])
+	case strings.EqualFold(name, "H264") && rate == "90000":
+		return media.H264, constrainedBaseline(f[pt].fmtp)
 	}
 	return 0, false
+}
+
+// repaired says which payload type a retransmission format is for (RFC 4588 section 8.1).
+func (f *formats) repaired(pt uint8) (uint8, bool) {
+	apt, ok := parameter(f[pt].fmtp, "apt")
+	if !ok || !strings.EqualFold(f[pt].name, "rtx/90000") {
+		return 0, false
+	}
+	return payloadType(apt)
+}
+
+// parameter finds one of a format's parameters, such as "apt" in "apt=96;rtx-time=3000".
+func parameter(fmtp, key string) (string, bool) {
+	for p := range strings.SplitSeq(fmtp, ";") {
+		if k, value, _ := strings.Cut(strings.TrimSpace(p), "="); strings.EqualFold(k, key) {
+			return value, true
+		}
+	}
+	return "", false
 }
 
 // constrainedBaseline is the one H264 profile that every browser plays and no encoder puts B-frames into.
 // Levels may differ, as level-asymmetry-allowed says.
 func constrainedBaseline(fmtp string) bool {
-	mode, profile := "0", "42000a"
-	for p := range strings.SplitSeq(strings.ToLower(fmtp), ";") {
-		switch key, value, _ := strings.Cut(strings.TrimSpace(p), "="); key {
-		case "packetization-mode":
-			mode = value
-		case "profile-level-id":
-			profile = value
-		}
-	}
-	return mode == "1" && strings.HasPrefix(profile, "42e0")
+	mode, _ := parameter(fmtp, "packetization-mode")
+	profile, _ := parameter(fmtp, "profile-level-id")
+	const prefix = "42e0"
+	return mode == "1" && len(profile) >= len(prefix) && strings.EqualFold(profile[:len(prefix)], prefix)
 }
 
-// chooseCodecs keeps the first payload type of each codec we know, and for publishers its retransmission format.
-func (o *offer) chooseCodecs(s section, m *sdp.MediaDescription, kind media.Kind, dir direction) ([]string, error) {
-	f, err := s.formats()
-	if err != nil {
-		return nil, err
+// chooseFormats keeps the first payload type of each codec we know, and what repairs it.
+func (s *offered) chooseFormats() error {
+	var f formats
+	if err := f.read(s.section); err != nil {
+		return err
 	}
-	var keep, offered []string
-	var codecs []media.Codec
-	for _, pt := range m.MediaName.Formats {
-		name, _, _ := strings.Cut(f.names[pt], "/")
-		if name != "" && !slices.Contains(offered, name) {
-			offered = append(offered, strings.Clone(name))
-		}
-		if codec, ok := f.codec(pt); ok && codec.Kind() == kind && !slices.Contains(codecs, codec) {
-			keep, codecs = append(keep, pt), append(codecs, codec)
+	for _, pt := range s.types {
+		codec, ok := f.codec(pt)
+		if ok && codec.Kind() == s.kind && !slices.ContainsFunc(s.formats, func(f lean.Format) bool { return f.Codec == codec }) {
+			s.formats = append(s.formats, lean.Format{Codec: codec, Type: pt, Feedback: f[pt].feedback})
 		}
 	}
-	if len(codecs) == 0 {
-		return nil, &media.CodecError{Offered: offered, Accepted: accepted(kind)}
+	if len(s.formats) == 0 {
+		return f.none(s)
 	}
-	o.codecs = append(o.codecs, codecs...)
-	if dir == sends {
-		for _, pt := range m.MediaName.Formats {
-			apt, ok := strings.CutPrefix(f.fmtp[pt], "apt=")
-			if ok && strings.HasPrefix(strings.ToLower(f.names[pt]), "rtx/") && slices.Contains(keep, apt) {
-				keep = append(keep, pt)
-			}
+	if s.kind == media.Audio {
+		return nil
+	}
+	for _, pt := range s.types {
+		of, ok := f.repaired(pt)
+		i := slices.IndexFunc(s.formats, func(f lean.Format) bool { return f.Type == of && f.Repair == 0 })
+		if ok && i >= 0 {
+			s.formats[i].Repair = pt
 		}
 	}
-	return keep, nil
+	return nil
+}
+
+// none says what was offered instead.
+func (f *formats) none(s *offered) error {
+	var names []string
+	for _, pt := range s.types {
+		name, _, _ := strings.Cut(f[pt].name, "/")
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, strings.Clone(name))
+		}
+	}
+	return &media.CodecError{Offered: names, Accepted: accepted(s.kind)}
 }
 
 func accepted(kind media.Kind) []string {
@@ -103,41 +138,4 @@ func accepted(kind media.Kind) []string {
 		return []string{media.Opus.String()}
 	}
 	return []string{media.VP8.String(), media.H264.String() + " (42e01f, packetization-mode=1)"}
-}
-
-// extensions of RTP headers that we use.
-var extensions = []string{
-	"urn:ietf:params:rtp-hdrext:sdes:mid",
-	sdp.TransportCCURI,
-}
-
-// trim removes from a section what we would not answer: other formats, extensions, layers we do not take,
-// and candidates that cannot be reached from here (TCP, names that resolve only in the viewer's own network).
-func (o *offer) trim(m *sdp.MediaDescription, keep []string) {
-	m.MediaName.Formats = keep
-	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
-		switch a.Key {
-		case "rtpmap", "fmtp", "rtcp-fb":
-			pt, _, _ := strings.Cut(a.Value, " ")
-			return !slices.Contains(keep, pt) && pt != "*"
-		case "extmap":
-			return !slices.ContainsFunc(extensions, func(uri string) bool { return strings.Contains(a.Value, uri) })
-		case "rid", "simulcast":
-			return true
-		case "ssrc-group":
-			return !strings.HasPrefix(a.Value, "FID")
-		case "candidate":
-			if !reachable(a.Value) {
-				return true
-			}
-			o.candidates++
-		}
-		return false
-	})
-}
-
-// reachable reports whether a candidate can be used by a server with one UDP port.
-func reachable(candidate string) bool {
-	f := strings.Fields(candidate)
-	return len(f) >= 8 && strings.EqualFold(f[2], "udp") && !strings.HasSuffix(strings.ToLower(f[4]), ".local")
 }

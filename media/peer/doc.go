@@ -7,9 +7,10 @@
 // sent on the worker's own goroutine. What viewers report goes from Pion's receive buffer straight to the worker, so a
 // viewer has no reading goroutine of ours.
 //
-// Offers are checked line by line and cut down to what we accept before Pion sees them (offer.go, codecs.go,
-// lines.go). Trickled candidates and ICE restarts are fragments (fragment.go). Simulcast offers are answered without
-// it: the publisher then sends one layer.
+// Offers are checked line by line (offer.go, codecs.go, lines.go). What the lean transport needs of a viewer's is taken
+// from there (lean.go); an offer that goes to Pion is cut down to what we accept first (trim.go). Trickled candidates
+// and ICE restarts are fragments (fragment.go). Simulcast offers are answered without it: the publisher then sends one
+// layer.
 //
 // # Concurrency and lifecycle
 //
@@ -31,5 +32,5 @@
 //
 // # Dependencies
 //
-// media (its root) and Pion. No sibling.
+// media (its root), media/lean and Pion.
 package peer

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pion/sdp/v3"
-
 	"github.com/rialto-live/rialto/media"
 )
 
@@ -56,30 +54,27 @@ func parseFragment(raw []byte) (*fragment, error) {
 // answerFragment is our side of an ICE restart, taken from a whole answer. Candidates for RTCP's own component are left
 // out: with rtcp-mux nobody uses them, and the npm client whip-whep cannot read a fragment with two candidates.
 func answerFragment(answer string) ([]byte, error) {
-	var desc sdp.SessionDescription
-	if err := desc.UnmarshalString(answer); err != nil {
+	lines, err := splitLines([]byte(answer))
+	if err != nil {
 		return nil, fmt.Errorf("read own answer: %w", err)
 	}
-	if len(desc.MediaDescriptions) == 0 {
+	session, sections := sectionsOf(lines)
+	if len(sections) == 0 {
 		return nil, &media.SDPError{Reason: "the answer has no media"}
 	}
+	o, first := offer{session: session}, sections[0]
 	var b strings.Builder
-	if group, ok := desc.Attribute("group"); ok {
-		fmt.Fprintf(&b, "a=group:%s\r\n", group)
+	if group, ok := session.attribute("group"); ok {
+		b.WriteString(group.text + "\r\n")
 	}
-	b.WriteString("a=ice-options:trickle\r\n")
-	first := desc.MediaDescriptions[0]
-	fmt.Fprintf(&b, "m=%s 9 UDP/TLS/RTP/SAVPF %s\r\n", first.MediaName.Media, strings.Join(first.MediaName.Formats, " "))
+	b.WriteString("a=ice-options:trickle\r\n" + first[0].text + "\r\n")
 	for _, key := range []string{"mid", "ice-ufrag", "ice-pwd"} {
-		value, ok := first.Attribute(key)
-		if !ok {
-			value, _ = desc.Attribute(key)
-		}
-		fmt.Fprintf(&b, "a=%s:%s\r\n", key, value)
+		l, _ := o.inherit(first, key)
+		b.WriteString(l.text + "\r\n")
 	}
-	for _, a := range first.Attributes {
-		if a.Key == "candidate" && component(a.Value) == rtpComponent {
-			fmt.Fprintf(&b, "a=candidate:%s\r\n", a.Value)
+	for _, l := range first {
+		if l.key == "candidate" && component(l.value) == rtpComponent {
+			b.WriteString(l.text + "\r\n")
 		}
 	}
 	b.WriteString("a=end-of-candidates\r\n")

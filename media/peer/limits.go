@@ -5,8 +5,14 @@ import "time"
 const (
 	// MaxSDP is the longest offer or fragment that is parsed, in bytes.
 	MaxSDP = 64 << 10
+	// maxLines is how many lines either may have: a browser's offer of two tracks has 150.
+	maxLines = 2048
 	// maxCandidates is how many remote candidates one session may name, over all its fragments.
 	maxCandidates = 64
+	// minUFrag, minPwd and maxCredential are the lengths of ICE credentials (RFC 8839 section 5.4), maxMID is the longest
+	// name of a section that the lean transport takes. What is outside is left to Pion to judge.
+	minUFrag, minPwd, maxCredential = 4, 22, 256
+	maxMID                          = 32
 	// maxRestarts is how many ICE restarts one session may ask for.
 	maxRestarts = 64
 

@@ -2,10 +2,8 @@ package peer
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
-
-	"github.com/pion/sdp/v3"
 
 	"github.com/rialto-live/rialto/media"
 )
@@ -34,7 +32,14 @@ func (l line) fault(reason string) error {
 	return &media.SDPError{Line: l.no, Text: clip(l.text), Reason: reason}
 }
 
-// splitLines accepts CRLF and bare LF; empty lines at the end are ignored.
+// misplaced is the fault of a line that may not stand where it does, or is not what its letter says.
+func (l line) misplaced() error { return l.fault("not understood here") }
+
+func attribute(key, value string) line {
+	return line{text: "a=" + key + ":" + value, key: key, value: value}
+}
+
+// splitLines accepts CRLF and bare LF; empty lines at the end are ignored. The lines are parts of one copy of raw.
 func splitLines(raw []byte) ([]line, error) {
 	if len(raw) > MaxSDP {
 		return nil, &media.SDPError{Reason: fmt.Sprintf("longer than %d bytes", MaxSDP)}
@@ -43,7 +48,11 @@ func splitLines(raw []byte) ([]line, error) {
 	if text == "" {
 		return nil, &media.SDPError{Reason: "empty"}
 	}
-	var lines []line
+	n := strings.Count(text, "\n") + 1
+	if n > maxLines {
+		return nil, &media.SDPError{Reason: fmt.Sprintf("more than %d lines", maxLines)}
+	}
+	lines := make([]line, 0, n)
 	for t := range strings.SplitSeq(text, "\n") {
 		l := line{no: len(lines) + 1, text: strings.TrimSuffix(t, "\r")}
 		if a, ok := strings.CutPrefix(l.text, "a="); ok {
@@ -52,48 +61,61 @@ func splitLines(raw []byte) ([]line, error) {
 		if len(l.text) < 2 || l.text[1] != '=' {
 			return nil, l.fault("not of the form letter=value")
 		}
+		if strings.IndexByte(l.text, '\r') >= 0 || strings.IndexByte(l.text, 0) >= 0 {
+			return nil, l.fault("a control character in the line")
+		}
 		lines = append(lines, l)
 	}
 	return lines, nil
 }
 
-func joinLines(lines []line) string {
-	var b strings.Builder
-	for _, l := range lines {
-		b.WriteString(l.text)
-		b.WriteString("\r\n")
-	}
-	return b.String()
-}
-
 // sectionsOf splits at m= lines.
 func sectionsOf(lines []line) (session section, media []section) {
-	start := len(lines)
+	end := len(lines)
 	for i := len(lines) - 1; i >= 0; i-- {
-		if strings.HasPrefix(lines[i].text, "m=") {
-			media = append([]section{lines[i:start]}, media...)
-			start = i
+		if lines[i].text[0] == 'm' {
+			media = append(media, lines[i:end:end])
+			end = i
 		}
 	}
-	return lines[:start], media
+	slices.Reverse(media)
+	return lines[:end:end], media
+}
+
+// order of the lines before the first m= line (RFC 8866 section 5).
+const order = "vosiuepcbtrzka"
+
+// checkOrder looks at the lines before the first m= line. Of those that say nothing we need only the place matters.
+func (s section) checkOrder(next line) error {
+	at, timed := -1, false
+	for _, l := range s {
+		n, ok := strings.IndexByte(order, l.text[0]), true
+		switch {
+		case n == at:
+			ok = strings.IndexByte("btra", l.text[0]) >= 0
+		case n < at:
+			ok = l.text[0] == 't' && order[at] == 'r' // one more time, after the repetitions of another
+		case at < 2:
+			ok = n == at+1 // v, o and s are always there
+		default:
+			ok = timed || n <= strings.IndexByte(order, 't')
+		}
+		if !ok {
+			return l.misplaced()
+		}
+		at, timed = n, timed || l.text[0] == 't'
+	}
+	if !timed {
+		return next.misplaced()
+	}
+	return nil
 }
 
 func (s section) attribute(key string) (line, bool) {
-	for _, l := range s {
-		if l.key == key {
-			return l, true
+	for i := range s {
+		if s[i].key == key {
+			return s[i], true
 		}
 	}
 	return line{}, false
-}
-
-// syntaxError finds the line a parser stumbled over: the last of the shortest beginning it does not accept.
-func syntaxError(lines []line) error {
-	n := sort.Search(len(lines), func(n int) bool {
-		return (&sdp.SessionDescription{}).UnmarshalString(joinLines(lines[:n+1])) != nil
-	})
-	if n == len(lines) {
-		return &media.SDPError{Reason: "not a session description"}
-	}
-	return lines[n].fault("not understood here")
 }

@@ -3,11 +3,11 @@ package peer
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/pion/sdp/v3"
-
 	"github.com/rialto-live/rialto/media"
+	"github.com/rialto-live/rialto/media/lean"
 )
 
 // direction is what the other side wants to do.
@@ -18,14 +18,25 @@ const (
 	receives                  // a viewer
 )
 
-// offer is a checked offer, cut down to what we accept: reading a browser's full list of codecs is most of
-// what a join costs.
+// offer is a checked offer: its lines, and what they come to.
 type offer struct {
-	desc       *sdp.SessionDescription
+	dir        direction
+	session    section
+	sections   []offered
 	ufrag, pwd string
 	kinds      []media.Kind
 	codecs     []media.Codec
 	candidates int
+}
+
+// offered is an m= section.
+type offered struct {
+	section
+	kind    media.Kind
+	port    uint16
+	proto   string
+	types   []uint8       // of its m= line
+	formats []lean.Format // the first of each codec we know, in the order of the offer
 }
 
 // parseOffer reads an offer. Faults are *media.SDPError with the line, or *media.CodecError.
@@ -34,18 +45,19 @@ func parseOffer(raw []byte, dir direction) (*offer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A clone, since substrings of the request's body would keep all of it alive for the session's time.
-	desc := &sdp.SessionDescription{}
-	if err := desc.UnmarshalString(joinLines(lines)); err != nil {
-		return nil, syntaxError(lines)
+	if lines[0].text != "v=0" {
+		return nil, lines[0].misplaced()
 	}
 	session, sections := sectionsOf(lines)
-	o := &offer{desc: desc}
-	if len(sections) == 0 || len(sections) != len(desc.MediaDescriptions) {
+	if len(sections) == 0 {
 		return nil, &media.SDPError{Reason: "there is no m= line, so nothing to send or receive"}
 	}
-	for i, section := range sections {
-		if err := o.readSection(session, section, desc.MediaDescriptions[i], dir); err != nil {
+	if err := session.checkOrder(sections[0][0]); err != nil {
+		return nil, err
+	}
+	o := &offer{dir: dir, session: session, sections: make([]offered, 0, len(sections))}
+	for _, s := range sections {
+		if err := o.readSection(s); err != nil {
 			return nil, err
 		}
 	}
@@ -55,58 +67,101 @@ func parseOffer(raw []byte, dir direction) (*offer, error) {
 	return o, nil
 }
 
-func (o *offer) readSection(session, s section, m *sdp.MediaDescription, dir direction) error {
-	var kind media.Kind
-	switch m.MediaName.Media {
-	case "audio":
-		kind = media.Audio
-	case "video":
-		kind = media.Video
-	default:
-		return s[0].fault("only audio and video can be offered")
-	}
-	if slices.Contains(o.kinds, kind) {
-		return s[0].fault("a second " + kind.String() + " section: one of each kind is accepted")
-	}
-	o.kinds = append(o.kinds, kind)
-	if err := s.checkDirection(session, dir); err != nil {
+func (o *offer) readSection(lines section) error {
+	s := offered{section: lines}
+	if err := s.readMedia(); err != nil {
 		return err
 	}
-	if err := o.checkTransport(session, s); err != nil {
+	if slices.Contains(o.kinds, s.kind) {
+		return s.section[0].fault("a second " + s.kind.String() + " section: one of each kind is accepted")
+	}
+	o.kinds = append(o.kinds, s.kind)
+	if err := s.checkDirection(o.session, o.dir); err != nil {
 		return err
 	}
-	keep, err := o.chooseCodecs(s, m, kind, dir)
-	if err != nil {
+	if err := o.checkTransport(s.section); err != nil {
 		return err
 	}
-	o.trim(m, keep)
+	if err := s.chooseFormats(); err != nil {
+		return err
+	}
+	for _, f := range s.formats {
+		o.codecs = append(o.codecs, f.Codec)
+	}
+	for _, l := range s.section[1:] {
+		if l.key == "candidate" && reachable(l.value) {
+			o.candidates++
+		}
+	}
+	o.sections = append(o.sections, s)
 	return nil
 }
 
+// readMedia reads the m= line, and sees that only lines follow that may.
+func (s *offered) readMedia() error {
+	l := s.section[0]
+	fields := strings.Fields(l.text[len("m="):])
+	if len(fields) < 4 {
+		return l.misplaced()
+	}
+	switch fields[0] {
+	case "audio":
+		s.kind = media.Audio
+	case "video":
+		s.kind = media.Video
+	default:
+		return l.fault("only audio and video can be offered")
+	}
+	port, err := strconv.ParseUint(fields[1], 10, 16)
+	if err != nil || !strings.Contains(fields[2], "RTP/") {
+		return l.misplaced()
+	}
+	s.port, s.proto, s.types = uint16(port), fields[2], make([]uint8, 0, len(fields)-3)
+	for _, number := range fields[3:] {
+		if pt, ok := payloadType(number); ok {
+			s.types = append(s.types, pt)
+		}
+	}
+	for _, l := range s.section[1:] {
+		if strings.IndexByte("icbka", l.text[0]) < 0 {
+			return l.misplaced()
+		}
+	}
+	return nil
+}
+
+// inherited are attributes that may stand before the first section, for all.
+var inherited = [...]string{"ice-ufrag", "ice-pwd", "fingerprint", "setup"}
+
+// inherit finds an attribute of a section, or of all.
+func (o *offer) inherit(s section, key string) (line, bool) {
+	if l, ok := s.attribute(key); ok {
+		return l, true
+	}
+	return o.session.attribute(key)
+}
+
 // checkTransport asks for what every WebRTC offer carries, here or at session level.
-func (o *offer) checkTransport(session, s section) error {
+func (o *offer) checkTransport(s section) error {
 	if _, ok := s.attribute("mid"); !ok {
 		return s[0].fault("the section has no a=mid")
 	}
 	if _, ok := s.attribute("rtcp-mux"); !ok {
 		return s[0].fault("the section has no a=rtcp-mux: RTP and RTCP share one port here")
 	}
-	found := map[string]string{}
-	for _, key := range []string{"ice-ufrag", "ice-pwd", "fingerprint", "setup"} {
-		l, ok := s.attribute(key)
-		if !ok {
-			l, ok = session.attribute(key)
-		}
+	for _, key := range inherited {
+		l, ok := o.inherit(s, key)
 		if !ok {
 			return s[0].fault("the section has no a=" + key)
 		}
-		found[key] = l.value
 		if key == "setup" && l.value != "actpass" && l.value != "active" {
 			return l.fault("must be actpass or active: the server does not open connections")
 		}
 	}
 	if o.ufrag == "" {
-		o.ufrag, o.pwd = found["ice-ufrag"], found["ice-pwd"]
+		ufrag, _ := o.inherit(s, "ice-ufrag")
+		pwd, _ := o.inherit(s, "ice-pwd")
+		o.ufrag, o.pwd = ufrag.value, pwd.value
 	}
 	return nil
 }
@@ -138,35 +193,24 @@ func (s section) checkDirection(session section, dir direction) error {
 	return nil // sendrecv is the default
 }
 
-func (o *offer) marshal() (string, error) {
-	b, err := o.desc.Marshal()
-	if err != nil {
-		return "", fmt.Errorf("write offer: %w", err)
-	}
-	return string(b), nil
-}
-
 // restarted is the same offer with the credentials and candidates of a fragment.
 func (o *offer) restarted(f *fragment) *offer {
 	next := *o
 	next.ufrag, next.pwd = f.ufrag, f.pwd
-	desc := *o.desc
-	next.desc = &desc
-	fresh := func(a sdp.Attribute) bool {
-		return a.Key == "ice-ufrag" || a.Key == "ice-pwd" || a.Key == "candidate" || a.Key == "end-of-candidates"
+	fresh := func(l line) bool {
+		return l.key == "ice-ufrag" || l.key == "ice-pwd" || l.key == "candidate" || l.key == "end-of-candidates"
 	}
-	desc.Attributes = slices.DeleteFunc(slices.Clone(desc.Attributes), fresh)
-	desc.MediaDescriptions = slices.Clone(desc.MediaDescriptions)
-	for i, m := range desc.MediaDescriptions {
-		section := *m
-		section.Attributes = slices.DeleteFunc(slices.Clone(m.Attributes), fresh)
-		section.Attributes = append(section.Attributes, sdp.NewAttribute("ice-ufrag", f.ufrag), sdp.NewAttribute("ice-pwd", f.pwd))
+	next.session = slices.DeleteFunc(slices.Clone(o.session), fresh)
+	next.sections = slices.Clone(o.sections)
+	for i := range next.sections {
+		s := &next.sections[i]
+		s.section = slices.DeleteFunc(slices.Clone(s.section), fresh)
+		s.section = append(s.section, attribute("ice-ufrag", f.ufrag), attribute("ice-pwd", f.pwd))
 		if i == 0 { // bundled: one set is enough
 			for _, c := range f.candidates {
-				section.Attributes = append(section.Attributes, sdp.NewAttribute("candidate", strings.TrimPrefix(c.value, "candidate:")))
+				s.section = append(s.section, attribute("candidate", strings.TrimPrefix(c.value, "candidate:")))
 			}
 		}
-		desc.MediaDescriptions[i] = &section
 	}
 	return &next
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/rialto-live/rialto/media"
@@ -64,6 +63,28 @@ func TestTrickleIsBoundToItsGeneration(t *testing.T) {
 	})
 }
 
+// applied is an answer with the credentials and candidates of a fragment.
+func applied(t *testing.T, answer string, f *fragment) []byte {
+	t.Helper()
+	lines, err := splitLines([]byte(answer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, sections := sectionsOf(lines)
+	o := &offer{session: session}
+	for _, s := range sections {
+		o.sections = append(o.sections, offered{section: s})
+	}
+	o = o.restarted(f)
+	var b strings.Builder
+	for _, s := range append([]offered{{section: o.session}}, o.sections...) {
+		for _, l := range s.section {
+			b.WriteString(l.text + "\r\n")
+		}
+	}
+	return []byte(b.String())
+}
+
 // restart asks for a new generation and has the client take our side of it.
 func (v *screen) restart(t *testing.T, between func()) {
 	t.Helper()
@@ -83,15 +104,7 @@ func (v *screen) restart(t *testing.T, between func()) {
 		t.Fatalf("restart answered with %q: %v", fragment, err)
 	}
 	// What a WHIP client does: the fragment takes the place of the old credentials and candidates in the answer.
-	desc := &sdp.SessionDescription{}
-	if err := desc.UnmarshalString(v.pc.CurrentRemoteDescription().SDP); err != nil {
-		t.Fatal(err)
-	}
-	text, err := (&offer{desc: desc}).restarted(f).marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := []byte(text)
+	answer := applied(t, v.pc.CurrentRemoteDescription().SDP, f)
 	if v.client.answer != nil {
 		answer = v.client.answer(answer)
 	}

@@ -117,11 +117,7 @@ func (s *Session) watch(connected func()) {
 
 // negotiate applies an offer and returns the answer with all candidates in it.
 func (s *Session) negotiate(ctx context.Context, o *offer) (*webrtc.SessionDescription, error) {
-	text, err := o.marshal()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: text}); err != nil {
+	if err := s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: o.marshal()}); err != nil {
 		return nil, &media.SDPError{Reason: "the offer was refused: " + err.Error()}
 	}
 	answer, err := s.pc.CreateAnswer(nil)
