@@ -9,7 +9,7 @@ const (
 	// socketBuffer is asked for in both directions, in bytes; the kernel may give less (net.core.rmem_max, wmem_max).
 	socketBuffer = 8 << 20
 
-	// batch is how many messages one system call takes.
+	// batch is how many messages one system call takes. BenchmarkOutlet finds 16 nearly as good, and nothing better in 64.
 	batch = 32
 
 	// arenaSize is the memory for packets of one Outlet, in bytes: a batch of frames of 6 packets.

@@ -57,7 +57,8 @@ func (s *Socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
 }
 
-// WriteToAddrPort writes one datagram at once, past whatever waits in an Outlet. Errors are counted too.
+// WriteToAddrPort writes one datagram at once, past whatever is gathered in an Outlet. It waits while the way is full. A
+// datagram that does not go is counted as failed.
 func (s *Socket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	n, err := s.conn.WriteToUDPAddrPort(b, netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
 	if err != nil {
