@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -27,6 +28,9 @@ func newSettings(mux *ice.UDPMuxDefault, log logging.LoggerFactory, public []net
 	e.SetIncludeLoopbackCandidate(true) // a page on this machine is a viewer too
 	e.SetICETimeouts(iceDisconnected, iceFailed, iceKeepalive)
 	e.SetDTLSRetransmissionInterval(dtlsFlight)
+	e.SetDTLSConnectContextMaker(func() (context.Context, func()) {
+		return context.WithTimeout(context.Background(), dtlsTimeout)
+	})
 	e.SetSRTPReplayProtectionWindow(replayWindow)
 	e.SetDTLSEllipticCurves(elliptic.X25519, elliptic.P256, elliptic.P384)
 	// Pion follows our order when it is the DTLS server, and Chromium lists GCM last.

@@ -28,6 +28,8 @@ const (
 	iceFailed       = 5 * time.Second
 	iceKeepalive    = 2 * time.Second
 	dtlsFlight      = 100 * time.Millisecond
+	// dtlsTimeout is how long somebody who answers our checks may take to shake hands. Pion would wait for ever.
+	dtlsTimeout = 20 * time.Second
 
 	// replayWindow is how far behind the newest packet of a stream one may come and not be taken for a replay. Repairs of
 	// lost packets come late: Pion's 64 are 80 ms of 8 Mbit/s, less than a round trip. Browsers have 1,024. RTCP keeps
