@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "@playwright/test";
-import { Run, bareEnvironment, freeTCP, freeUDP, type Program } from "./fixtures/program";
+import { Run, bareEnvironment, freeMedia, freeTCP, type Program } from "./fixtures/program";
 import { expect, test } from "./fixtures/test";
 import { addProduct, addShow, card, endShow, expectPicture, expectSound, goLive, pin, signUp } from "./fixtures/stage";
 
@@ -84,7 +84,7 @@ async function settings(house: Program, certificate: Certificate): Promise<NodeJ
     LISTEN: listen,
     ADMIN_LISTEN: `127.0.0.1:${await freeTCP()}`,
     MEDIA_PUBLIC_IP: HOST,
-    MEDIA_PORT: String(await freeUDP()),
+    MEDIA_PORT: String(await freeMedia()),
     TLS_CERT: certificate.cert,
     TLS_KEY: certificate.key,
   };
