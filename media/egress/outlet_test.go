@@ -69,7 +69,7 @@ func arrive(t *rapid.T, s *Socket, sinks []*sink, to []netip.AddrPort) {
 
 func TestRunsThatLeaveInOneMessage(t *testing.T) {
 	onOneCPU(t)
-	k := newSink(t, "udp4", "127.0.0.1")
+	sinks := []*sink{newSink(t, "udp4", "127.0.0.1"), newSink(t, "udp6", "::1")}
 	many := func(n, size int) (sizes []int) {
 		for range n {
 			sizes = append(sizes, size)
@@ -95,16 +95,19 @@ func TestRunsThatLeaveInOneMessage(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := open(t, ":0", 1)
 			o := p.Sockets()[0].NewOutlet()
-			var want [][]byte
-			for i, size := range test.sizes {
-				want = append(want, add(o, k.addr, i, size))
-			}
-			o.Flush()
-			for _, packet := range want {
-				k.expect(t, packet)
-			}
-			if got, want := p.Stats(), (Stats{test.messages, uint64(len(test.sizes)), 0, true}); got != want {
-				t.Errorf("%+v, want %+v", got, want)
+			for n, k := range sinks {
+				var want [][]byte
+				for i, size := range test.sizes {
+					want = append(want, add(o, k.addr, i, size))
+				}
+				o.Flush()
+				for _, packet := range want {
+					k.expect(t, packet)
+				}
+				turns := uint64(n + 1)
+				if got, want := p.Stats(), (Stats{turns * test.messages, turns * uint64(len(test.sizes)), 0, true}); got != want {
+					t.Errorf("%v: %+v, want %+v", k.addr, got, want)
+				}
 			}
 		})
 	}

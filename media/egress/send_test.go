@@ -267,6 +267,41 @@ func TestWayFillsUpAmongSingles(t *testing.T) {
 	}
 }
 
+// One packet that is refused among those of a run that goes packet by packet is lost alone.
+func TestOneOfTheSinglesIsRefused(t *testing.T) {
+	onOneCPU(t)
+	p := open(t, ":0", 1)
+	o, k := p.Sockets()[0].NewOutlet(), newSink(t, "udp4", "127.0.0.1")
+	answers(o, fails(unix.EIO), func(fd uintptr, m []unix.Mmsghdr) (int, syscall.Errno) { return sendmmsg(fd, m[:2]) }, fails(unix.EPERM))
+	want := frame(o, k.addr, 5, 1000)
+	o.Flush()
+	expectAll(t, k, want[0], want[1], want[3], want[4])
+	if got := p.Stats(); got != (Stats{4, 4, 1, true}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// EMSGSIZE for a message is a narrow path since Linux 6.14, however often it comes.
+func TestNarrowPathAlone(t *testing.T) {
+	onOneCPU(t)
+	p := open(t, ":0", 1)
+	o, k := p.Sockets()[0].NewOutlet(), newSink(t, "udp4", "127.0.0.1")
+	o.sendmmsg = func(fd uintptr, m []unix.Mmsghdr) (int, syscall.Errno) {
+		if m[0].Hdr.Controllen > 0 {
+			return -1, unix.EMSGSIZE
+		}
+		return sendmmsg(fd, m)
+	}
+	for range 2 * maxRefusals {
+		want := frame(o, k.addr, 2, 1000)
+		o.Flush()
+		expectAll(t, k, want...)
+	}
+	if got := p.Stats(); got != (Stats{4 * maxRefusals, 4 * maxRefusals, 0, true}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestKernelThatAnswersNothingIsLeft(t *testing.T) {
 	p := open(t, ":0", 1)
 	o, k := p.Sockets()[0].NewOutlet(), newSink(t, "udp4", "127.0.0.1")

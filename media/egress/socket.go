@@ -60,7 +60,7 @@ func (s *Socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 // WriteToAddrPort writes one datagram at once, past whatever is gathered in an Outlet. It waits while the way is full. A
 // datagram that does not go is counted as failed.
 func (s *Socket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
-	n, err := s.conn.WriteToUDPAddrPort(b, netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
+	n, err := s.conn.WriteToUDPAddrPort(b, to)
 	if err != nil {
 		s.failed.Add(1)
 		return n, err
