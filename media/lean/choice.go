@@ -28,8 +28,8 @@ const (
 // path they use. So:
 //
 //   - The first path nominated in a generation is taken at once.
-//   - A nominated path of higher priority, or UDP instead of TCP at the same priority, is taken at once, unless it was left
-//     before: a client that nominates all says nothing new by doing it again.
+//   - A nominated path of higher priority, or UDP instead of TCP at the same priority, is taken at once, unless it was
+//     nominated and left before: a client that nominates all says nothing new by doing it again.
 //   - A nominated path is taken when the current one has been silent for silentFor, and any when it has been for consentFor.
 //   - A path that a report comes over is taken at once when it never was left. One that was left is taken back by the second
 //     sign since the current path was heard, and after reportHold: a report that was late has no second, and a client
@@ -55,6 +55,7 @@ type verified struct {
 
 	priority  uint32 // the highest of the generation's requests
 	nominated bool   // in its generation
+	spent     bool   // was nominated and left: to nominate it again says nothing
 	left      bool   // was current, and is not
 	claimed   bool   // a report or a nomination came since the current path was heard
 
@@ -109,7 +110,7 @@ func (c *choice) take(k *check, from path, now time.Duration) (fresh, ok bool) {
 	v.seen = now
 	if v.generation < k.generation {
 		v.generation, v.priority = k.generation, 0
-		v.nominated, v.left, v.claimed = false, false, false
+		v.nominated, v.spent = false, false
 	}
 	if v.generation == k.generation { // what a former generation says about a path of the newest counts no more
 		v.priority = max(v.priority, k.priority)
@@ -134,14 +135,14 @@ func (c *choice) checked(v *verified, k *check, now time.Duration) {
 		k.nominates && c.prefers(v):
 		c.move(v, now)
 	case k.nominates:
-		v.claimed = true
+		v.claimed, v.spent = true, v.left
 	}
 }
 
 // prefers says that by its priority v is better than the current path.
 func (c *choice) prefers(v *verified) bool {
 	cur := c.current
-	if c.reportsOnly || v.left || v.generation != cur.generation {
+	if c.reportsOnly || v.spent || v.generation != cur.generation {
 		return false
 	}
 	return v.priority > cur.priority || v.priority == cur.priority && cur.tcp && !v.tcp
@@ -211,9 +212,9 @@ func (c *choice) move(v *verified, now time.Duration) {
 		return
 	}
 	if c.current != nil {
-		c.current.left = true
+		c.current.left, c.current.spent = true, c.current.nominated
 	}
-	v.left = false
+	v.left, v.spent = false, false
 	c.current, c.moved = v, now
 	c.unclaim()
 }

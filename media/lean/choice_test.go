@@ -216,6 +216,13 @@ func TestChoice(t *testing.T) {
 			0.1 B use 1 B
 			0.2 B use - B
 			0.3 A use - B`,
+		"a path that reports have led to is nominated later": `
+			0.0 A use 5 A
+			0.1 B check 9 A
+			0.2 B report B
+			0.3 A report B
+			1.0 A report A
+			1.1 B use 9 B`,
 		"priorities only climb": `
 			0.0 A use 5 A
 			0.1 A use 1 A
@@ -385,6 +392,21 @@ func TestRestart(t *testing.T) {
 			1.3 B check 1 A
 			1.4 B use 9 f A
 			1.5 B use 1 B`,
+		"what was left in the former generation may be the best of the new one": `
+			0.0 A use 9 A
+			1.0 - restart A
+			1.1 A check 9 A
+			1.2 B use 5 B
+			1.3 A report B
+			1.4 A use 9 A
+			1.5 B use 5 A`,
+		"a report under way when the generation changes": `
+			0.0 A use 9 A
+			1.0 A report A
+			1.1 - restart A
+			1.2 A check 9 A
+			1.3 B use 9 B
+			1.4 A report B`,
 		"before anything was nominated": `
 			0.0 A check 5 -
 			1.0 - restart -
