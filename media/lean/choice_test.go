@@ -279,6 +279,15 @@ func TestNoFlapping(t *testing.T) {
 			1.0 B report B
 			6.9 A check 9 B
 			7.1 A report A`,
+		"nor do they when they say what another one is worth": `
+			0.0 A use 1 A
+			0.1 D check 1 A
+			0.2 D report D
+			0.3 B use 2 B
+			0.4 D use 1 B
+			0.5 J check 1 B
+			0.6 J report J
+			0.7 D use 2 J`,
 		"nominations of a path that was left move nothing": `
 			0.0 A use 9 A
 			0.1 B use 5 A
@@ -328,21 +337,31 @@ func TestReplays(t *testing.T) {
 			9 X again 0 A`,
 		"an old nomination of the better path that the client has left: its reports take media back, for good": `
 			0 A use 9 A
-			0 A check 9 A
-			0 A check 9 A
-			0 A check 9 A
-			0 A check 9 A
-			0 A check 9 A
-			0 A check 9 A
-			0 A check 9 A
 			0 A use 9 A
-			0 A use 9 A
+			0 A check 9 A
+			0 A check 9 A
+			0 A check 9 A
+			0 A check 9 A
+			0 A check 9 A
+			0 A check 9 A
+			0 A check 9 A
+			0 A check 9 A
 			1 B check 5 A
 			1 B report B
 			2 X again 0 X
 			2.2 B report X
 			2.7 B report B
-			3 Y again 1 B`,
+			3 Y again 1 B
+			# until the next generation
+			4.0 - restart B
+			4.1 B use 1 B
+			4.2 C use 2 C`,
+		"one that was faster than the client's own: the client is not silent for that": `
+			0 A use 9 A
+			0.1 X check 1 A
+			5 X check 9 A
+			5 A again 2 A
+			7 X use 9 A`,
 	} {
 		t.Run(name, func(t *testing.T) { play(t, script) })
 	}
@@ -400,6 +419,15 @@ func TestRestart(t *testing.T) {
 			1.3 A report B
 			1.4 A use 9 A
 			1.5 B use 5 A`,
+		"also when it was left twice": `
+			0.0 A use 9 A
+			0.1 B use 5 A
+			0.2 B report B
+			0.3 A use 9 B
+			1.0 - restart B
+			1.1 A check 9 B
+			1.2 C use 5 C
+			1.3 A use 9 A`,
 		"a report under way when the generation changes": `
 			0.0 A use 9 A
 			1.0 A report A

@@ -28,6 +28,7 @@ func fuzzed() *agent {
 
 // sealedAgain replaces the signature and the fingerprint at the end of raw by right ones.
 func sealedAgain(raw []byte, pwd string) *stun.Message {
+	const integritySize = 20
 	const tail = attributeHeader + integritySize + attributeHeader + fingerprintSize
 	m := &stun.Message{Raw: bytes.Clone(raw[:len(raw)-tail])}
 	m.Raw[2], m.Raw[3] = byte((len(m.Raw)-stunHeader)>>8), byte(len(m.Raw)-stunHeader)
