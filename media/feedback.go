@@ -18,24 +18,18 @@ type feedback struct {
 // asks says how many packets it asks for; a picture counts as one.
 func (f *feedback) asks() int { return 1 + bits.OnesCount16(uint16(f.nack.LostPackets)) }
 
-// Feedback takes a viewer's RTCP, decrypted. Any goroutine may call it, also before Start and after the end.
+// Feedback takes a viewer's RTCP, decrypted. Any goroutine may call it, also before Start and after the end. It does not
+// block, and takes at most feedbackPerViewer requests that the worker has not got to yet: what is beyond them is dropped
+// and counted, as players repeat themselves.
 func (v *Subscriber) Feedback(packets []rtcp.Packet) {
 	if !v.started.Load() {
 		return
 	}
-	m := v.stream.relay.metrics
+	m, asks := v.stream.relay.metrics, false
 	for _, packet := range packets {
 		switch f := packet.(type) {
-		case *rtcp.TransportLayerNack:
-			for _, pair := range f.Nacks {
-				v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, nack: pair})
-			}
-		case *rtcp.PictureLossIndication:
-			v.worker.report(feedback{sub: v, ssrc: f.MediaSSRC, pli: true})
-		case *rtcp.FullIntraRequest:
-			for _, entry := range f.FIR {
-				v.worker.report(feedback{sub: v, ssrc: entry.SSRC, pli: true})
-			}
+		case *rtcp.TransportLayerNack, *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+			asks = true
 		case *rtcp.ReceiverReport:
 			for _, report := range f.Reports {
 				m.viewerLoss.Observe(float64(report.FractionLost) / 256)
@@ -44,6 +38,48 @@ func (v *Subscriber) Feedback(packets []rtcp.Packet) {
 			m.viewerEstimate.Observe(float64(f.Bitrate))
 		}
 	}
+	if asks {
+		v.worker.report(v, packets)
+	}
+}
+
+// report queues what a viewer asks for.
+func (w *worker) report(v *Subscriber, packets []rtcp.Packet) {
+	full, flood := uint64(0), uint64(0)
+	put := func(f feedback) {
+		switch {
+		case v.asking.Load() >= feedbackPerViewer:
+			flood++
+		case len(w.feedback) >= feedbackSlots:
+			full++
+		default:
+			v.asking.Add(1)
+			w.feedback = append(w.feedback, f)
+		}
+	}
+	w.mu.Lock()
+	for _, packet := range packets {
+		switch f := packet.(type) {
+		case *rtcp.TransportLayerNack:
+			for _, pair := range f.Nacks {
+				put(feedback{sub: v, ssrc: f.MediaSSRC, nack: pair})
+			}
+		case *rtcp.PictureLossIndication:
+			put(feedback{sub: v, ssrc: f.MediaSSRC, pli: true})
+		case *rtcp.FullIntraRequest:
+			for _, entry := range f.FIR {
+				put(feedback{sub: v, ssrc: entry.SSRC, pli: true})
+			}
+		}
+	}
+	w.mu.Unlock()
+	if full > 0 {
+		w.relay.metrics.drop(dropFeedback, full)
+	}
+	if flood > 0 {
+		w.relay.metrics.drop(dropFlood, flood)
+	}
+	w.signal()
 }
 
 // apply says whether the viewer has something new to be sent.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
 
@@ -15,13 +16,18 @@ func pli(v *Subscriber) {
 	v.Feedback([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: 2}})
 }
 
-func replays(t *testing.T, r *Relay) int {
+func counted(t *testing.T, c prometheus.Counter) int {
 	t.Helper()
 	var m dto.Metric
-	if err := r.metrics.replays.Write(&m); err != nil {
+	if err := c.Write(&m); err != nil {
 		t.Fatal(err)
 	}
 	return int(m.GetCounter().GetValue())
+}
+
+func replays(t *testing.T, r *Relay) int {
+	t.Helper()
+	return counted(t, r.metrics.replays)
 }
 
 // newJoiner joins a show whose only keyframe is some time old.

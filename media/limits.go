@@ -66,8 +66,10 @@ const (
 	// nackRate and nackBurst bound how many retransmissions a viewer gets per second and at once.
 	nackRate  = 300
 	nackBurst = 150
-	// feedbackSlots bounds the feedback waiting for one worker.
-	feedbackSlots = 8192
+	// feedbackSlots bounds the feedback waiting for one worker, and feedbackPerViewer what of it may be one viewer's: each
+	// may ask for 17 packets, and more than nackBurst are not sent anyway.
+	feedbackSlots     = 8192
+	feedbackPerViewer = 128
 
 	// reportEvery is the time between sender reports to a viewer.
 	reportEvery = time.Second

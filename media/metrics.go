@@ -11,12 +11,13 @@ const (
 	dropOverrun   = "overrun"   // viewer's position has left the ring
 	dropCodec     = "codec"     // viewer cannot play the codec of the current publisher
 	dropBudget    = "nack_budget"
-	dropGone      = "nack_gone" // asked for a packet that is no longer kept
-	dropFeedback  = "feedback"  // a worker's feedback queue is full
+	dropGone      = "nack_gone"      // asked for a packet that is no longer kept
+	dropFeedback  = "feedback"       // a worker's feedback queue is full
+	dropFlood     = "feedback_flood" // one viewer's share of it is full
 )
 
 var dropReasons = []string{
-	dropMalformed, dropTooOld, dropDuplicate, dropLag, dropOverrun, dropCodec, dropBudget, dropGone, dropFeedback,
+	dropMalformed, dropTooOld, dropDuplicate, dropLag, dropOverrun, dropCodec, dropBudget, dropGone, dropFeedback, dropFlood,
 }
 
 type metrics struct {

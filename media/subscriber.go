@@ -28,6 +28,8 @@ type Subscriber struct {
 	budget  budget
 	reports int // sent of all tracks, up to firstReports
 
+	asking atomic.Int32 // of feedback, what waits for the worker; more only under worker.mu
+
 	cname string // static after Start
 
 	// static after Subscribe

@@ -9,16 +9,11 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	dto "github.com/prometheus/client_model/go"
 )
 
 func dropped(t *testing.T, r *Relay, reason string) int {
 	t.Helper()
-	var m dto.Metric
-	if err := r.metrics.drops[reason].Write(&m); err != nil {
-		t.Fatal(err)
-	}
-	return int(m.GetCounter().GetValue())
+	return counted(t, r.metrics.drops[reason])
 }
 
 func nack(n uint16, more uint16) []rtcp.Packet {
@@ -102,23 +97,6 @@ func TestNacksAreBounded(t *testing.T) {
 			t.Fatalf("%d after a rest", n)
 		}
 	})
-}
-
-func TestFeedbackQueueIsBounded(t *testing.T) {
-	r := newRelay(t, Config{Workers: 1})
-	c := newCamera(t, r, "acc_1", VP8)
-	c.send(1, true)
-	v, _, _ := join(t, r, "gst_1") // nothing runs: nothing is taken from the queue
-	for range feedbackSlots {
-		v.Feedback([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: 2}})
-	}
-	if n := dropped(t, r, dropFeedback); n != 0 {
-		t.Fatalf("%d dropped at the limit", n)
-	}
-	v.Feedback([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: 2}})
-	if n := dropped(t, r, dropFeedback); n != 1 {
-		t.Fatalf("%d dropped one past the limit", n)
-	}
 }
 
 func TestSlowViewerSkipsToAKeyframe(t *testing.T) {

@@ -136,6 +136,7 @@ func (w *worker) reply(now time.Duration) {
 			return
 		}
 		f := &w.spare.feedback[w.replied]
+		f.sub.asking.Add(-1)
 		asked += f.asks()
 		if f.apply(&w.batch, now) {
 			w.fellBehind(f.sub, 0)
@@ -217,21 +218,6 @@ func (w *worker) post(m move) {
 	w.mu.Lock()
 	w.moves = append(w.moves, m)
 	w.mu.Unlock()
-	w.signal()
-}
-
-// report queues feedback; what does not fit is dropped and counted, as feedback repeats itself.
-func (w *worker) report(f feedback) {
-	w.mu.Lock()
-	full := len(w.feedback) >= feedbackSlots
-	if !full {
-		w.feedback = append(w.feedback, f)
-	}
-	w.mu.Unlock()
-	if full {
-		w.relay.metrics.drop(dropFeedback, 1)
-		return
-	}
 	w.signal()
 }
 
