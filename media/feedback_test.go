@@ -101,6 +101,32 @@ func TestFloodOfNacksLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
+func TestATurnAnswersOnlySoMuch(t *testing.T) {
+	for name, more := range map[string]int{"at the limit": 0, "one past the limit": 1} {
+		t.Run(name, func(t *testing.T) {
+			r := newRelay(t, Config{Workers: 1})
+			c := newCamera(t, r, "acc_1", VP8)
+			c.send(3, true)
+			v, s, _ := join(t, r, "gst_1")
+			w := r.workers[0]
+			w.turn(r.now())
+			first := s.all()[0].SequenceNumber
+			v.Feedback(nacks(replyPackets/17, first+1000))
+			for range replyPackets%17 + more {
+				v.Feedback(nack(first, 0))
+			}
+			w.turn(r.now())
+			if got := len(w.spare.feedback) - w.replied; got != more || (w.again == 1) != (more > 0) {
+				t.Fatalf("%d left of a turn; the next comes in %v", got, w.again)
+			}
+			w.turn(r.now())
+			if got, want := len(s.all())-3, replyPackets%17+more; got != want {
+				t.Errorf("%d packets sent again, want %d", got, want)
+			}
+		})
+	}
+}
+
 // What a viewer that has gone had asked for is dropped without being looked at.
 func TestFeedbackOfOneThatHasGone(t *testing.T) {
 	r := newRelay(t, Config{Workers: 1})

@@ -33,7 +33,7 @@ func (t *track) replay(v *Subscriber, now time.Duration) (due bool) {
 		return false
 	}
 	if seq > before {
-		v.stream.relay.metrics.drop(dropLag, seq-before)
+		v.stream.relay.metrics.drop(dropReplay, seq-before)
 	}
 	t.first.replays++
 	v.stream.relay.metrics.replays.Inc()

@@ -8,6 +8,7 @@ const (
 	dropTooOld    = "too_old"   // from the publisher, older than the ring
 	dropDuplicate = "duplicate" // from the publisher, already there
 	dropLag       = "lag"       // viewer too far behind: skipped to a keyframe
+	dropReplay    = "replay"    // a joiner's first picture was sent again, from a newer keyframe
 	dropOverrun   = "overrun"   // viewer's position has left the ring
 	dropCodec     = "codec"     // viewer cannot play the codec of the current publisher
 	dropBudget    = "nack_budget"
@@ -17,7 +18,7 @@ const (
 )
 
 var dropReasons = []string{
-	dropMalformed, dropTooOld, dropDuplicate, dropLag, dropOverrun, dropCodec, dropBudget, dropGone, dropFeedback, dropFlood,
+	dropMalformed, dropTooOld, dropDuplicate, dropLag, dropReplay, dropOverrun, dropCodec, dropBudget, dropGone, dropFeedback, dropFlood,
 }
 
 type metrics struct {
