@@ -2,7 +2,6 @@ package peer
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rialto-live/rialto/media"
@@ -18,31 +17,41 @@ type formats [128]struct {
 
 // payloadType reads a number as RTP can carry it, and as we would write it.
 func payloadType(s string) (uint8, bool) {
-	n, err := strconv.ParseUint(s, 10, 7)
-	return uint8(n), err == nil && (s[0] != '0' || len(s) == 1)
+	if len(s) == 0 || len(s) > len("127") || s[0] == '0' && len(s) > 1 {
+		return 0, false
+	}
+	n := 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = 10*n + int(s[i]-'0')
+	}
+	return uint8(n), n < len(formats{})
 }
 
 func (f *formats) read(s section) error {
 	for _, l := range s {
-		if l.key != "rtpmap" && l.key != "fmtp" && l.key != "rtcp-fb" {
+		key := l.key()
+		if key != "rtpmap" && key != "fmtp" && key != "rtcp-fb" {
 			continue
 		}
-		number, value, ok := strings.Cut(l.value, " ")
+		number, value, ok := strings.Cut(l.value(), " ")
 		pt, known := payloadType(number)
 		switch {
-		case l.key == "rtcp-fb" && number == "*":
+		case key == "rtcp-fb" && number == "*":
 			for i := range f {
 				f[i].feedback |= lean.FeedbackOf(value)
 			}
-		case l.key == "rtcp-fb" && known:
+		case key == "rtcp-fb" && known:
 			f[pt].feedback |= lean.FeedbackOf(value)
-		case l.key == "rtcp-fb":
+		case key == "rtcp-fb":
 		case !ok:
 			return l.fault("a payload type and a value are needed")
-		case l.key == "rtpmap" && !strings.Contains(value, "/"):
+		case key == "rtpmap" && !strings.Contains(value, "/"):
 			return l.fault("the clock rate is missing")
 		case !known: // never in an RTP packet
-		case l.key == "rtpmap":
+		case key == "rtpmap":
 			f[pt].name = value
 		default:
 			f[pt].fmtp = value
@@ -67,16 +76,18 @@ func (f *formats) codec(pt uint8) (media.Codec, bool) {
 
 // repaired says which payload type a retransmission format is for (RFC 4588 section 8.1).
 func (f *formats) repaired(pt uint8) (uint8, bool) {
-	apt, ok := parameter(f[pt].fmtp, "apt")
-	if !ok || !strings.EqualFold(f[pt].name, "rtx/90000") {
+	if !strings.EqualFold(f[pt].name, "rtx/90000") {
 		return 0, false
 	}
+	apt, _ := parameter(f[pt].fmtp, "apt")
 	return payloadType(apt)
 }
 
 // parameter finds one of a format's parameters, such as "apt" in "apt=96;rtx-time=3000".
 func parameter(fmtp, key string) (string, bool) {
-	for p := range strings.SplitSeq(fmtp, ";") {
+	for fmtp != "" {
+		var p string
+		p, fmtp, _ = strings.Cut(fmtp, ";")
 		if k, value, _ := strings.Cut(strings.TrimSpace(p), "="); strings.EqualFold(k, key) {
 			return value, true
 		}

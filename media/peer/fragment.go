@@ -29,22 +29,22 @@ func parseFragment(raw []byte) (*fragment, error) {
 	f := &fragment{}
 	mid := ""
 	for _, l := range lines {
-		switch l.key {
+		switch l.key() {
 		case "ice-ufrag":
-			if f.ufrag != "" && f.ufrag != l.value {
+			if f.ufrag != "" && f.ufrag != l.value() {
 				return nil, l.fault("a second ICE generation in one fragment")
 			}
-			f.ufrag, f.ufragLine = strings.Clone(l.value), l.no
+			f.ufrag, f.ufragLine = strings.Clone(l.value()), int(l.no)
 		case "ice-pwd":
-			f.pwd = strings.Clone(l.value)
+			f.pwd = strings.Clone(l.value())
 		case "mid":
-			mid = strings.Clone(l.value)
+			mid = strings.Clone(l.value())
 		case "candidate":
-			if len(strings.Fields(l.value)) < 8 {
+			if len(strings.Fields(l.value())) < 8 {
 				return nil, l.fault("a candidate has at least eight fields")
 			}
-			if reachable(l.value) {
-				f.candidates = append(f.candidates, candidate{line: l.no, value: "candidate:" + l.value, mid: mid})
+			if reachable(l.value()) {
+				f.candidates = append(f.candidates, candidate{line: int(l.no), value: "candidate:" + l.value(), mid: mid})
 			}
 		}
 	}
@@ -73,7 +73,7 @@ func answerFragment(answer string) ([]byte, error) {
 		b.WriteString(l.text + "\r\n")
 	}
 	for _, l := range first {
-		if l.key == "candidate" && component(l.value) == rtpComponent {
+		if l.key() == "candidate" && component(l.value()) == rtpComponent {
 			b.WriteString(l.text + "\r\n")
 		}
 	}

@@ -1,15 +1,16 @@
 package peer
 
 import (
-	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rialto-live/rialto/media/lean"
 )
 
 // lean is what the lean transport needs of a viewer's offer. It is declined when it asks for more than one transport, or
-// for one that the lean transport is not. Nothing in it is a part of the offer's text.
+// for one that the lean transport is not. The first section's transport is that of all (RFC 9143 section 7.3.1): aiortc
+// names another for each, to be used if the answer does not bundle. Nothing in it is a part of the offer's text.
 func (o *offer) lean() (*lean.Offer, bool) {
 	if _, lite := o.session.attribute("ice-lite"); lite || !o.bundled() {
 		return nil, false // of two lite agents none would begin
@@ -17,28 +18,31 @@ func (o *offer) lean() (*lean.Offer, bool) {
 	if !within(o.ufrag, minUFrag, maxCredential) || !within(o.pwd, minPwd, maxCredential) {
 		return nil, false
 	}
-	out := &lean.Offer{
-		Remote:   lean.Credentials{UFrag: strings.Clone(o.ufrag), Pwd: strings.Clone(o.pwd)},
-		Sections: make([]lean.Section, 0, len(o.sections)),
+	fingerprint, ok := o.fingerprint(o.sections[0].section)
+	if !ok {
+		return nil, false
 	}
-	var numbers []uint8
+	out := &lean.Offer{
+		Remote:      lean.Credentials{UFrag: strings.Clone(o.ufrag), Pwd: strings.Clone(o.pwd)},
+		Fingerprint: fingerprint,
+		Sections:    make([]lean.Section, 0, len(o.sections)),
+	}
+	numbers := make([]uint8, 0, 8)
 	for i := range o.sections {
 		s := &o.sections[i]
-		fingerprint, ok := o.fingerprint(s.section)
-		if !ok || i > 0 && fingerprint != out.Fingerprint || !o.transportable(s) {
+		_, bundleOnly := s.attribute("bundle-only")
+		if s.proto != protocols[0] || s.port == 0 && !bundleOnly {
 			return nil, false
 		}
-		out.Fingerprint = fingerprint
 		for _, f := range s.formats {
 			if slices.Contains(numbers, f.Type) || f.Repair != 0 && slices.Contains(numbers, f.Repair) {
 				return nil, false // a number means one thing in all that is bundled (RFC 9143 section 9.1)
 			}
 			numbers = append(numbers, f.Type, f.Repair)
 		}
-		mid, _ := s.attribute("mid")
 		_, reduced := s.attribute("rtcp-rsize")
 		out.Sections = append(out.Sections, lean.Section{
-			MID: strings.Clone(mid.value), Kind: s.kind, Formats: s.formats, ReducedSize: reduced,
+			MID: strings.Clone(s.mid()), Kind: s.kind, Formats: s.formats, ReducedSize: reduced,
 		})
 	}
 	return out, true
@@ -46,29 +50,24 @@ func (o *offer) lean() (*lean.Offer, bool) {
 
 func within(s string, low, high int) bool { return low <= len(s) && len(s) <= high }
 
-// bundled says whether one group bundles all sections in their order, so that the first carries the transport of all
-// (RFC 9143 section 7.3.1), each under a name of its own.
+// bundled says whether one group bundles all sections in their order, each under a name of its own.
 func (o *offer) bundled() bool {
 	for _, l := range o.session {
-		mids, ok := strings.CutPrefix(l.value, "BUNDLE ")
-		if l.key != "group" || !ok {
+		rest, ok := strings.CutPrefix(l.value(), "BUNDLE ")
+		if l.key() != "group" || !ok {
 			continue
 		}
-		names := strings.Split(mids, " ")
-		return slices.EqualFunc(names, o.sections, func(name string, s offered) bool {
-			mid, _ := s.attribute("mid")
-			return mid.value == name && within(name, 1, maxMID)
-		}) && len(slices.Compact(slices.Sorted(slices.Values(names)))) == len(names)
+		for i := range o.sections {
+			var name string
+			name, rest, ok = strings.Cut(rest, " ")
+			known := func(s offered) bool { return s.mid() == name }
+			if o.sections[i].mid() != name || !within(name, 1, maxMID) || slices.ContainsFunc(o.sections[:i], known) {
+				return false
+			}
+		}
+		return !ok
 	}
 	return false
-}
-
-// transportable says whether a section can be carried with the first.
-func (o *offer) transportable(s *offered) bool {
-	ufrag, _ := o.inherit(s.section, "ice-ufrag")
-	pwd, _ := o.inherit(s.section, "ice-pwd")
-	_, bundleOnly := s.attribute("bundle-only")
-	return ufrag.value == o.ufrag && pwd.value == o.pwd && s.proto == "UDP/TLS/RTP/SAVPF" && (s.port != 0 || bundleOnly)
 }
 
 // fingerprint of the certificate by SHA-256: the one there is among those of all algorithms. Those of a section stand in
@@ -78,8 +77,11 @@ func (o *offer) fingerprint(s section) (sum [32]byte, ok bool) {
 		s = o.session
 	}
 	for _, l := range s {
-		algorithm, value, _ := strings.Cut(l.value, " ")
-		if l.key != "fingerprint" || !strings.EqualFold(algorithm, "sha-256") {
+		if l.key() != "fingerprint" {
+			continue
+		}
+		algorithm, value, _ := strings.Cut(l.value(), " ")
+		if !strings.EqualFold(algorithm, "sha-256") {
 			continue
 		}
 		if ok { // of several certificates; which comes is not known
@@ -101,9 +103,11 @@ func readFingerprint(value string) (sum [32]byte, ok bool) {
 		if i > 0 && value[3*i-1] != ':' {
 			return sum, false
 		}
-		if _, err := hex.Decode(sum[i:i+1], []byte(value[3*i:3*i+2])); err != nil {
+		n, err := strconv.ParseUint(value[3*i:3*i+2], 16, 8)
+		if err != nil {
 			return sum, false
 		}
+		sum[i] = byte(n)
 	}
 	return sum, true
 }

@@ -47,6 +47,21 @@ func TestLeanOffer(t *testing.T) {
 	}
 }
 
+// The section that the group names first has the transport of all.
+func TestLeanOfferIsOfTheFirstTransport(t *testing.T) {
+	i := strings.Index(viewerOffer, "m=video")
+	first := strings.Replace(viewerOffer[:i], "a=mid:0\n", "a=mid:0\n"+strings.Replace(sha256Line, "4A:AD", "01:02", 1), 1)
+	second := strings.NewReplacer("EsAw", "other", "bP+XJ", "other").Replace(viewerOffer[i:])
+	o, err := parseOffer([]byte(first+second), receives)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := o.lean()
+	if !ok || got.Remote.UFrag != "EsAw" || got.Remote.Pwd[:5] != "bP+XJ" || got.Fingerprint[0] != 1 || got.Fingerprint[1] != 2 {
+		t.Errorf("%v, %+v", ok, got)
+	}
+}
+
 // A part of the offer's text would keep all of it alive as long as the viewer watches.
 func TestLeanOfferKeepsNoText(t *testing.T) {
 	o, err := parseOffer([]byte(viewerOffer), receives)
@@ -107,8 +122,7 @@ func TestWhichOffersAreLean(t *testing.T) {
 		{"empty name", name(""), false},
 		{"longest name", name(strings.Repeat("m", maxMID)), true},
 		{"one longer", name(strings.Repeat("m", maxMID+1)), false},
-		{"another ufrag", last("EsAw", "EsAx"), false},
-		{"another password", last(pwd, strings.ToLower(pwd)), false},
+		{"another transport if it is not bundled", last("EsAw", "EsAx"), true},
 		{"shortest ufrag", all("EsAw", "abcd"), true},
 		{"one shorter", all("EsAw", "abc"), false},
 		{"longest ufrag", all("EsAw", strings.Repeat("u", maxCredential)), true},
@@ -127,8 +141,8 @@ func TestWhichOffersAreLean(t *testing.T) {
 		{"a short fingerprint", once(":DF\n", "\n"), false},
 		{"a long fingerprint", once(":DF\n", ":DF:DF\n"), false},
 		{"the same fingerprint in a section", once("a=mid:1\n", "a=mid:1\n"+sha256Line), true},
-		{"another fingerprint in a section", once("a=mid:1\n", "a=mid:1\n"+strings.Replace(sha256Line, "4A:AD", "4A:AE", 1)), false},
-		{"SHA-1 in a section", once("a=mid:1\n", "a=mid:1\n"+sha1Line), false},
+		{"another fingerprint in a section", once("a=mid:1\n", "a=mid:1\n"+strings.Replace(sha256Line, "4A:AD", "4A:AE", 1)), true},
+		{"SHA-1 in the first section", once("a=mid:0\n", "a=mid:0\n"+sha1Line), false},
 		{"active", all("actpass", "active"), true},
 		{"TCP", once("m=audio 9 UDP/TLS/RTP", "m=audio 9 TCP/DTLS/RTP"), false},
 		{"no feedback profile", once("SAVPF", "SAVP"), false},

@@ -10,9 +10,21 @@ import (
 
 // line is one line of an SDP text, with its number for error messages.
 type line struct {
-	no         int
-	text       string
-	key, value string // of an a= line
+	text string
+	no   int32
+	name int32 // length of an attribute's name
+}
+
+// key of an a= line, and its value. Empty: it is another line, or has none.
+func (l line) key() string {
+	return l.text[len("a="):][:l.name]
+}
+
+func (l line) value() string {
+	if l.name == 0 || len(l.text) <= len("a=")+int(l.name) {
+		return ""
+	}
+	return l.text[len("a=")+int(l.name)+len(":"):]
 }
 
 // section is an m= line and what follows it, or what stands before the first.
@@ -29,14 +41,14 @@ func clip(s string) string {
 }
 
 func (l line) fault(reason string) error {
-	return &media.SDPError{Line: l.no, Text: clip(l.text), Reason: reason}
+	return &media.SDPError{Line: int(l.no), Text: clip(l.text), Reason: reason}
 }
 
 // misplaced is the fault of a line that may not stand where it does, or is not what its letter says.
 func (l line) misplaced() error { return l.fault("not understood here") }
 
 func attribute(key, value string) line {
-	return line{text: "a=" + key + ":" + value, key: key, value: value}
+	return line{text: "a=" + key + ":" + value, name: int32(len(key))}
 }
 
 // splitLines accepts CRLF and bare LF; empty lines at the end are ignored. The lines are parts of one copy of raw.
@@ -52,19 +64,33 @@ func splitLines(raw []byte) ([]line, error) {
 	if n > maxLines {
 		return nil, &media.SDPError{Reason: fmt.Sprintf("more than %d lines", maxLines)}
 	}
-	lines := make([]line, 0, n)
-	for t := range strings.SplitSeq(text, "\n") {
-		l := line{no: len(lines) + 1, text: strings.TrimSuffix(t, "\r")}
-		if a, ok := strings.CutPrefix(l.text, "a="); ok {
-			l.key, l.value, _ = strings.Cut(a, ":")
+	lines, returns := make([]line, 0, n), 0
+	for rest := text; len(lines) < n; {
+		l := line{text: rest, no: int32(len(lines) + 1)}
+		if end := strings.IndexByte(rest, '\n'); end >= 0 {
+			l.text, rest = rest[:end], rest[end+1:]
+		}
+		if text, ok := strings.CutSuffix(l.text, "\r"); ok {
+			l.text, returns = text, returns+1
 		}
 		if len(l.text) < 2 || l.text[1] != '=' {
 			return nil, l.fault("not of the form letter=value")
 		}
-		if strings.IndexByte(l.text, '\r') >= 0 || strings.IndexByte(l.text, 0) >= 0 {
-			return nil, l.fault("a control character in the line")
+		if l.text[0] == 'a' {
+			l.name = int32(strings.IndexByte(l.text, ':') - len("a="))
+			if l.name < 0 {
+				l.name = int32(len(l.text) - len("a="))
+			}
 		}
 		lines = append(lines, l)
+	}
+	if strings.Count(text, "\r") == returns && strings.IndexByte(text, 0) < 0 {
+		return lines, nil
+	}
+	for _, l := range lines { // what is in no line (RFC 8866 section 9), and ends one for other readers
+		if strings.ContainsAny(l.text, "\r\x00") {
+			return nil, l.fault("a control character in the line")
+		}
 	}
 	return lines, nil
 }
@@ -113,7 +139,7 @@ func (s section) checkOrder(next line) error {
 
 func (s section) attribute(key string) (line, bool) {
 	for i := range s {
-		if s[i].key == key {
+		if s[i].key() == key {
 			return s[i], true
 		}
 	}

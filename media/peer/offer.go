@@ -89,12 +89,17 @@ func (o *offer) readSection(lines section) error {
 		o.codecs = append(o.codecs, f.Codec)
 	}
 	for _, l := range s.section[1:] {
-		if l.key == "candidate" && reachable(l.value) {
+		if l.key() == "candidate" && reachable(l.value()) {
 			o.candidates++
 		}
 	}
 	o.sections = append(o.sections, s)
 	return nil
+}
+
+// protocols that may be offered for media (RFC 9429 section 5.1.2); what is meant is the first in any case.
+var protocols = [...]string{
+	"UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP", "RTP/AVPF", "RTP/AVP",
 }
 
 // readMedia reads the m= line, and sees that only lines follow that may.
@@ -113,7 +118,7 @@ func (s *offered) readMedia() error {
 		return l.fault("only audio and video can be offered")
 	}
 	port, err := strconv.ParseUint(fields[1], 10, 16)
-	if err != nil || !strings.Contains(fields[2], "RTP/") {
+	if err != nil || !slices.Contains(protocols[:], fields[2]) {
 		return l.misplaced()
 	}
 	s.port, s.proto, s.types = uint16(port), fields[2], make([]uint8, 0, len(fields)-3)
@@ -130,6 +135,11 @@ func (s *offered) readMedia() error {
 	return nil
 }
 
+func (s section) mid() string {
+	l, _ := s.attribute("mid")
+	return l.value()
+}
+
 // inherited are attributes that may stand before the first section, for all.
 var inherited = [...]string{"ice-ufrag", "ice-pwd", "fingerprint", "setup"}
 
@@ -141,7 +151,8 @@ func (o *offer) inherit(s section, key string) (line, bool) {
 	return o.session.attribute(key)
 }
 
-// checkTransport asks for what every WebRTC offer carries, here or at session level.
+// checkTransport asks for what every WebRTC offer carries, here or at session level. A section that is offered as part of
+// a bundle only has no transport of its own (RFC 9143 section 6).
 func (o *offer) checkTransport(s section) error {
 	if _, ok := s.attribute("mid"); !ok {
 		return s[0].fault("the section has no a=mid")
@@ -149,19 +160,22 @@ func (o *offer) checkTransport(s section) error {
 	if _, ok := s.attribute("rtcp-mux"); !ok {
 		return s[0].fault("the section has no a=rtcp-mux: RTP and RTCP share one port here")
 	}
+	if _, ok := s.attribute("bundle-only"); ok && len(o.sections) > 0 {
+		return nil
+	}
 	for _, key := range inherited {
 		l, ok := o.inherit(s, key)
 		if !ok {
 			return s[0].fault("the section has no a=" + key)
 		}
-		if key == "setup" && l.value != "actpass" && l.value != "active" {
+		if key == "setup" && l.value() != "actpass" && l.value() != "active" {
 			return l.fault("must be actpass or active: the server does not open connections")
 		}
 	}
-	if o.ufrag == "" {
+	if len(o.sections) == 0 {
 		ufrag, _ := o.inherit(s, "ice-ufrag")
 		pwd, _ := o.inherit(s, "ice-pwd")
-		o.ufrag, o.pwd = ufrag.value, pwd.value
+		o.ufrag, o.pwd = ufrag.value(), pwd.value()
 	}
 	return nil
 }
@@ -170,7 +184,7 @@ func (s section) checkDirection(session section, dir direction) error {
 	for _, from := range []section{s, session} {
 		for _, l := range from {
 			ok := true
-			switch l.key {
+			switch l.key() {
 			case "sendrecv":
 			case "sendonly":
 				ok = dir == sends
@@ -198,7 +212,7 @@ func (o *offer) restarted(f *fragment) *offer {
 	next := *o
 	next.ufrag, next.pwd = f.ufrag, f.pwd
 	fresh := func(l line) bool {
-		return l.key == "ice-ufrag" || l.key == "ice-pwd" || l.key == "candidate" || l.key == "end-of-candidates"
+		return l.key() == "ice-ufrag" || l.key() == "ice-pwd" || l.key() == "candidate" || l.key() == "end-of-candidates"
 	}
 	next.session = slices.DeleteFunc(slices.Clone(o.session), fresh)
 	next.sections = slices.Clone(o.sections)

@@ -47,18 +47,18 @@ func (o *offer) marshal() string {
 // unanswered says which lines Pion need not see: those of other formats than are kept, extensions, layers we do not take,
 // and candidates that cannot be reached from here (TCP, names that resolve only in the viewer's own network).
 func (l line) unanswered(keep []string) bool {
-	switch l.key {
+	switch l.key() {
 	case "rtpmap", "fmtp", "rtcp-fb":
-		pt, _, _ := strings.Cut(l.value, " ")
+		pt, _, _ := strings.Cut(l.value(), " ")
 		return !slices.Contains(keep, pt) && pt != "*"
 	case "extmap":
-		return !slices.ContainsFunc(extensions, func(uri string) bool { return strings.Contains(l.value, uri) })
+		return !slices.ContainsFunc(extensions, func(uri string) bool { return strings.Contains(l.value(), uri) })
 	case "rid", "simulcast":
 		return true
 	case "ssrc-group":
-		return !strings.HasPrefix(l.value, "FID")
+		return !strings.HasPrefix(l.value(), "FID")
 	case "candidate":
-		return !reachable(l.value)
+		return !reachable(l.value())
 	}
 	return false
 }
