@@ -10,6 +10,8 @@ export type WatchPhase =
   | "connecting"
   /** The show has no picture yet; asked again by itself. */
   | "not_live"
+  /** Many come at once and the server lets them in one after the other; asked again by itself when it said. */
+  | "in_line"
   | "playing"
   /** The line broke; the last picture may stay on the screen. */
   | "reconnecting"
@@ -25,6 +27,7 @@ const CONNECT_LIMIT_MS = 12_000;
 const DISCONNECTED_GRACE_MS = 2_500;
 const ANSWER_LIMIT = 256 * 1024;
 const NOT_LIVE_MS = 2_000;
+const BUSY_MS = 2_000;
 const STEADY_MS = 10_000;
 const STATS_MS = 1_000;
 /** Without a packet for this long, a sign that the server restarted is believed at once. */
@@ -70,9 +73,9 @@ export class Watcher {
     if (this.phase.peek() !== "ended" && this.phase.peek() !== "refused") this.phase.value = "idle";
   }
 
-  /** Something says that trying now may work (the creator went on air): ends a wait early. */
+  /** Something says that trying now may work (the creator went on air): ends a wait early. A place in line is kept. */
   kick(): void {
-    this.nudge?.();
+    if (this.phase.peek() !== "in_line") this.nudge?.();
   }
 
   /** Something says that the server may have restarted: a session without packets is given up at once. */
@@ -110,9 +113,14 @@ export class Watcher {
       // Spread: everybody who waits for this show was told the same number.
       return (known.retryAfterMs ?? NOT_LIVE_MS) * (0.75 + Math.random() / 2);
     }
+    if (known.code === "busy") {
+      this.phase.value = "in_line";
+      // The server told each another time; it says so in whole seconds, which jitter takes apart.
+      return (known.retryAfterMs ?? BUSY_MS) + jitter(0, 1_000);
+    }
     const again = known.status === 0 || known.status === 429 || known.status >= 500;
     if (again) {
-      if (this.phase.peek() === "playing" || this.phase.peek() === "not_live") this.phase.value = "reconnecting";
+      if (this.phase.peek() === "playing" || this.phase.peek() === "not_live" || this.phase.peek() === "in_line") this.phase.value = "reconnecting";
       return (known.retryAfterMs ?? 0) + jitter(attempt);
     }
     this.refused.value = known;

@@ -16,6 +16,8 @@ export function Slate({ model, hasPicture }: { model: WatchModel; hasPicture: bo
     case "loading":
     case "connecting":
       return <Waiting>Connecting to the show</Waiting>;
+    case "in_line":
+      return <Waiting>Many people are joining. You are in line.</Waiting>;
     case "reconnecting":
       return <Waiting>{navigator.onLine ? "The video broke off. Getting it back" : "You are offline. The video comes back with your connection"}</Waiting>;
     case "dropped":

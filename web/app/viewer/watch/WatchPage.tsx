@@ -66,7 +66,7 @@ function Watch({ model, shop }: { model: WatchModel; shop: ShopState }) {
   const talking = model.show.value !== null && scene !== "refused" && (scene !== "ended" || !model.chat.empty.value);
   const folded = tall.value && !wide;
   // A slate that has something to say has the small picture to itself.
-  const clear = folded || scene === "live" || scene === "connecting" || scene === "reconnecting";
+  const clear = folded || scene === "live" || scene === "connecting" || scene === "in_line" || scene === "reconnecting";
   const fade = talking && clear && scene !== "ended" && !roomy && !chatOpen.value && <ChatFade model={model} open={chatOpen} />;
   const bag = <Bag model={model} shop={shop} open={bagOpen} selling={selling} folded={folded} />;
   return (

@@ -22,6 +22,8 @@ export type Scene =
   | "live"
   /** Live, but the creator's line is down: the last picture stays under a slate. */
   | "dropped"
+  /** Live, and so many come that we wait until the server takes us. */
+  | "in_line"
   /** Live, but our own line is down. */
   | "reconnecting"
   | "ended"
@@ -182,6 +184,6 @@ export class WatchModel {
     if (show.state === "scheduled" && !show.on_air) return "upcoming";
     if (!show.on_air) return "dropped";
     if (video === "playing") return "live";
-    return video === "reconnecting" ? "reconnecting" : "connecting";
+    return video === "reconnecting" || video === "in_line" ? video : "connecting";
   }
 }
