@@ -15,7 +15,7 @@ func runLoad(ctx context.Context, args []string, at terminal) error {
 		return runLoadWatch(ctx, args[1:], at)
 	}
 	return fmt.Errorf(`load knows
-  watch --url URL [--viewers N] [--seconds N] [--at-once N] [--tcp] [--token TOKEN] [--anywhere]
+  watch --url URL [--viewers N] [--seconds N] [--at-once N] [--rate N] [--retry] [--tcp] [--token TOKEN] [--anywhere]
         open N viewers of a show on any WHEP server, until Ctrl-C
 %w`, errUsage)
 }
@@ -25,7 +25,9 @@ func runLoadWatch(ctx context.Context, args []string, at terminal) error {
 	var c load.Config
 	flags.StringVar(&c.URL, "url", "", "WHEP `address` of a show, such as http://127.0.0.1:8080/whep/shw_1")
 	flags.IntVar(&c.Viewers, "viewers", 10, "how `many` watch")
-	flags.IntVar(&c.AtOnce, "at-once", 0, "how `many` join at the same time; 0 is 16")
+	flags.IntVar(&c.AtOnce, "at-once", 0, "how `many` join at the same time; 0 is 16, or as many as --rate needs")
+	flags.IntVar(&c.Rate, "rate", 0, "how `many` begin to join per second; 0 is as many as --at-once allows")
+	flags.BoolVar(&c.Retry, "retry", false, "who is told 503 and when to come back does so, as the pages do")
 	flags.BoolVar(&c.TCP, "tcp", false, "over TCP alone, as behind a network that lets no UDP through")
 	flags.StringVar(&c.Token, "token", "", "Bearer `token`, where a show asks for one")
 	flags.BoolVar(&c.Anywhere, "anywhere", false, "the server may be on another machine, whose owner knows of this")

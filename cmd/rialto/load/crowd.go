@@ -22,6 +22,9 @@ const MaxViewers = 10_000
 const (
 	defaultAtOnce = 16
 	leaveAtOnce   = 64
+
+	// maxRate bounds Config.Rate: above it one process could not keep its own time.
+	maxRate = 1000
 )
 
 // Config of a Crowd.
@@ -29,13 +32,19 @@ type Config struct {
 	URL     string // the WHEP endpoint of a stream
 	Token   string // Bearer token; "" sends none
 	Viewers int    // 1 to MaxViewers
-	AtOnce  int    // how many join at the same time; 0: 16
-	TCP     bool   // watch over TCP alone, as behind a network that lets no UDP through
+	AtOnce  int    // how many join at the same time; 0: 16, or as many as Rate needs
+	Rate    int    // how many begin to join per second, evenly; 0: as many as AtOnce allows
+	// Retry has viewers that are told 503 come back when they were told to, as the pages do.
+	Retry bool
+	TCP   bool // watch over TCP alone, as behind a network that lets no UDP through
 	// Anywhere allows a server that is not on this machine.
 	Anywhere bool
 	// OnPacket sees the packets that are decrypted: all until a viewer's first picture, then one of a hundred. It is
 	// called by the readers, many at once, and must not block.
 	OnPacket func(Packet)
+	// Look names packets that are decrypted besides: those of a viewer by its number, so long after its request. It is
+	// called for each packet, by the readers, many at once.
+	Look func(viewer int, since time.Duration) bool
 }
 
 // Validate says everything that is wrong with the configuration.
@@ -46,6 +55,9 @@ func (c Config) Validate() error {
 	}
 	if c.AtOnce < 0 {
 		errs = append(errs, fmt.Errorf("--at-once must not be negative"))
+	}
+	if c.Rate < 0 || c.Rate > maxRate {
+		errs = append(errs, fmt.Errorf("--rate is 0 to %d, not %d", maxRate, c.Rate))
 	}
 	if c.URL == "" {
 		return errors.Join(append(errs, errors.New("--url is missing: the address of a show, such as http://127.0.0.1:8080/whep/shw_1"))...)
@@ -73,6 +85,7 @@ type Crowd struct {
 	reporter    sync.WaitGroup
 
 	answered atomic.Int64
+	waited   atomic.Int64 // told 503, and came back
 
 	mu      sync.Mutex
 	viewers []*Viewer
@@ -89,7 +102,7 @@ func New(c Config) (*Crowd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--url: %w", err)
 	}
-	if c.AtOnce == 0 {
+	if c.AtOnce == 0 && c.Rate == 0 {
 		c.AtOnce = defaultAtOnce
 	}
 	crowd := &Crowd{config: c, door: newDoor(c.Token, c.Anywhere), target: target, refused: map[int]int{}, failed: map[string]int{}}
@@ -140,13 +153,19 @@ func (c *Crowd) keepNear(a *answer) error {
 // Join opens the viewers and returns when each has joined or was refused. Its error is that ctx ended.
 func (c *Crowd) Join(ctx context.Context) error {
 	var g errgroup.Group
-	g.SetLimit(c.config.AtOnce)
+	if c.config.AtOnce > 0 {
+		g.SetLimit(c.config.AtOnce)
+	}
+	began := time.Now()
 	for i := range c.config.Viewers {
+		if c.config.Rate > 0 && rest(ctx, time.Until(began.Add(time.Duration(i)*time.Second/time.Duration(c.config.Rate)))) != nil {
+			break
+		}
 		if ctx.Err() != nil {
 			break
 		}
 		g.Go(func() error {
-			v, err := c.join(ctx, i)
+			v, err := c.come(ctx, i)
 			if ctx.Err() == nil {
 				c.answered.Add(1)
 			}
@@ -156,6 +175,15 @@ func (c *Crowd) Join(ctx context.Context) error {
 	}
 	_ = g.Wait()
 	return ctx.Err()
+}
+
+// come joins, and comes back when it is told to and that is wanted.
+func (c *Crowd) come(ctx context.Context, index int) (v *Viewer, err error) {
+	err = c.patiently(ctx, func() error {
+		v, err = c.join(ctx, index)
+		return err
+	})
+	return v, err
 }
 
 func (c *Crowd) note(v *Viewer, err error) {

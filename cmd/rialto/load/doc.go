@@ -9,7 +9,7 @@
 //
 // offer.go writes the offer that Chromium makes and reads the answer, post.go brings it to the server, wire.go is UDP or
 // TCP, ice.go finds a path over it, secure.go makes the keys, receive.go takes what comes, crowd.go speaks for all
-// viewers. watch.go is the command.
+// viewers, pass.go has some that only come and go. watch.go is the command.
 //
 // # Concurrency and lifecycle
 //

@@ -213,6 +213,9 @@ func TestValidate(t *testing.T) {
 		{"another machine", Config{URL: "http://192.0.2.1/whep/a", Viewers: 1}, "is not on this machine"},
 		{"another name", Config{URL: "https://localhost.example/whep/a", Viewers: 1}, "is not on this machine"},
 		{"it is meant", Config{URL: "http://192.0.2.1/whep/a", Viewers: 1, Anywhere: true}, ""},
+		{"evenly", Config{URL: here, Viewers: 1, Rate: maxRate}, ""},
+		{"too fast", Config{URL: here, Viewers: 1, Rate: maxRate + 1}, "--rate is 0 to 1000, not 1001"},
+		{"backwards", Config{URL: here, Viewers: 1, Rate: -1}, "--rate is 0 to 1000, not -1"},
 		{"less than none at once", Config{URL: here, Viewers: 1, AtOnce: -1}, "--at-once must not be negative"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,10 +21,19 @@ const (
 	maxRedirects   = 5
 	postTimeout    = 30 * time.Second // a server under load may take long; that is a finding
 	deleteTimeout  = 3 * time.Second
+
+	// maxRetryAfter is how long a viewer waits at most that is told to come back, maxReturns how often it does, and
+	// retryJitter what it adds at random: all as the pages do, except that those never give up.
+	maxRetryAfter = time.Minute
+	maxReturns    = 20
+	retryJitter   = time.Second
 )
 
 // Refused is an answer of the server that opens no session.
-type Refused struct{ Status int }
+type Refused struct {
+	Status     int
+	RetryAfter time.Duration // when to come back; 0: the server does not say
+}
 
 func (r *Refused) Error() string {
 	return fmt.Sprintf("the server answered %d %s", r.Status, http.StatusText(r.Status))
@@ -100,7 +110,8 @@ func (d *door) post(ctx context.Context, target *url.URL, offer string) (string,
 		case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 			target = location
 		default:
-			return "", nil, &Refused{response.StatusCode}
+			seconds, _ := strconv.Atoi(response.Header.Get("Retry-After")) // a date, or nothing, is 0
+			return "", nil, &Refused{response.StatusCode, min(time.Duration(max(seconds, 0))*time.Second, maxRetryAfter)}
 		}
 	}
 	return "", nil, fmt.Errorf("more than %d redirects", maxRedirects)

@@ -50,10 +50,14 @@ func (v *Viewer) take(b []byte) {
 	seq, ssrc := binary.BigEndian.Uint16(b[2:]), binary.BigEndian.Uint32(b[8:])
 	fresh := f.track.arrive(ssrc, seq, len(b))
 	video := f.track == &v.video
-	if !fresh || !(video && !v.picture.done) && (f.track.packets+int64(v.index))%sampled != 0 {
+	if !fresh || !(video && !v.picture.done) && (f.track.packets+int64(v.index))%sampled != 0 && !v.isWatchful() {
 		return
 	}
 	v.look(b, f, video)
+}
+
+func (v *Viewer) isWatchful() bool {
+	return v.watchful != nil && v.watchful(v.index, time.Since(v.opened))
 }
 
 // look decrypts a packet and shows it to whoever asked.
@@ -69,11 +73,12 @@ func (v *Viewer) look(b []byte, f format, video bool) {
 		return
 	}
 	v.checked++
-	p := Packet{Video: video, Payload: plain[v.header.MarshalSize():], At: now, Early: !v.picture.done}
+	p := Packet{Viewer: v.index, Since: now.Sub(v.opened), Video: video, Payload: plain[v.header.MarshalSize():], At: now, Early: !v.picture.done}
 	if video && !v.picture.done {
 		v.codec = f.codec
 		if v.picture.add(f.codec, v.header.SequenceNumber, v.header.Timestamp, v.header.Marker, p.Payload) {
 			v.firstPicture = now.Sub(v.opened)
+			close(v.pictured)
 		}
 	}
 	if v.onPacket != nil {

@@ -14,6 +14,7 @@ type Stats struct {
 	Ended    int            // closed by the server, or fallen silent
 	Refused  map[int]int    // by HTTP status
 	Failed   map[string]int // by cause
+	Waited   int            // told 503 at first, and came back (Config.Retry); they may be in Joined or Refused in the end
 	Answered int            // joined, refused or failed
 
 	FirstPictures []time.Duration // from the request to a whole keyframe
@@ -32,7 +33,7 @@ type Stats struct {
 func (c *Crowd) Stats() Stats {
 	c.mu.Lock()
 	viewers := slices.Clone(c.viewers)
-	s := Stats{Joined: len(viewers), Refused: maps.Clone(c.refused), Failed: maps.Clone(c.failed), Answered: int(c.answered.Load())}
+	s := Stats{Joined: len(viewers), Refused: maps.Clone(c.refused), Failed: maps.Clone(c.failed), Answered: int(c.answered.Load()), Waited: int(c.waited.Load())}
 	c.mu.Unlock()
 	for _, v := range viewers {
 		v.addTo(&s)

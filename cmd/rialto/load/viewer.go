@@ -30,6 +30,8 @@ var errLeft = errors.New("left")
 
 // Packet is one that was decrypted. It is the callee's during the call alone.
 type Packet struct {
+	Viewer  int           // its number in the crowd
+	Since   time.Duration // its request
 	Video   bool
 	Payload []byte
 	At      time.Time
@@ -49,12 +51,15 @@ type Viewer struct {
 	dtls     *dtls.Conn
 	opened   time.Time
 	onPacket func(Packet)
+	watchful func(viewer int, since time.Duration) bool // nil: nobody is
 
 	path  atomic.Pointer[netip.AddrPort]
 	found chan netip.AddrPort
 	ended chan struct{}
-	once  sync.Once
-	group sync.WaitGroup // reader, goodbye
+	// pictured is closed when the first picture is whole.
+	pictured chan struct{}
+	once     sync.Once
+	group    sync.WaitGroup // reader, goodbye
 
 	mu           sync.Mutex
 	err          error
@@ -73,11 +78,7 @@ type Viewer struct {
 
 // join opens a session and returns when its keys are made. An error leaves nothing behind.
 func (c *Crowd) join(ctx context.Context, index int) (*Viewer, error) {
-	v := &Viewer{
-		door: c.door, index: index, own: newCredentials(c.fingerprint), onPacket: c.config.OnPacket, opened: time.Now(),
-		found: make(chan netip.AddrPort, 1), ended: make(chan struct{}), plain: make([]byte, 0, maxDatagram),
-	}
-	v.virtual = newVirtual(v)
+	v := c.newViewer(index)
 	if err := v.open(ctx, c); err != nil {
 		v.close(err)
 		return nil, err
@@ -85,11 +86,20 @@ func (c *Crowd) join(ctx context.Context, index int) (*Viewer, error) {
 	return v, nil
 }
 
+func (c *Crowd) newViewer(index int) *Viewer {
+	v := &Viewer{
+		door: c.door, index: index, own: newCredentials(c.fingerprint), onPacket: c.config.OnPacket, watchful: c.config.Look,
+		opened: time.Now(), found: make(chan netip.AddrPort, 1), ended: make(chan struct{}), pictured: make(chan struct{}),
+		plain: make([]byte, 0, maxDatagram),
+	}
+	v.virtual = newVirtual(v)
+	return v
+}
+
 func (v *Viewer) open(ctx context.Context, c *Crowd) error {
 	if err := v.negotiate(ctx, c); err != nil {
 		return err
 	}
-	v.group.Go(v.read)
 	if err := v.findPath(ctx); err != nil {
 		return err
 	}
@@ -101,7 +111,7 @@ func (v *Viewer) open(ctx context.Context, c *Crowd) error {
 }
 
 // negotiate opens the session and the way to it. Over UDP the server is told where we are; over TCP it is we who connect,
-// once it has said where it is.
+// once it has said where it is. From then on it listens.
 func (v *Viewer) negotiate(ctx context.Context, c *Crowd) error {
 	announced := netip.AddrPortFrom(c.local, discardPort)
 	if !c.config.TCP {
@@ -130,6 +140,7 @@ func (v *Viewer) negotiate(ctx context.Context, c *Crowd) error {
 		}
 		v.wire, v.answer.candidates = tcp, []netip.AddrPort{tcp.server}
 	}
+	v.group.Go(v.read)
 	return nil
 }
 

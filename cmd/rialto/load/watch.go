@@ -77,6 +77,9 @@ func summarize(out io.Writer, s Stats, took time.Duration) {
 	for _, status := range slices.Sorted(maps.Keys(s.Refused)) {
 		fmt.Fprintf(out, "  refused       %d with status %d\n", s.Refused[status], status)
 	}
+	if s.Waited > 0 {
+		fmt.Fprintf(out, "  told to wait  %d with status 503, and came back\n", s.Waited)
+	}
 	for _, why := range slices.Sorted(maps.Keys(s.Failed)) {
 		fmt.Fprintf(out, "  failed        %d: %s\n", s.Failed[why], why)
 	}
