@@ -16,6 +16,9 @@ import (
 const (
 	// maxStreams is how many SSRCs one session sends: sound, picture, and the picture's retransmissions.
 	maxStreams = 4
+	// maxBehind is how many numbers behind the newest a packet may be that is sent again: as many as the relay keeps. One
+	// that seems older may as well be one of half a turn ahead.
+	maxBehind = 4096
 
 	plainHeader = 12 // of RTP, without sources and extensions
 	gcmTag      = 16
@@ -30,6 +33,7 @@ var (
 	errRoom    = errors.New("no room for the sealed packet")
 	errStreams = errors.New("more streams than a session sends")
 	errBefore  = errors.New("packet from before the first one of its stream")
+	errBehind  = errors.New("packet from too far behind the newest one of its stream")
 	errSpent   = errors.New("stream is longer than its keys last")
 )
 
@@ -41,7 +45,7 @@ var (
 // of one stream. The relay does not: a number stands for one packet of one cut, whose bytes follow from the cut; and each
 // retransmission of RFC 4588 takes a new number of its own stream. The counter is kept here, and never goes below the
 // first packet of a stream, where it would begin again. It follows what is sealed: whoever takes packets from the
-// relay and throws them away must not do so with half a circle of numbers (32,768) in a row.
+// relay and throws them away must not do so with half a turn of numbers (32,768) in a row.
 type sealer struct {
 	aead cipher.AEAD // nil: other seals
 	salt [gcmNonce]byte
@@ -67,8 +71,8 @@ func (s *sealer) derive(key, salt []byte) error {
 	if err != nil {
 		return fmt.Errorf("master key: %w", err)
 	}
-	session := prf(master, labelKey, salt)
-	copy(s.salt[:], prf(master, labelSalt, salt))
+	session := sessionBlock(master, labelKey, salt)
+	copy(s.salt[:], sessionBlock(master, labelSalt, salt))
 	block, err := aes.NewCipher(session)
 	if err != nil {
 		return fmt.Errorf("session key: %w", err)
@@ -79,8 +83,8 @@ func (s *sealer) derive(key, salt []byte) error {
 	return nil
 }
 
-// prf gives the 16 bytes that one block of AES in counter mode yields for a label.
-func prf(master cipher.Block, label byte, salt []byte) []byte {
+// sessionBlock gives the 16 bytes that one block of AES in counter mode yields for a label.
+func sessionBlock(master cipher.Block, label byte, salt []byte) []byte {
 	var in [aes.BlockSize]byte
 	copy(in[:14], salt)
 	in[7] ^= label
@@ -179,10 +183,11 @@ func (s *sealer) index(ssrc uint32, seq uint16) (uint64, error) {
 	step := int64(int16(seq - uint16(o.highest)))
 	index := o.highest + uint64(step)
 	switch {
+	case step < -maxBehind:
+		return 0, errBehind
+	case step <= 0 && o.highest-o.first < uint64(-step):
+		return 0, errBefore
 	case step <= 0:
-		if o.highest-o.first < uint64(-step) {
-			return 0, errBefore
-		}
 	case index >= 1<<48:
 		return 0, errSpent
 	default:
