@@ -16,7 +16,7 @@ import (
 func settle(t testing.TB, r *Relay) {
 	t.Helper()
 	for _, w := range r.workers {
-		for n := 0; n == 0 || len(w.behind) > 0; n++ {
+		for n := 0; n == 0 || len(w.behind) > 0 || len(w.stirred) > 0; n++ {
 			if n > 1000 {
 				t.Fatalf("%d viewers do not get to live", len(w.behind))
 			}

@@ -5,14 +5,23 @@
 //
 // A packet's way, in the order of the files: a transport (media/peer) writes it to a Layer (layer.go), which keeps
 // it in a ring of immutable packets (ring.go) and wakes the workers that have viewers of the stream (stream.go,
-// worker.go). A worker moves each viewer's cursor (subscriber.go, track.go) to the end of the newest complete frame,
-// rewrites headers as the viewer's table of cuts says (cuts.go, batch.go), and hands whole runs to the viewer's Sender
-// (sender.go). A lost packet is sent again from the ring (feedback.go), and so is a joiner's first picture when its
-// beginning was lost (first.go).
+// worker.go). A worker gathers what came in once and sends it to all who follow live, whose cursors (subscriber.go,
+// track.go) stand at the same place: for each it puts in the numbers that the viewer's table of cuts says (live.go,
+// cuts.go), and hands whole runs to the viewer's Sender (sender.go). A lost packet is sent again from the ring
+// (feedback.go), and so is a joiner's first picture when its beginning was lost (first.go).
+//
+// Those who do not follow live stand in a queue of their worker (catchup.go): joiners on their way from the keyframe to
+// live, those whose way is full, those who skip or change over. They get a burst each pumpEvery, by themselves (batch.go).
+//
+// A turn of a worker is: comers and goers; a part for those who follow live, of each stream that has something; a flush;
+// answers to feedback; the queue; a flush. Each step but the first is bounded (livePart, replyPackets, catchUpPackets),
+// and what it leaves is taken up by the next turn at once. So neither joiners nor a flood of requests nor a large
+// keyframe keeps others waiting long, and Relay.Lateness says how long it is (lateness.go).
 //
 // Numbers of a viewer's stream (SSRC, sequence, time) change only at a cut: a join, a first picture sent again, a skip,
-// a takeover. What is sent again is therefore byte for byte what was sent. Payloads are never changed for a viewer; the
-// numbers that VP8 keeps in them are left out when they come in (vp8.go).
+// a takeover. What is sent again under its own number is therefore byte for byte what was sent; where the viewer knows
+// a retransmission stream, it goes there (RFC 4588), each time under a new number. Payloads are never changed for a
+// viewer; the numbers that VP8 keeps in them are left out when they come in (vp8.go).
 //
 // # Concurrency and lifecycle
 //
@@ -30,8 +39,8 @@
 // # Invariants
 //
 //   - A ring has one writer. A packet in it never changes.
-//   - A viewer belongs to one worker, which alone touches its tracks.
-//   - Outgoing sequence numbers have no gap that is ours.
+//   - A viewer belongs to one worker, which alone touches its tracks. It follows live on a track, or stands in the queue.
+//   - Outgoing sequence numbers have no gap that is ours; those of a retransmission stream are never used twice.
 //   - A session ends once, and nothing is sent to it after.
 //   - Every queue is bounded (limits.go), and every packet that is not passed on is counted by reason (metrics.go).
 //

@@ -9,7 +9,7 @@ import (
 // turn, and anybody reads it.
 type lateness struct {
 	due     atomic.Int64 // arrival of the oldest media that no turn has taken up, 0 when none; written under worker.mu
-	serving atomic.Int64 // arrival of the oldest media that the turn under way is sending, 0 when none
+	serving atomic.Int64 // arrival of the oldest media that turns are sending, 0 when none
 	peak    atomic.Int64 // the worst of late, as of peakAt
 	peakAt  atomic.Int64
 }
@@ -24,12 +24,12 @@ func (l *lateness) arrived(at time.Duration) {
 // begin takes up what has arrived. Needs worker.mu. What is due is never in neither place: readers look at due first.
 func (l *lateness) begin() {
 	if due := l.due.Load(); due != 0 {
-		l.serving.Store(due)
+		l.serving.CompareAndSwap(0, due) // else the turn before has left something older
 		l.due.Store(0)
 	}
 }
 
-// done ends the turn's live part.
+// done says that those who follow live have got all that had arrived.
 func (l *lateness) done(now time.Duration) {
 	since := l.serving.Load()
 	if since == 0 {

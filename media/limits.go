@@ -26,6 +26,9 @@ const (
 	// pumpEvery is how often a worker looks again at viewers that are being caught up or are busy.
 	pumpEvery = 5 * time.Millisecond
 
+	// livePart is how many packets of a kind those who follow live are sent in one turn. A large keyframe takes several:
+	// sound, and other streams, do not wait for all of it to reach everybody.
+	livePart = 20
 	// catchUpBurst is how many packets of a track a viewer that does not follow live gets at once, each pumpEvery. That is
 	// 38 Mbit/s of whole packets, a keyframe of 200 of them within 50 ms, and about what squeeze makes of the highest
 	// bitrate; more at once overflows what lies between here and a player.

@@ -10,7 +10,7 @@ type group struct {
 	stirred bool          // has something to send this turn
 	timed   bool          // in worker.timed
 	look    time.Duration // when a frame that is still coming in is to be sent as far as it came, 0: none is
-	version uint32        // grows each time media came
+	version uint32        // grows each time it is served
 }
 
 // edge is how far those who follow live have come: all of them as far.
@@ -20,14 +20,14 @@ type edge struct {
 	late  uint64 // lateCount of the ring
 }
 
-// part is what all who follow live are sent alike, up to MaxRun packets in whole frames where they fit: gathered once, and
-// for each viewer only the numbers are put in.
+// part is what all who follow live are sent alike in one turn, up to livePart packets in whole frames where they fit:
+// gathered once, and for each viewer only the numbers are put in.
 type part struct {
-	run      [MaxRun]Outgoing
-	pos      [MaxRun]uint64
-	ts       [MaxRun]uint32 // the publisher's
-	ends     [MaxRun]int    // one past the last packet of each run
-	octets   [MaxRun]uint32 // of each run
+	run      [livePart]Outgoing
+	pos      [livePart]uint64
+	ts       [livePart]uint32 // the publisher's
+	ends     [livePart]int    // one past the last packet of each run
+	octets   [livePart]uint32 // of each run
 	n, runs  int
 	from, to uint64
 	key      bool
@@ -38,7 +38,7 @@ func (b *part) gather(l *Layer, from, limit uint64) {
 	b.n, b.runs, b.key, b.newest = 0, 0, false, nil
 	b.from, b.to = from, from
 	octets := uint32(0)
-	for ; b.to < limit && b.n < MaxRun; b.to++ {
+	for ; b.to < limit && b.n < livePart; b.to++ {
 		p := l.ring.at(b.to)
 		if p == nil {
 			continue
@@ -51,7 +51,7 @@ func (b *part) gather(l *Layer, from, limit uint64) {
 		b.key = b.key || p.key
 		b.newest = p
 		octets += uint32(len(p.payload))
-		if p.marker || b.n == MaxRun {
+		if p.marker || b.n == livePart {
 			b.ends[b.runs], b.octets[b.runs] = b.n, octets
 			b.runs++
 			octets = 0
@@ -63,9 +63,11 @@ func (b *part) gather(l *Layer, from, limit uint64) {
 	}
 }
 
-// serve sends what came in to those who follow live. Whoever turns out not to follow is left to catchUp.
-func (w *worker) serve(g *group, now time.Duration) {
-	g.stirred, g.look = false, 0
+// serve sends what came in to those who follow live, a part of each kind, and says whether there is more. Whoever turns out
+// not to follow is left to catchUp.
+func (w *worker) serve(g *group, now time.Duration) (more bool) {
+	g.look = 0
+	g.version++
 	for k := range g.edges {
 		e, l := &g.edges[k], g.stream.live[k].Load()
 		if l == nil {
@@ -84,29 +86,29 @@ func (w *worker) serve(g *group, now time.Duration) {
 		}
 		e.layer, e.late = l, late
 		w.advance(g, Kind(k), e, limit, now)
+		more = more || e.pos < limit
 	}
-	if g.look > 0 && !g.timed {
-		g.timed = true
-		w.timed = append(w.timed, g)
+	if g.look > 0 {
+		w.lookAt(g.look, now)
+		if !g.timed {
+			g.timed = true
+			w.timed = append(w.timed, g)
+		}
 	}
+	return more
 }
 
 func (w *worker) advance(g *group, k Kind, e *edge, limit uint64, now time.Duration) {
-	for {
-		w.part.gather(e.layer, e.pos, limit)
-		for _, v := range g.subs {
-			t := &v.tracks[k]
-			if t.phase == live && t.pos == e.pos && t.layer == e.layer && !t.busy {
-				t.take(v, w, e.late, now)
-			} else if t.refused != e.layer {
-				w.fellBehind(v, 0)
-			}
-		}
-		e.pos = w.part.to
-		if e.pos >= limit {
-			return
+	w.part.gather(e.layer, e.pos, limit)
+	for _, v := range g.subs {
+		t := &v.tracks[k]
+		if t.phase == live && t.pos == e.pos && t.layer == e.layer && !t.busy {
+			t.take(v, w, e.late, now)
+		} else if t.refused != e.layer {
+			w.fellBehind(v, 0)
 		}
 	}
+	e.pos = w.part.to
 }
 
 // take sends a part to a viewer.

@@ -70,7 +70,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 }
 
-// turn does what is due: first for those who follow live.
+// turn does what is due: first for those who follow live, and for nobody so much that others have to wait long.
 func (w *worker) turn(now time.Duration) {
 	w.collect()
 	for i := range w.spare.moves {
@@ -78,16 +78,19 @@ func (w *worker) turn(now time.Duration) {
 	}
 	w.again = 0
 	w.stir(now)
+	left := w.stirred[:0]
 	for _, g := range w.stirred {
-		w.serve(g, now)
-		if g.look > 0 {
-			w.lookAt(g.look, now)
+		if g.stirred = w.serve(g, now); g.stirred {
+			left = append(left, g)
+			w.lookAt(now, now)
 		}
 	}
-	clear(w.stirred)
-	w.stirred = w.stirred[:0]
+	clear(w.stirred[len(left):])
+	w.stirred = left
 	w.flush()
-	w.late.done(w.relay.now())
+	if len(left) == 0 {
+		w.late.done(w.relay.now())
+	}
 	w.reply(now)
 	w.catchUp(now)
 	w.flush()
@@ -123,7 +126,6 @@ func (w *worker) stir(now time.Duration) {
 func (w *worker) stirUp(g *group) {
 	if !g.stirred {
 		g.stirred = true
-		g.version++
 		w.stirred = append(w.stirred, g)
 	}
 }
