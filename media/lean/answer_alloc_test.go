@@ -4,7 +4,7 @@ package lean
 
 import "testing"
 
-func TestAnswerAllocatesItsTextOnly(t *testing.T) {
+func TestAllocOfAnAnswerIsItsText(t *testing.T) {
 	a, o := testAnswer(true), twoTracks()
 	if n := testing.AllocsPerRun(100, func() { a.write(o, own, ids) }); n > 1 {
 		t.Errorf("%v allocations", n)
