@@ -23,7 +23,7 @@ const streamPatience = 20 * time.Second
 // streamPort is streams on a real port until the test ends.
 type streamPort struct {
 	*streams
-	t    *testing.T
+	t    testing.TB
 	addr string
 	got  chan arrival
 	gone chan path
@@ -36,7 +36,7 @@ type arrival struct {
 }
 
 // openStreams keeps what says "keep".
-func openStreams(t *testing.T) *streamPort {
+func openStreams(t testing.TB) *streamPort {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -129,7 +129,7 @@ func (p *streamPort) await(what string, come func() bool) {
 }
 
 // hear reads one frame as a client does.
-func hear(t *testing.T, conn net.Conn) []byte {
+func hear(t testing.TB, conn net.Conn) []byte {
 	t.Helper()
 	_ = conn.SetReadDeadline(time.Now().Add(streamPatience))
 	var head [2]byte
@@ -144,7 +144,7 @@ func hear(t *testing.T, conn net.Conn) []byte {
 }
 
 // closed waits for the other side to close, in whatever way.
-func closed(t *testing.T, conn net.Conn) {
+func closed(t testing.TB, conn net.Conn) {
 	t.Helper()
 	_ = conn.SetReadDeadline(time.Now().Add(streamPatience))
 	if n, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
