@@ -28,7 +28,7 @@ const (
 	// Kernel buffers of a connection, asked for. A viewer sends little. What lies in the send buffer is out of reach: a
 	// viewer that falls behind is to be late by a second, not by what the kernel would be ready to keep.
 	streamReadBuffer  = 32 << 10
-	streamWriteBuffer = 256 << 10
+	streamWriteBuffer = 128 << 10 // Linux takes twice that
 )
 
 var streamKeepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}

@@ -142,7 +142,7 @@ func (n *Node) Watch(t testing.TB, c client.ViewerConfig) *client.Viewer {
 	if c.Patience == 0 {
 		c.Patience = 20 * time.Second
 	}
-	if c.Network.Net == nil {
+	if c.Network.Net == nil && !c.Network.TCP {
 		c.Network = Loopback
 	}
 	v, err := client.Watch(t.Context(), c)
