@@ -1,11 +1,14 @@
-// Package peer negotiates WebRTC sessions and carries their media over one UDP port.
+// Package peer negotiates WebRTC sessions and carries their media over one port, UDP and TCP.
 //
 // # Overview
 //
-// Server answers offers: Publish for a publisher, Watch for a viewer. A publisher's tracks are read into the layers of
-// media.Publisher. A viewer is a media.Sender: the relay's worker hands it runs of packets, which are encrypted and
-// sent on the worker's own goroutine. What viewers report goes from Pion's receive buffer straight to the worker, so a
-// viewer has no reading goroutine of ours.
+// Server answers offers: Publish for a publisher, Watch for a viewer. A Session is carried by a link, of which there are
+// two. Viewers go to the lean transport (leanlink.go, media/lean), which costs a hundredth of a connection. Publishers, and the
+// viewers whose offer lean declines (offers that are not bundled, for one), get a PeerConnection of Pion's (connection.go):
+// a publisher's tracks are read into the layers of media.Publisher (publish.go); a declined viewer is a media.Sender that
+// writes to Pion (watch.go, track.go). Both links are held to one suite of tests.
+//
+// The port is read by lean alone. What is none of its viewers' goes to Pion's mux through a queue (rest.go).
 //
 // Offers are checked line by line (offer.go, codecs.go, lines.go). What the lean transport needs of a viewer's is taken
 // from there (lean.go); an offer that goes to Pion is cut down to what we accept first (trim.go). Trickled candidates
@@ -21,6 +24,7 @@
 //
 //	goroutine            owner     ends
 //	closers (4)          Run       when the server is closed and no session is left
+//	media/lean's         Run       when all sessions are closed
 //	track reader         session   when its connection closes; shut waits
 //	RTCP of a publisher  reader    with its track reader
 //	Pion's own           Pion      when its connection closes
@@ -32,5 +36,5 @@
 //
 // # Dependencies
 //
-// media (its root), media/lean and Pion.
+// media (its root), media/lean, media/egress, and Pion.
 package peer

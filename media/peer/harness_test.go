@@ -30,9 +30,12 @@ var (
 // way is how a viewer's media is carried. What is promised to viewers is promised on each.
 type way string
 
-const byPion way = "pion"
+const (
+	byPion way = "pion"
+	byLean way = "lean"
+)
 
-var ways = []way{byPion}
+var ways = []way{byPion, byLean}
 
 // onEachWay runs one test of a promise to viewers on every way.
 func onEachWay(t *testing.T, test func(t *testing.T, w way)) {
@@ -74,6 +77,7 @@ func newHouse(t *testing.T, s setup) *house {
 		t.Fatal(err)
 	}
 	h.relay, h.server = relay, server
+	server.declines = s.way == byPion
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {

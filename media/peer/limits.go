@@ -16,9 +16,6 @@ const (
 	// maxRestarts is how many ICE restarts one session may ask for.
 	maxRestarts = 64
 
-	// socketBuffer is asked for in both directions; the kernel may give less (net.core.rmem_max, wmem_max).
-	socketBuffer = 8 << 20
-
 	// gatherTimeout bounds an answer. Candidates come from one socket that is already open, so this is not waited for.
 	gatherTimeout = 5 * time.Second
 	// closers is how many ended connections are closed at the same time.
@@ -35,6 +32,10 @@ const (
 	// lost packets come late: Pion's 64 are 80 ms of 8 Mbit/s, less than a round trip. Browsers have 1,024. RTCP keeps
 	// Pion's window, since none of it is sent twice.
 	replayWindow = 1024
+
+	// The certificate is made anew each time the program starts, and browsers refuse one that has run out.
+	certificateLasts = 365 * 24 * time.Hour
+	certificateSlack = 24 * time.Hour // for clients whose clock is behind
 
 	// viewerBuffer bounds what a viewer may send us although it was asked for nothing, per SSRC in bytes.
 	viewerBuffer = 64 << 10

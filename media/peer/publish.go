@@ -16,6 +16,7 @@ import (
 type publisher struct {
 	session *Session
 	seat    *media.Publisher
+	link    *connection // set before its first packet
 
 	mu    sync.Mutex
 	ssrcs map[*media.Layer]uint32
@@ -52,13 +53,14 @@ func (p *publisher) negotiate(ctx context.Context, o *offer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.session.begin(ctx, o, api, func(pc *webrtc.PeerConnection) error {
-		pc.OnTrack(func(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
-			p.session.reader(func() { p.read(t, r) })
-		})
-		p.session.watch(func() {})
-		return nil
+	if p.link, err = p.session.connect(api); err != nil {
+		return nil, err
+	}
+	p.link.pc.OnTrack(func(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
+		p.link.reader(func() { p.read(t, r) })
 	})
+	p.link.watch(func() {})
+	return p.link.begin(ctx, o)
 }
 
 // read moves a track's packets into its layer until the connection or the session ends.
@@ -110,7 +112,7 @@ func (p *publisher) RequestKeyframe(l *media.Layer) {
 	p.mu.Lock()
 	ssrc := p.ssrcs[l]
 	p.mu.Unlock()
-	err := p.session.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}})
+	err := p.link.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}})
 	if err != nil {
 		p.session.log.Debug("keyframe request not sent", "error", fmt.Sprint(err))
 	}

@@ -5,15 +5,20 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/big"
 	"net"
 	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
@@ -22,15 +27,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/media"
+	"github.com/rialto-live/rialto/media/egress"
+	"github.com/rialto-live/rialto/media/lean"
 )
 
 // Config of a Server.
 type Config struct {
 	Relay *media.Relay
-	// Listen is the UDP address for all media, such as ":8443". Ignored when Conn is set.
+	// Listen is the address for all media, UDP and TCP, such as ":8443".
 	Listen string
-	// Conn is an open socket to use instead; the Server closes it.
-	Conn *net.UDPConn
 	// PublicIPs are what viewers reach this node by. Empty: the machine's own addresses.
 	PublicIPs []netip.Addr
 
@@ -44,8 +49,8 @@ func (c Config) Validate() error {
 	if c.Relay == nil {
 		errs = append(errs, errors.New("peer: Relay is missing"))
 	}
-	if c.Conn == nil && c.Listen == "" {
-		errs = append(errs, errors.New("peer: neither Listen nor Conn is set"))
+	if c.Listen == "" {
+		errs = append(errs, errors.New("peer: Listen is missing"))
 	}
 	for _, ip := range c.PublicIPs {
 		if !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() {
@@ -55,16 +60,19 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Server negotiates and carries every WebRTC session of this node over one UDP port.
+// Server negotiates and carries every WebRTC session of this node over one port.
 type Server struct {
 	// static after New
 	relay    *media.Relay
 	log      *slog.Logger
-	conn     *socket
+	port     *egress.Port
+	rest     *rest
 	mux      *ice.UDPMuxDefault
 	settings webrtc.SettingEngine
 	cert     webrtc.Certificate
 	door     *admission
+	lean     *lean.Transport
+	declines bool // for tests: every viewer takes Pion's way
 
 	mu       sync.Mutex
 	changed  *sync.Cond // of mu
@@ -81,64 +89,73 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	cert, err := newCertificate()
+	cert, keyPair, err := newCertificate()
 	if err != nil {
 		return nil, err
 	}
-	conn := cfg.Conn
-	if conn == nil {
-		if conn, err = listen(cfg.Listen); err != nil {
-			return nil, err
-		}
-	}
-	sock, err := newSocket(conn, newFailed(cfg.Registerer))
+	port, listener, err := listen(cfg.Listen, cfg.Relay.Workers())
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, err
 	}
 	s := &Server{
-		relay: cfg.Relay, log: cfg.Log, conn: sock, cert: cert,
+		relay: cfg.Relay, log: cfg.Log, port: port, cert: cert,
 		sessions: map[*Session]struct{}{},
 		door:     newAdmission(runtime.GOMAXPROCS(0), cfg.Relay.Lateness, cfg.Registerer),
 	}
 	s.changed = sync.NewCond(&s.mu)
+	m := newMetrics(port)
+	s.rest = newRest(port, m.dropped)
 	quiet := &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
-	s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: sock, Logger: quiet.NewLogger("ice")})
+	s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: s.rest, Logger: quiet.NewLogger("ice")})
 	if s.settings, err = newSettings(s.mux, quiet, cfg.PublicIPs); err != nil {
-		return nil, errors.Join(err, s.mux.Close())
+		return nil, errors.Join(err, s.mux.Close(), port.Close(), listener.Close())
 	}
+	addrs, err := reachedAt(s.Addr(), cfg.PublicIPs)
+	if err != nil {
+		return nil, errors.Join(err, s.mux.Close(), port.Close(), listener.Close())
+	}
+	s.lean = lean.New(lean.Config{
+		Port: port, Listener: listener, Addrs: addrs, Certificate: keyPair, Workers: cfg.Relay.Workers(), Rest: s.rest.take,
+	})
+	cfg.Relay.OnFlush(s.lean.Flush)
+	m.register(cfg.Registerer, s.lean)
 	return s, nil
 }
 
-// newCertificate makes the one certificate of this process: one per connection would cost each join a key.
-func newCertificate() (webrtc.Certificate, error) {
+// newCertificate makes the one certificate of this process, as Pion wants it and as DTLS does: one per connection would
+// cost each join a key.
+func newCertificate() (webrtc.Certificate, tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return webrtc.Certificate{}, fmt.Errorf("certificate key: %w", err)
+		return webrtc.Certificate{}, tls.Certificate{}, fmt.Errorf("certificate key: %w", err)
 	}
-	cert, err := webrtc.GenerateCertificate(key)
+	now := time.Now()
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "rialto"},
+		NotBefore: now.Add(-certificateSlack), NotAfter: now.Add(certificateLasts),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
 	if err != nil {
-		return webrtc.Certificate{}, fmt.Errorf("certificate: %w", err)
+		return webrtc.Certificate{}, tls.Certificate{}, fmt.Errorf("certificate: %w", err)
 	}
-	return *cert, nil
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		return webrtc.Certificate{}, tls.Certificate{}, fmt.Errorf("certificate: %w", err)
+	}
+	return webrtc.CertificateFromX509(key, parsed), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: parsed}, nil
 }
 
-func newFailed(reg prometheus.Registerer) prometheus.Counter {
-	c := prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "rialto_media_failed_writes_total", Help: "Datagrams the kernel did not take.",
-	})
-	if reg != nil {
-		reg.MustRegister(c)
-	}
-	return c
-}
-
-// Addr is the bound UDP address.
+// Addr is the bound address, of UDP and of TCP.
 func (s *Server) Addr() netip.AddrPort {
-	return s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	return s.port.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// Run closes what ends until ctx is done, then ends and closes every session and the port.
+// Run carries media and closes what ends until ctx is done, then ends and closes every session and the port.
 func (s *Server) Run(ctx context.Context) error {
+	carried, stop := context.WithCancel(context.Background()) // outlives the sessions, whose goodbyes it sends
+	defer stop()
+	var carrier errgroup.Group
+	carrier.Go(func() error { return s.lean.Run(carried) })
 	var g errgroup.Group
 	for range closers {
 		g.Go(func() error {
@@ -159,7 +176,9 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, session := range open {
 		session.end(media.ErrClosed)
 	}
-	return errors.Join(g.Wait(), s.mux.Close())
+	err := g.Wait()
+	stop()
+	return errors.Join(err, s.mux.Close(), carrier.Wait())
 }
 
 // nextEnded waits for a session to close; nil when the server is closed and none is left.

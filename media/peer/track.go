@@ -8,6 +8,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/rialto-live/rialto/media"
+	"github.com/rialto-live/rialto/media/lean"
 )
 
 var errNothingNegotiated = errors.New("no codec negotiated")
@@ -54,7 +55,7 @@ func (t *outTrack) ID() string { return t.kind.String() }
 func (t *outTrack) RID() string { return "" }
 
 // StreamID is one for both tracks.
-func (t *outTrack) StreamID() string { return cname }
+func (t *outTrack) StreamID() string { return lean.CNAME }
 
 // Kind as Pion says it.
 func (t *outTrack) Kind() webrtc.RTPCodecType {

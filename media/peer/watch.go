@@ -11,16 +11,15 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/rialto-live/rialto/media"
+	"github.com/rialto-live/rialto/media/lean"
 )
 
-// cname is the same for both of a viewer's tracks, which is what makes players keep them in step. It names no one.
-const cname = "rialto"
-
-// viewer is the sending end: it hands the worker's runs to Pion and what the viewer reports to the worker.
+// viewer is the sending end through Pion, for offers that the lean transport declines: it hands the worker's runs to Pion and what the viewer reports to the worker.
 type viewer struct {
 	session *Session
 	seat    *media.Subscriber
 	place   *place
+	link    *connection
 	audio   *outTrack // nil when the viewer did not ask for it
 	video   *outTrack
 }
@@ -56,12 +55,11 @@ func (s *Server) watch(ctx context.Context, id media.StreamID, g media.Grant, sd
 		session.end(nil)
 		return nil, nil, err
 	}
-	v := &viewer{session: session, seat: seat, place: place}
 	session.hold(func() {
 		seat.Close()
 		place.leave()
 	})
-	answer, err := v.negotiate(ctx, o)
+	answer, err := session.watch(ctx, seat, place, o)
 	if err != nil {
 		session.end(err)
 		return nil, nil, err
@@ -69,30 +67,39 @@ func (s *Server) watch(ctx context.Context, id media.StreamID, g media.Grant, sd
 	return session, answer, nil
 }
 
+// watch takes the lean transport for every offer it can answer.
+func (s *Session) watch(ctx context.Context, seat *media.Subscriber, place *place, o *offer) ([]byte, error) {
+	if offer, ok := o.lean(); ok && !s.server.declines {
+		return s.watchLean(seat, place, o, offer)
+	}
+	return (&viewer{session: s, seat: seat, place: place}).negotiate(ctx, o)
+}
+
 func (v *viewer) negotiate(ctx context.Context, o *offer) ([]byte, error) {
 	api, err := v.session.server.viewerAPI(v)
 	if err != nil {
 		return nil, err
 	}
-	return v.session.begin(ctx, o, api, func(pc *webrtc.PeerConnection) error {
-		for _, kind := range o.kinds {
-			t := &outTrack{kind: kind}
-			if kind == media.Audio {
-				v.audio = t
-			} else {
-				v.video = t
-			}
-			sendonly := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
-			if _, err := pc.AddTransceiverFromTrack(t, sendonly); err != nil {
-				return fmt.Errorf("add %s: %w", kind, err)
-			}
+	if v.link, err = v.session.connect(api); err != nil {
+		return nil, err
+	}
+	for _, kind := range o.kinds {
+		t := &outTrack{kind: kind}
+		if kind == media.Audio {
+			v.audio = t
+		} else {
+			v.video = t
 		}
-		v.session.watch(func() {
-			v.place.leave()
-			v.seat.Start(v, media.Binding{CNAME: cname, Audio: v.audio.line(), Video: v.video.line()})
-		})
-		return nil
+		sendonly := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
+		if _, err := v.link.pc.AddTransceiverFromTrack(t, sendonly); err != nil {
+			return nil, fmt.Errorf("add %s: %w", kind, err)
+		}
+	}
+	v.link.watch(func() {
+		v.place.leave()
+		v.seat.Start(v, media.Binding{CNAME: lean.CNAME, Audio: v.audio.line(), Video: v.video.line()})
 	})
+	return v.link.begin(ctx, o)
 }
 
 // Send hands a run over. Pion's way to the socket does not say when it is full: the kernel then drops.
@@ -110,7 +117,7 @@ func (v *viewer) Send(_ int, run []media.Outgoing) int {
 
 // SendReports sends a compound packet.
 func (v *viewer) SendReports(_ int, reports []rtcp.Packet) {
-	_ = v.session.pc.WriteRTCP(reports) // repeated each second: a lost one does not matter
+	_ = v.link.pc.WriteRTCP(reports) // repeated each second: a lost one does not matter
 }
 
 // buffer is where Pion puts what it received. RTCP goes straight on to the worker, so that no goroutine waits for it.

@@ -3,7 +3,6 @@ package whiptest
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
@@ -55,11 +54,7 @@ func Start(t testing.TB, changes ...func(*media.Config, *whip.Config)) *Node {
 	if n.Relay, err = media.New(relayConfig); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.Peer, err = peer.New(peer.Config{Relay: n.Relay, Conn: conn, PublicIPs: []netip.Addr{Loopback.Addr}, Log: slog.New(slog.DiscardHandler)})
+	n.Peer, err = peer.New(peer.Config{Relay: n.Relay, Listen: "127.0.0.1:0", PublicIPs: []netip.Addr{Loopback.Addr}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
