@@ -14,7 +14,7 @@
 // live, those whose way is full, those who skip or change over. They get a burst each pumpEvery, by themselves (batch.go).
 //
 // A turn of a worker is: comers and goers; a part for those who follow live, of each stream that has something; a flush;
-// answers to feedback; the queue; a flush. Each step but the first is bounded (livePart, replyPackets, catchUpPackets),
+// answers to feedback; the queue; a flush. Each step is bounded (livePart for each viewer, replyPackets, catchUpPackets),
 // and what it leaves is taken up by the next turn at once. So neither joiners nor a flood of requests nor a large
 // keyframe keeps others waiting long, and Relay.Lateness says how long it is (lateness.go).
 //
