@@ -85,15 +85,17 @@ func TestDatagramsMayOvertakeEachOther(t *testing.T) {
 			own := newCertificate(t)
 			p := newPair(t, fingerprintOf(own))
 			var wg sync.WaitGroup
+			var mu sync.Mutex
 			later := func(deliver func([]byte)) func([]byte) {
 				return func(b []byte) {
 					b = bytes.Clone(b)
+					mu.Lock()
 					after := time.Duration(r.IntN(40)) * time.Millisecond
+					mu.Unlock()
 					wg.Go(func() { time.Sleep(after); deliver(b) })
 				}
 			}
-			take, give := p.wire.up, p.wire.down
-			p.wire.up, p.wire.down = later(take), later(give)
+			p.wire.up, p.wire.down = later(p.wire.up), later(p.wire.down)
 			p.shake(t.Context(), t, clientOptions(own, dtls.WithMTU(150))...)
 			converse(t, p.finish(t))
 			wg.Wait()
@@ -213,6 +215,16 @@ func TestHandshakesLeaveNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSealedAlertEndsTheHandshake: this one is the client's beyond doubt.
+func TestSealedAlertEndsTheHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := shakeFalsely(t.Context(), t, newDTLSConfig(newCertificate(t)), [][]byte{{alertFatal, 40}}, func() {})
+		if p.err == nil || errors.Is(p.err, errHandshakeTime) {
+			t.Errorf("got %v", p.err)
+		}
+	})
 }
 
 func TestInboxIsBounded(t *testing.T) {

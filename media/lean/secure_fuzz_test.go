@@ -60,7 +60,11 @@ func FuzzDTLS(f *testing.F) {
 		case stageHello:
 			fuzzOpening(t, cfg, own.Certificate, hostile)
 		case stageSealed:
-			fuzzSealed(t, cfg, hostile)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			if p := shakeFalsely(ctx, t, cfg, hostile, cancel); p.secrets != nil {
+				t.Error("a client without Finished got in")
+			}
 		case stageLast:
 			fuzzFarewell(t, hostile)
 		}
@@ -124,13 +128,12 @@ func drain(h *handshake) {
 	}
 }
 
-// fuzzSealed is a client that knows the keys and is not what it seems.
-func fuzzSealed(t *testing.T, cfg *dtlsConfig, hostile [][]byte) {
+// shakeFalsely has a client that knows the keys send hostile records, sealed, instead of its Finished. done is called when
+// the server has read them.
+func shakeFalsely(ctx context.Context, t *testing.T, cfg *dtlsConfig, hostile [][]byte, done func()) *pair {
 	own := newCertificate(t)
 	w := newCable()
 	p := &pair{h: newHandshake(cfg, fingerprintOf(own), w.write), wire: w}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	var keyLog bytes.Buffer
 	w.up = func(b []byte) {
 		var clear []byte
@@ -148,14 +151,12 @@ func fuzzSealed(t *testing.T, cfg *dtlsConfig, hostile [][]byte) {
 				p.h.take(sealRecord(t, w.all(), keyLog.String(), uint64(i), b))
 			}
 			drain(p.h)
-			cancel()
+			done()
 		}
 	}
 	p.shake(ctx, t, clientOptions(own, dtls.WithKeyLogWriter(&keyLog))...)
 	_ = p.client.Close()
-	if p.secrets != nil {
-		t.Error("a client without Finished got in")
-	}
+	return p
 }
 
 // sealRecord seals what a client of these keys might.
@@ -258,23 +259,9 @@ func FuzzRTCP(f *testing.F) {
 // watch is a viewer of a real relay with something to see.
 func watch(t testing.TB) *media.Subscriber {
 	t.Helper()
-	relay, err := media.New(media.Config{Workers: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = relay.Run(ctx) })
-	t.Cleanup(func() { cancel(); wg.Wait() })
-	pub, err := relay.Publish("shw_1", media.Grant{Subject: "acc_1", Rights: media.RightPublish},
-		media.PublishOptions{Feedback: noKeyframes{}, OnEnd: func(error) {}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	layer, err := pub.AddLayer(media.VP8)
-	if err != nil {
-		t.Fatal(err)
-	}
+	relay, stop := runRelay(t)
+	t.Cleanup(stop)
+	layer := publish(t, relay)
 	for n := range 50 {
 		b, err := (&rtp.Packet{Payload: []byte{0x10, 0, 0, 0}, Header: rtp.Header{Version: 2, SSRC: 7, Marker: true,
 			SequenceNumber: uint16(n), Timestamp: uint32(n) * 3000}}).Marshal()
@@ -292,6 +279,33 @@ func watch(t testing.TB) *media.Subscriber {
 	viewer.Start(takesAll{}, media.Binding{CNAME: "a", Video: media.Line{SSRC: 2,
 		PayloadTypes: map[media.Codec]uint8{media.VP8: 96}}})
 	return viewer
+}
+
+func runRelay(t testing.TB) (relay *media.Relay, stop func()) {
+	t.Helper()
+	relay, err := media.New(media.Config{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = relay.Run(ctx) })
+	return relay, func() { cancel(); wg.Wait() }
+}
+
+// publish takes the stream over for a new session of its publisher.
+func publish(t testing.TB, relay *media.Relay) *media.Layer {
+	t.Helper()
+	pub, err := relay.Publish("shw_1", media.Grant{Subject: "acc_1", Rights: media.RightPublish},
+		media.PublishOptions{Feedback: noKeyframes{}, OnEnd: func(error) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := pub.AddLayer(media.VP8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return layer
 }
 
 type noKeyframes struct{}

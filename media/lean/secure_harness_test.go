@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net"
+	"runtime/pprof"
 	"sync"
 	"testing"
 	"time"
@@ -142,10 +143,12 @@ func (p *pair) shake(ctx context.Context, t testing.TB, options ...dtls.ClientOp
 		up(b)
 	}
 	wg.Go(func() {
-		s, f, err := p.h.run(ctx)
-		mu.Lock()
-		p.secrets, p.farewell, p.err = s, f, err
-		mu.Unlock()
+		pprof.Do(ctx, pprof.Labels("side", "server"), func(ctx context.Context) {
+			s, f, err := p.h.run(ctx)
+			mu.Lock()
+			p.secrets, p.farewell, p.err = s, f, err
+			mu.Unlock()
+		})
 	})
 	within, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -174,6 +177,12 @@ func (p *pair) finish(t testing.TB) *secured {
 		t.Fatalf("server: %v, client: %v", p.err, p.clientErr)
 	}
 	t.Cleanup(func() { _ = p.client.Close() })
+	return p.secured(t)
+}
+
+// secured makes the client's SRTP.
+func (p *pair) secured(t testing.TB) *secured {
+	t.Helper()
 	state, ok := p.client.ConnectionState()
 	profile, chosen := p.client.SelectedSRTPProtectionProfile()
 	if !ok || !chosen {

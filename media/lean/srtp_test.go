@@ -183,3 +183,21 @@ func TestSealKeepsExtensions(t *testing.T) {
 		t.Errorf("read %v: %v", got, err)
 	}
 }
+
+// TestThrownAwayPackets is the rule that whoever takes packets and does not seal them has to keep: up to half a turn of
+// numbers may be missing.
+func TestThrownAwayPackets(t *testing.T) {
+	s, in, _ := newKeys(t, srtp.ProtectionProfileAeadAes128Gcm)
+	for _, n := range []int{100, 100 + 32_767, 100 + 2*32_767, 100 + 3*32_767} {
+		sealed, err := s.sealRTP(make([]byte, 0, 1500), outgoingPacket(1, n, 50))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := in.DecryptRTP(nil, sealed, nil); err != nil {
+			t.Errorf("%d: %v", n, err)
+		}
+	}
+	if _, err := s.sealRTP(make([]byte, 0, 1500), outgoingPacket(1, 101+4*32_767, 50)); !errors.Is(err, errBehind) {
+		t.Errorf("after more than half a turn: %v", err)
+	}
+}
