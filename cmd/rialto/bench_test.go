@@ -176,7 +176,7 @@ func TestBenchSaysWhatIsWrong(t *testing.T) {
 		{[]string{"media", "--viewers", "2001"}, exitUsage, "--viewers is 1 to 2000, not 2001"},
 		{[]string{"media", "--seconds", "121", "--rounds", "6"}, exitUsage, "--rounds is 1 to 5, not 6"},
 		{[]string{"media", "now"}, exitUsage, "takes no"},
-		{[]string{"child"}, exitFailed, "started by bench media alone"},
+		{[]string{"child"}, exitFailed, "started by the other benches alone"},
 		{[]string{"child", "relay", "x"}, exitFailed, `core "x"`},
 	} {
 		code, out, errs := ask(t, "", nil, append([]string{"bench"}, tc.args...)...)

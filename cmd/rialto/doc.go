@@ -6,7 +6,7 @@
 //	rialto admin     what only the owner of the machine may do
 //	rialto verify    check every promise the stores hold, exit 1 on a breach
 //	rialto sandbox   the sandbox payment provider
-//	rialto bench     what relaying a show costs on this machine
+//	rialto bench     what a show costs on this machine, and what a crowd does to it
 //	rialto load      a crowd of viewers on any WHEP server
 //	rialto openapi   print the OpenAPI document of the HTTP API and the rooms
 //	rialto version   which version this is

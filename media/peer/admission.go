@@ -32,7 +32,7 @@ const (
 
 	// lateAbove is how late packets may be sent before newcomers have to wait: by then a player's buffer is at stake.
 	// lookEvery is how often whoever is in front looks again.
-	lateAbove = 100 * time.Millisecond
+	lateAbove = 200 * time.Millisecond
 	lookEvery = 20 * time.Millisecond
 
 	// minRetry and maxRetry bound what those who are refused are told to wait. In between they are spread at the rate

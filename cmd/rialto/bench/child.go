@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -36,6 +38,7 @@ const (
 type server struct {
 	handler http.Handler
 	run     []func(context.Context) error
+	metrics prometheus.Gatherer // nil: it has none
 }
 
 // kinds of children.
@@ -44,7 +47,7 @@ var kinds = map[string]func() (*server, error){"relay": newRelay, "static": newS
 // Child is the other end of Media: it serves one kind on one core until ctx is done. args are the kind and the core.
 func Child(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 2 || kinds[args[0]] == nil {
-		return errors.New("bench child is started by bench media alone")
+		return errors.New("bench child is started by the other benches alone")
 	}
 	core, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -82,9 +85,7 @@ func (s *server) serve(ctx context.Context, out io.Writer) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", s.handler)
-	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(state{Goroutines: runtime.NumGoroutine(), Threads: runtime.GOMAXPROCS(0)})
-	})
+	mux.HandleFunc("GET /state", s.tell)
 	door := &http.Server{Handler: mux, ReadHeaderTimeout: headerWithin}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range s.run {
@@ -106,8 +107,41 @@ func (s *server) serve(ctx context.Context, out io.Writer) error {
 
 // state is what a child says about itself.
 type state struct {
-	Goroutines int `json:"goroutines"`
-	Threads    int `json:"threads"`
+	Goroutines int                `json:"goroutines"`
+	Threads    int                `json:"threads"`
+	Heap       int64              `json:"heap"`    // bytes in use, if the garbage was to be collected
+	Dropped    map[string]float64 `json:"dropped"` // packets, by reason
+}
+
+// dropped is the name of the metric that state tells of.
+const dropped = "rialto_media_dropped_packets_total"
+
+// tell answers GET /state. With gc=1 the garbage is collected before, and what is free given back to the machine.
+func (s *server) tell(w http.ResponseWriter, r *http.Request) {
+	now := state{Threads: runtime.GOMAXPROCS(0), Dropped: map[string]float64{}}
+	if r.URL.Query().Get("gc") == "1" {
+		var m runtime.MemStats
+		runtime.GC() // what pools hold goes with the second
+		debug.FreeOSMemory()
+		runtime.ReadMemStats(&m)
+		now.Heap = int64(m.HeapAlloc)
+	}
+	now.Goroutines = runtime.NumGoroutine()
+	if s.metrics != nil {
+		families, err := s.metrics.Gather()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == dropped && len(m.GetLabel()) == 1 {
+					now.Dropped[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	_ = json.NewEncoder(w).Encode(now) // a parent that is gone takes the child with it
 }
 
 // child is a running child, seen from the parent.

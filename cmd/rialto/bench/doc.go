@@ -1,4 +1,5 @@
-// Package bench is `rialto bench media`: what relaying costs on this machine.
+// Package bench is `rialto bench`: what relaying costs on this machine (media), how a running show takes a crowd that
+// joins (joins), and what a server keeps of those that have left (churn).
 //
 // # Overview
 //
@@ -23,10 +24,20 @@
 // Each packet carries the time it was made at, on the one clock of this machine, so forward_ms includes the publisher's
 // and the viewer's own work. One of a hundred packets is decrypted and its content compared.
 //
+// Joins has viewers watch, and then a crowd come evenly. Who is told 503 comes back when it was told to, as the pages do.
+// What those who watched before have lost is told beside what full sockets of this machine did not take, for that is not
+// of the server's making. How far behind a joiner is comes from the times in the packets: the newest that it has 3 s
+// after its request, against the newest that the first of the early viewers has at that moment. What a join costs is what
+// the time of joining has above the packets sent in it, at what a packet costs when all have settled; a packet costs more
+// to fewer viewers, so this is a little too much.
+//
+// Churn has viewers join and leave, in five ways (load.Leaving), and counts what the server has before and after: once it
+// had time to forget, and has collected its garbage.
+//
 // # Concurrency and lifecycle
 //
-// Media owns all: a run ends its publisher, its crowd and its child before the next begins. Children die with this
-// process (embedded.StartChild), however it ends. Media pins the whole process it is called in, for good.
+// Media, Joins and Churn own all: a run ends its publisher, its crowd and its child before the next begins. Children die
+// with this process (embedded.StartChild), however it ends. Each pins the whole process it is called in, for good.
 //
 // # Invariants
 //

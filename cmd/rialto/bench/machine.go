@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -79,4 +81,41 @@ func resident(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("memory of process %d: smaps_rollup has no Rss", pid)
+}
+
+// descriptors is how many files and sockets a process has open.
+func descriptors(pid int) (int64, error) {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return 0, fmt.Errorf("open files: %w", err)
+	}
+	return int64(len(entries)), nil
+}
+
+// fullSockets is how many datagrams this machine has dropped because the socket they were for was full.
+func fullSockets() (int64, error) {
+	text, err := os.ReadFile("/proc/net/snmp")
+	if err != nil {
+		return 0, fmt.Errorf("datagrams that were dropped: %w", err)
+	}
+	return rcvbufErrors(string(text))
+}
+
+// rcvbufErrors reads the two lines about UDP, of names and of values.
+func rcvbufErrors(text string) (int64, error) {
+	var names []string
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] != "Udp:" {
+			continue
+		}
+		if names == nil {
+			names = f
+			continue
+		}
+		if at := slices.Index(names, "RcvbufErrors"); at > 0 && at < len(f) {
+			return strconv.ParseInt(f[at], 10, 64)
+		}
+	}
+	return 0, errors.New("datagrams that were dropped: /proc/net/snmp does not say")
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"time"
 )
 
@@ -37,16 +36,14 @@ type Options struct {
 
 // Validate says everything that is wrong with the options.
 func (o Options) Validate() error {
-	var errs []error
-	within := func(name string, v, most int) {
-		if v < 1 || v > most {
-			errs = append(errs, fmt.Errorf("--%s is 1 to %d, not %d", name, most, v))
-		}
+	return errors.Join(within("viewers", o.Viewers, MaxViewers), within("seconds", o.Seconds, MaxSeconds), within("rounds", o.Rounds, MaxRounds))
+}
+
+func within(name string, v, most int) error {
+	if v < 1 || v > most {
+		return fmt.Errorf("--%s is 1 to %d, not %d", name, most, v)
 	}
-	within("viewers", o.Viewers, MaxViewers)
-	within("seconds", o.Seconds, MaxSeconds)
-	within("rounds", o.Rounds, MaxRounds)
-	return errors.Join(errs...)
+	return nil
 }
 
 // Media measures this machine's relay and writes one Result, as JSON or as a table. It pins the whole process to a core
@@ -58,18 +55,11 @@ func Media(ctx context.Context, o Options, out io.Writer) error {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	list, err := cores()
+	core, err := takeCores("media")
 	if err != nil {
 		return err
 	}
-	if len(list) < 2 {
-		return errors.New("bench media needs two cores, one for the server and one for the load; this process may use one")
-	}
-	if err := pinAll(list[0]); err != nil {
-		return err
-	}
-	runtime.GOMAXPROCS(1)
-	r, err := o.measure(ctx, list[1])
+	r, err := o.measure(ctx, core)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func newRelay() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{handler: door, run: []func(context.Context) error{relay.Run, peers.Run, door.Run}}, nil
+	return &server{handler: door, metrics: registry, run: []func(context.Context) error{relay.Run, peers.Run, door.Run}}, nil
 }
 
 func letIn(_ context.Context, r whip.Request) (media.Grant, error) {

@@ -3,15 +3,12 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/rialto-live/rialto/cmd/rialto/load"
-	"github.com/rialto-live/rialto/media/client"
 )
 
 const (
@@ -59,9 +56,8 @@ type measured struct {
 
 // run is one server with its publisher and its viewers, while it is measured.
 type run struct {
-	child   *child
+	*stage
 	crowd   *load.Crowd
-	source  *source
 	viewers int
 
 	mu        sync.Mutex
@@ -73,28 +69,16 @@ type run struct {
 // measure starts a server of a kind, lets viewers join and reads its clocks. window is how long the full window lasts.
 func measure(ctx context.Context, kind string, core, viewers int, window time.Duration) (m measured, err error) {
 	r := &run{viewers: viewers}
-	if r.child, err = startChild(ctx, kind, core); err != nil {
+	if r.stage, err = openStage(ctx, kind, core); err != nil {
 		return m, err
 	}
-	// The server goes first: hundreds of goodbyes would measure nothing.
 	defer func() {
-		err = errors.Join(err, r.child.Kill())
+		err = errors.Join(err, r.close())
 		if r.crowd != nil {
 			r.crowd.Close()
 		}
 	}()
-	live, stop := context.WithCancel(ctx)
-	r.source = newSource(live)
-	publisher, err := client.Publish(ctx, client.PublisherConfig{
-		URL: r.child.url + "/whip/" + show, Token: "bench", Source: r.source, Network: client.Network{Addr: netip.AddrFrom4([4]byte{127, 0, 0, 1})},
-	})
-	defer stop()
-	if err != nil {
-		return m, fmt.Errorf("publish: %w", err)
-	}
-	defer publisher.Abandon()
-	defer stop()
-	r.crowd, err = load.New(load.Config{URL: r.child.url + "/whep/" + show, Viewers: viewers, AtOnce: joinsAtOnce, OnPacket: r.take})
+	r.crowd, err = load.New(load.Config{URL: r.whep(), Viewers: viewers, AtOnce: joinsAtOnce, Retry: true, OnPacket: r.take})
 	if err != nil {
 		return m, err
 	}
@@ -104,31 +88,13 @@ func measure(ctx context.Context, kind string, core, viewers int, window time.Du
 	return r.windows(ctx, window)
 }
 
-// warm has one viewer watch and leave, so that what a server makes once is made.
-func (r *run) warm(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, liveWithin)
-	defer cancel()
-	probe, err := client.Watch(ctx, client.ViewerConfig{
-		URL: r.child.url + "/whep/" + show, Patience: liveWithin, Network: client.Network{Addr: netip.AddrFrom4([4]byte{127, 0, 0, 1})},
-	})
-	if err != nil {
-		return fmt.Errorf("the first viewer: %w", err)
-	}
-	err = probe.Await(ctx, func(s client.ViewerStats) bool { return s.Video.Frames > 0 })
-	if err != nil {
-		return errors.Join(fmt.Errorf("the first viewer sees nothing: %w", err), probe.Close())
-	}
-	_ = probe.Close() // the baseline knows no DELETE
-	return rest(ctx, warmFor)
-}
-
 func (r *run) windows(ctx context.Context, window time.Duration) (m measured, err error) {
 	m.viewers = r.viewers
 	memory, goroutines, err := r.state(ctx)
 	if err != nil {
 		return m, err
 	}
-	if m.joining, err = r.between(func() error { return r.join(ctx) }); err != nil {
+	if m.joining, err = r.between(func() error { return allPlay(ctx, r.crowd) }); err != nil {
 		return m, err
 	}
 	if err := rest(ctx, min(settleFor, max(window, warmFor))); err != nil {
@@ -178,26 +144,6 @@ func (r *run) point() (point, error) {
 		return point{}, errors.Join(err, r.child.Err())
 	}
 	return point{time.Now(), cpu, r.crowd.Stats()}, nil
-}
-
-// join returns when every viewer that got in plays, or when that takes too long.
-func (r *run) join(ctx context.Context) error {
-	if err := r.crowd.Join(ctx); err != nil {
-		return err
-	}
-	for late := time.Now().Add(playWithin); time.Now().Before(late); {
-		s := r.crowd.Stats()
-		if s.Joined == 0 {
-			return fmt.Errorf("nobody could join: refused %v, failed %v", s.Refused, s.Failed)
-		}
-		if s.Playing == s.Joined {
-			return nil
-		}
-		if err := rest(ctx, lookEvery); err != nil {
-			return err
-		}
-	}
-	return nil // who does not play is told in the result
 }
 
 func (r *run) state(ctx context.Context) (memory int64, goroutines int, err error) {

@@ -197,12 +197,12 @@ func (c *Crowd) note(v *Viewer, err error) {
 		c.refused[refused.Status]++
 	case errors.Is(err, context.Canceled):
 	default:
-		c.failed[cause(err)]++
+		c.failed[Cause(err)]++
 	}
 }
 
-// cause is a failure in the words that it shares with its like: without ports and addresses.
-func cause(err error) string {
+// Cause is a failure in the words that it shares with its like: without ports and addresses.
+func Cause(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return op.Op + ": " + op.Err.Error()

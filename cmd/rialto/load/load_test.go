@@ -66,7 +66,7 @@ func TestCrowdWatches(t *testing.T) {
 	n := whiptest.Start(t)
 	publish(t, n, "shw_a")
 	seen := make(chan Packet, 4096)
-	crowd := open(t, Config{URL: n.WHEP("shw_a"), Viewers: 21, OnPacket: func(p Packet) {
+	crowd := open(t, Config{URL: n.WHEP("shw_a"), Viewers: 21, Retry: true, OnPacket: func(p Packet) {
 		select {
 		case seen <- Packet{Video: p.Video, Early: p.Early, Payload: bytes.Clone(p.Payload)}:
 		default:
@@ -133,7 +133,7 @@ func TestOverTCP(t *testing.T) {
 func TestEndedByTheServer(t *testing.T) {
 	n := whiptest.Start(t)
 	publish(t, n, "shw_a")
-	crowd := open(t, Config{URL: n.WHEP("shw_a"), Viewers: 3})
+	crowd := open(t, Config{URL: n.WHEP("shw_a"), Viewers: 3, Retry: true})
 	crowd.await(t, "three play", func(s Stats) bool { return s.Playing == 3 })
 	n.Relay.Close("shw_a")
 	crowd.await(t, "all are ended", func(s Stats) bool { return s.Ended == 3 })
@@ -164,7 +164,7 @@ func TestWatchTellsAndSums(t *testing.T) {
 	n := whiptest.Start(t)
 	publish(t, n, "shw_a")
 	var out strings.Builder
-	if err := Watch(t.Context(), Config{URL: n.WHEP("shw_a"), Viewers: 4}, 4*time.Second, &out); err != nil {
+	if err := Watch(t.Context(), Config{URL: n.WHEP("shw_a"), Viewers: 4, Retry: true}, 4*time.Second, &out); err != nil {
 		t.Fatal(err)
 	}
 	text := out.String()

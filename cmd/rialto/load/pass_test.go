@@ -94,7 +94,7 @@ func TestRate(t *testing.T) {
 func TestPass(t *testing.T) {
 	n := whiptest.Start(t)
 	publish(t, n, "shw_a")
-	crowd := open(t, Config{URL: n.WHEP("shw_a"), Viewers: 1})
+	crowd := open(t, Config{URL: n.WHEP("shw_a"), Viewers: 1, Retry: true})
 	for i, how := range []Leaving{Deletes, SaysGoodbye, FallsSilent, NeverAnswers, NeverShakesHands} {
 		if err := crowd.Pass(t.Context(), i+1, how); err != nil {
 			t.Errorf("%s: %v", how, err)
@@ -124,7 +124,7 @@ func TestLook(t *testing.T) {
 	publish(t, n, "shw_a")
 	var mu sync.Mutex
 	seen := map[int]int{}
-	crowd := open(t, Config{URL: n.WHEP("shw_a"), Viewers: 2, Look: func(viewer int, since time.Duration) bool { return viewer == 1 && since > 0 }, OnPacket: func(p Packet) {
+	crowd := open(t, Config{URL: n.WHEP("shw_a"), Viewers: 2, Retry: true, Look: func(viewer int, since time.Duration) bool { return viewer == 1 && since > 0 }, OnPacket: func(p Packet) {
 		mu.Lock()
 		defer mu.Unlock()
 		if p.Since <= 0 {
