@@ -90,6 +90,9 @@ func (s *Session) takeCheck(b []byte, from path, socket *egress.Socket, r *scrat
 	s.mu.Lock()
 	authentic := !s.closed && s.agent.request(&r.request, from, s.transport.now(), &r.reply)
 	start := authentic && s.settle()
+	if authentic && slices.Contains(s.paths, from) && s.transport.table.at(from) != s {
+		s.transport.table.update(s, s.names, s.paths) // another client named this address as its own
+	}
 	s.mu.Unlock()
 	if authentic {
 		s.transport.write(r.reply.Raw, from, socket)

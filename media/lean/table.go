@@ -69,8 +69,8 @@ func (t *table) update(s *Session, names []string, paths []path) {
 	for _, n := range names {
 		t.names[n] = s
 	}
-	// An address that another session had is this one's now: the client proved it, and behind one address there is one
-	// client at a time.
+	// An address that another session had is this one's now. Whoever knows a password can name any address, so the other
+	// takes it back with its next check: see Session.takeCheck.
 	for _, p := range paths {
 		t.paths[p] = s
 	}
