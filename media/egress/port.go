@@ -58,9 +58,6 @@ func Listen(addr string, sockets int) (*Port, error) {
 	return newPort(conns)
 }
 
-// FromConn makes a Port of one open socket, which the Port owns from now on, also when this fails.
-func FromConn(conn *net.UDPConn) (*Port, error) { return newPort([]*net.UDPConn{conn}) }
-
 func listenError(a *net.UDPAddr, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("media port %d/udp is taken by another program: stop it or choose another port: %w", a.Port, err)

@@ -172,12 +172,12 @@ func TestFailedWriteIsCounted(t *testing.T) {
 	}
 }
 
-func TestFromConn(t *testing.T) {
+func TestPortOfOneSocket(t *testing.T) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := FromConn(conn)
+	p, err := newPort([]*net.UDPConn{conn})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestFromConn(t *testing.T) {
 	if _, _, err := p.Sockets()[0].ReadFromAddrPort(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a read after Close: %v", err)
 	}
-	if _, err := FromConn(conn); !errors.Is(err, net.ErrClosed) {
+	if _, err := newPort([]*net.UDPConn{conn}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a port of a closed connection: %v", err)
 	}
 }

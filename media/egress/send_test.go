@@ -72,7 +72,7 @@ func TestNoWayThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := FromConn(conn)
+	p, err := newPort([]*net.UDPConn{conn})
 	if err != nil {
 		t.Fatal(err)
 	}
