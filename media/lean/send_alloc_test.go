@@ -54,4 +54,3 @@ func TestSendingAllocsNothing(t *testing.T) {
 		t.Errorf("%+v", stats)
 	}
 }
-
