@@ -14,8 +14,9 @@ const (
 	// long a client may take to send its first.
 	consentFor = 30 * time.Second
 
-	// leaveWithin is how long a client that seems to have said goodbye has to show that it has not.
-	leaveWithin = 5 * time.Second
+	// leaveWithin is how long a client that seems to have said goodbye has to show that it has not: longer than any
+	// browser is silent between two checks (see silentFor).
+	leaveWithin = 8 * time.Second
 
 	// maxGenerations bounds the ICE generations that answer: the newest, and one that carries media until the newest is
 	// nominated.
@@ -148,7 +149,7 @@ func (a *agent) forgetFormer() {
 }
 
 // leaving notes that the client seems to have said goodbye. Nobody has signed that, so it only shortens the time in which
-// the next authentic packet must come to 5 s from now.
+// the next authentic packet must come to leaveWithin from now.
 func (a *agent) leaving(now time.Duration) {
 	a.begin(now)
 	if !a.parting {

@@ -562,14 +562,14 @@ func TestConsent(t *testing.T) {
 		"a check renews":             {{0, "check", false}, {29 * s, "check", false}, {59*s - 1, "", false}, {59 * s, "", true}},
 		"a report does not":          {{0, "check", false}, {29 * s, "report", false}, {30 * s, "", true}},
 		"nor does an error":          {{0, "check", false}, {29 * s, "confused", false}, {30 * s, "", true}},
-		"a goodbye shortens":         {{0, "check", false}, {9 * s, "leaving", false}, {14*s - 1, "", false}, {14 * s, "", true}},
+		"a goodbye shortens":         {{0, "check", false}, {9 * s, "leaving", false}, {17*s - 1, "", false}, {17 * s, "", true}},
 		"a goodbye never lengthens":  {{0, "check", false}, {28 * s, "leaving", false}, {30 * s, "", true}},
-		"nor does a second":          {{0, "check", false}, {9 * s, "leaving", false}, {13 * s, "leaving", false}, {14 * s, "", true}},
+		"nor does a second":          {{0, "check", false}, {9 * s, "leaving", false}, {13 * s, "leaving", false}, {17 * s, "", true}},
 		"a check takes it back":      {{0, "check", false}, {9 * s, "leaving", false}, {13 * s, "check", false}, {43*s - 1, "", false}, {43 * s, "", true}},
-		"a report takes it back":     {{0, "check", false}, {9 * s, "leaving", false}, {9*s + reportHold, "report", false}, {15 * s, "", false}, {30 * s, "", true}},
-		"not one that overtook it":   {{0, "check", false}, {9 * s, "leaving", false}, {9*s + reportHold - 1, "report", false}, {14 * s, "", true}},
-		"goodbye before any check":   {{0, "leaving", false}, {5*s - 1, "", false}, {5 * s, "", true}},
-		"late check after a goodbye": {{0, "check", false}, {1 * s, "leaving", false}, {6 * s, "", true}, {7 * s, "check", false}},
+		"a report takes it back":     {{0, "check", false}, {9 * s, "leaving", false}, {9*s + reportHold, "report", false}, {18 * s, "", false}, {30 * s, "", true}},
+		"not one that overtook it":   {{0, "check", false}, {9 * s, "leaving", false}, {9*s + reportHold - 1, "report", false}, {17 * s, "", true}},
+		"goodbye before any check":   {{0, "leaving", false}, {8*s - 1, "", false}, {8 * s, "", true}},
+		"late check after a goodbye": {{0, "check", false}, {1 * s, "leaving", false}, {9 * s, "", true}, {10 * s, "check", false}},
 	} {
 		a := newAgent(b.Credentials())
 		for _, st := range steps {

@@ -90,6 +90,9 @@ func (s *Session) takeCheck(b []byte, from path, socket *egress.Socket, r *scrat
 	s.mu.Lock()
 	authentic := !s.closed && s.agent.request(&r.request, from, s.transport.now(), &r.reply)
 	start := authentic && s.settle()
+	if authentic && from.tcp && slices.Contains(s.paths, from) {
+		s.transport.streams.keep(from) // at each check, for it may be a new connection from the same address
+	}
 	if authentic && slices.Contains(s.paths, from) && s.transport.table.at(from) != s {
 		s.transport.table.update(s, s.names, s.paths) // another client named this address as its own
 	}
@@ -116,7 +119,7 @@ func (s *Session) settle() (start bool) {
 	}
 	names, paths := s.agent.generations(), s.agent.paths()
 	if !slices.Equal(names, s.names) || !slices.Equal(paths, s.paths) {
-		s.holdStreams(paths)
+		s.dropStreams(paths)
 		s.transport.table.update(s, names, paths)
 	}
 	start = chosen && s.secrets != nil && !s.started
@@ -124,17 +127,21 @@ func (s *Session) settle() (start bool) {
 	return start
 }
 
-// holdStreams keeps the TCP connections among its paths, and lets go of those that are none any more.
-func (s *Session) holdStreams(paths []path) {
+// dropStreams ends the TCP connections that are none of its paths any more.
+func (s *Session) dropStreams(paths []path) {
 	for _, p := range s.paths {
 		if p.tcp && !slices.Contains(paths, p) {
 			s.transport.streams.drop(p)
 		}
 	}
-	for _, p := range paths {
-		if p.tcp && !slices.Contains(s.paths, p) {
-			s.transport.streams.keep(p)
-		}
+}
+
+// streamGone takes the end of the TCP connection that media goes over for a goodbye, unless the client comes again.
+func (s *Session) streamGone(at path) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if to := s.to.Load(); !s.closed && to != nil && *to == at {
+		s.agent.leaving(s.transport.now())
 	}
 }
 

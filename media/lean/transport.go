@@ -68,6 +68,7 @@ func New(c Config) *Transport {
 	}
 	if c.Listener != nil {
 		t.streams = newStreams(c.Listener, t.takeFrame)
+		t.streams.onGone = t.streamGone
 	}
 	return t
 }
@@ -77,6 +78,29 @@ func (t *Transport) Flush(worker int) { t.outlets[worker].Flush() }
 
 // Sessions is how many viewers there are, those that still connect included.
 func (t *Transport) Sessions() int { return t.table.count() }
+
+// StreamStats count TCP connections since the start.
+type StreamStats struct {
+	Open     int    // now, those that have not shown whose they are included
+	Accepted uint64 // of all that came
+	Refused  uint64 // at once, for there were too many
+	Cut      uint64 // later: no authentic check in time, no frames, or nothing taken for too long
+	Full     uint64 // packets for which there was no room
+}
+
+// Streams says how TCP fares; all zero without TCP.
+func (t *Transport) Streams() StreamStats {
+	if t.streams == nil {
+		return StreamStats{}
+	}
+	c := &t.streams.counts
+	open, _ := t.streams.size()
+	return StreamStats{
+		Open: open, Accepted: c.accepted.Load(), Full: c.full.Load(),
+		Refused: c.refusedFull.Load() + c.refusedSource.Load() + c.refusedTwin.Load(),
+		Cut:     c.overdue.Load() + c.broken.Load() + c.stalled.Load(),
+	}
+}
 
 // now is the transport's clock.
 func (t *Transport) now() time.Duration { return time.Since(t.epoch) }
@@ -146,6 +170,13 @@ func (t *Transport) takeFrame(b []byte, from path) {
 	r := t.scratch.Get().(*scratch)
 	t.take(b, from, nil, r)
 	t.scratch.Put(r)
+}
+
+// streamGone is told that a viewer's TCP connection has ended.
+func (t *Transport) streamGone(at path) {
+	if s := t.table.at(at); s != nil {
+		s.streamGone(at)
+	}
 }
 
 // take finds out what a packet is by its first byte (RFC 7983) and whose it is: of a check by the name in it, of all else
