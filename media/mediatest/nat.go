@@ -88,6 +88,9 @@ func (n *NAT) carryUp() {
 			continue
 		}
 		outside, err := n.mapping(from)
+		if errors.Is(err, net.ErrClosed) {
+			return // by Close, in the middle of this
+		}
 		if err != nil {
 			n.lost.Add(1)
 			n.note(err)

@@ -69,7 +69,8 @@ func TestLostPacketsAreSentAgain(t *testing.T) {
 					{PacketID: seen[0].SequenceNumber - 5}, // was never sent
 				}}
 				v.ask(t, nack)
-				for i, p := range v.again(t, lost) {
+				second := v.again(t, lost)
+				for i, p := range second {
 					first := lost[i]
 					if p.Timestamp != first.Timestamp || p.Marker != first.Marker || p.PayloadType != first.PayloadType ||
 						p.SSRC != first.SSRC || !bytes.Equal(p.Payload, first.Payload) {
@@ -77,6 +78,9 @@ func TestLostPacketsAreSentAgain(t *testing.T) {
 					}
 					if want := h.repairs(engine(t) == nil); p.repair != want {
 						t.Errorf("came by the retransmission stream: %t", p.repair)
+					}
+					if p.repair && p.number != second[0].number+uint16(i) {
+						t.Errorf("repair %d has the number %d after %d", i, p.number, second[0].number)
 					}
 				}
 				// A second time is as good as the first, and the show goes on meanwhile.

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +78,68 @@ func TestViewerThatMovesPlaysOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While the client takes its time to use our answer to its restart, media goes on over the old path.
+func TestOldPathCarriesUntilTheNewOneStands(t *testing.T) {
+	// Pion's agent forgets the old path as soon as it is asked for a new one.
+	h := onShow(t, setup{way: byLean})
+	c, nat := h.behindNAT(t)
+	v := h.watchAs(c)
+	v.waitFor(t, video, 30)
+	v.restart(t, func() {
+		// The client, which is Pion's too, has forgotten it by now: what comes over it is seen at the NAT alone.
+		_, before := nat.Passed()
+		eventually(t, patience, "packets over the old path", func() bool {
+			_, down := nat.Passed()
+			return down >= before+100
+		})
+	})
+	v.goesOn(t, 60)
+}
+
+// A network that lets no UDP through has TCP left.
+func TestViewerOverTCP(t *testing.T) {
+	h := onShow(t, setup{way: byLean})
+	v := h.watchAs(client{settings: func(e *webrtc.SettingEngine) {
+		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
+	}})
+	unbroken(t, v.waitFor(t, video, 150))
+	unbroken(t, v.waitFor(t, audio, 20))
+	pair, err := v.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
+	if err != nil || pair.Remote.Protocol != webrtc.ICEProtocolTCP {
+		t.Errorf("the path is %v: %v", pair, err)
+	}
+	if err := v.session.Close(); err != nil {
+		t.Fatal(err)
+	}
+	v.closes(t)
+}
+
+// One port, read through two sockets, carries everybody: whose packets are whose does not depend on which socket they come to.
+func TestPublishersAndViewersShareTwoSockets(t *testing.T) {
+	onEachWay(t, func(t *testing.T, w way) {
+		h := onShow(t, setup{way: w, relay: media.Config{Workers: 2}})
+		if n := len(h.server.port.Sockets()); n != 2 {
+			t.Fatalf("%d sockets", n)
+		}
+		var viewers []*screen
+		for range 6 { // the kernel spreads them by their addresses
+			viewers = append(viewers, h.watch())
+		}
+		for _, v := range viewers {
+			v.waitFor(t, video, 30)
+		}
+		h.publish(creator, webrtc.MimeTypeH264) // a takeover comes in by either socket, too
+		for i, v := range viewers {
+			v.waitFor(t, audio, 30)
+			eventually(t, patience, fmt.Sprint("H264 at viewer ", i), func() bool {
+				seen := v.got(video)
+				return len(seen) > 60 && seen[len(seen)-1].PayloadType != seen[0].PayloadType
+			})
+			unbroken(t, v.got(video))
+		}
+	})
 }
 
 func TestTwoViewersBehindOneAddress(t *testing.T) {

@@ -86,7 +86,8 @@ func accept(t *testing.T, pc *webrtc.PeerConnection, answer []byte) {
 type received struct {
 	*rtp.Packet
 	at     time.Time
-	repair bool // came by the retransmission stream
+	repair bool   // came by the retransmission stream
+	number uint16 // in that stream
 }
 
 // screen is a recording viewer.
@@ -141,6 +142,9 @@ func (h *house) tryWatchAs(c client, id media.StreamID) (*screen, error) {
 		return nil, err
 	}
 	v.session = session
+	if _, lean := session.link.(leanLink); h.way != "" && lean != (h.way == byLean) {
+		h.t.Fatalf("a viewer that is to be carried by %s is not", h.way)
+	}
 	if c.answer != nil {
 		answer = c.answer(answer)
 	}
@@ -155,7 +159,8 @@ func (v *screen) read(t *webrtc.TrackRemote) {
 		if err != nil {
 			return
 		}
-		got := received{Packet: p, at: time.Now(), repair: attributes.Get(webrtc.AttributeRtxSsrc) != nil}
+		got := received{Packet: p, at: time.Now()}
+		got.number, got.repair = attributes.Get(webrtc.AttributeRtxSequenceNumber).(uint16)
 		v.mu.Lock()
 		v.packets[t.Kind()] = append(v.packets[t.Kind()], got)
 		v.mu.Unlock()
