@@ -120,6 +120,17 @@ func unpublished(t *testing.T, n *whiptest.Node, stream media.StreamID) {
 	}
 }
 
+// lean waits until so many viewers are on the transport that is made for them. Who has left is taken off it soon after.
+func lean(t *testing.T, n *whiptest.Node, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); n.LeanViewers(t) != want; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d lean viewers, not %d", n.LeanViewers(t), want)
+		}
+		runtime.Gosched()
+	}
+}
+
 // waitOnAir is needed for clients that do not ask again after 409 not_live.
 func waitOnAir(t *testing.T, n *whiptest.Node, stream media.StreamID) {
 	t.Helper()
@@ -154,9 +165,12 @@ func TestWhipWhepWatches(t *testing.T) {
 	p := start(t, "node", "watch.js", n.WHEP("shw_js"))
 	p.says("sound")
 	p.says("frames 40")
+	lean(t, n, 1)
 	p.restart() // counts frames anew
 	p.says("frames 80")
+	lean(t, n, 1)
 	p.stop()
+	lean(t, n, 0)
 	if err := publisher.Err(); err != nil {
 		t.Error(err)
 	}
@@ -183,5 +197,7 @@ func TestAiortcWatches(t *testing.T) {
 	p := start(t, python, "aiortc_client.py", "watch", n.WHEP("shw_py"))
 	p.says("sound")
 	p.says("frames 40")
+	lean(t, n, 1)
 	p.stop()
+	lean(t, n, 0)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/media"
@@ -29,6 +30,7 @@ type Node struct {
 	Peer    *peer.Server
 	Handler *whip.Handler
 	Server  *httptest.Server
+	metrics *prometheus.Registry // of Peer
 	stop    context.CancelFunc
 	running errgroup.Group
 }
@@ -40,7 +42,7 @@ func Start(t testing.TB, changes ...func(*media.Config, *whip.Config)) *Node {
 	t.Helper()
 	relayConfig := media.Config{Grace: Grace}
 	whipConfig := whip.Config{Node: "n-test", Authorize: Authorize, AllowOrigin: func(o string) bool { return o == "https://shop.example" }}
-	n := &Node{}
+	n := &Node{metrics: prometheus.NewRegistry()}
 	whipConfig.Publish = func(ctx context.Context, id media.StreamID, g media.Grant, offer []byte) (whip.Session, []byte, error) {
 		return session(n.Peer.Publish(ctx, id, g, offer))
 	}
@@ -54,7 +56,7 @@ func Start(t testing.TB, changes ...func(*media.Config, *whip.Config)) *Node {
 	if n.Relay, err = media.New(relayConfig); err != nil {
 		t.Fatal(err)
 	}
-	n.Peer, err = peer.New(peer.Config{Relay: n.Relay, Listen: "127.0.0.1:0", PublicIPs: []netip.Addr{Loopback.Addr}, Log: slog.New(slog.DiscardHandler)})
+	n.Peer, err = peer.New(peer.Config{Relay: n.Relay, Listen: "127.0.0.1:0", PublicIPs: []netip.Addr{Loopback.Addr}, Log: slog.New(slog.DiscardHandler), Registerer: n.metrics})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +88,22 @@ func (n *Node) Stop() error {
 	err := n.running.Wait()
 	n.Server.Close()
 	return err
+}
+
+// LeanViewers is how many viewers the lean transport carries at this moment, those that still connect included.
+func (n *Node) LeanViewers(t testing.TB) int {
+	t.Helper()
+	families, err := n.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "rialto_media_lean_viewers" {
+			return int(family.GetMetric()[0].GetGauge().GetValue())
+		}
+	}
+	t.Fatal("the node does not say how many viewers are lean")
+	return 0
 }
 
 // session keeps a nil of peer's type from becoming a Session that is not nil.
