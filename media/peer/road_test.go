@@ -98,24 +98,6 @@ func TestOldPathCarriesUntilTheNewOneStands(t *testing.T) {
 	v.goesOn(t, 60)
 }
 
-// A network that lets no UDP through has TCP left.
-func TestViewerOverTCP(t *testing.T) {
-	h := onShow(t, setup{way: byLean})
-	v := h.watchAs(client{settings: func(e *webrtc.SettingEngine) {
-		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
-	}})
-	unbroken(t, v.waitFor(t, video, 150))
-	unbroken(t, v.waitFor(t, audio, 20))
-	pair, err := v.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
-	if err != nil || pair.Remote.Protocol != webrtc.ICEProtocolTCP {
-		t.Errorf("the path is %v: %v", pair, err)
-	}
-	if err := v.session.Close(); err != nil {
-		t.Fatal(err)
-	}
-	v.closes(t)
-}
-
 // One port, read through two sockets, carries everybody: whose packets are whose does not depend on which socket they come to.
 func TestPublishersAndViewersShareTwoSockets(t *testing.T) {
 	onEachWay(t, func(t *testing.T, w way) {

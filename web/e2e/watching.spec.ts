@@ -5,6 +5,12 @@ import { expect, test } from "./fixtures/test";
 import { type Carried, carried, noteConnections, restartICE } from "./fixtures/connections";
 import { addShow, expectPicture, expectSound, goLive, signUp } from "./fixtures/stage";
 
+/** How many viewers the program has on the transport that is made for them. */
+async function leanViewers(admin: string): Promise<number> {
+  const metrics = await (await fetch(`${admin}/metrics`)).text();
+  return Number(/^rialto_media_lean_viewers (\d+)$/m.exec(metrics)?.[1] ?? NaN);
+}
+
 /** The connection as it stands; fails the test while there is none. */
 async function standing(page: Page): Promise<Carried> {
   const found = await carried(page);
@@ -12,7 +18,7 @@ async function standing(page: Page): Promise<Carried> {
   return found!;
 }
 
-test("picture and sound come over one UDP path, sealed with AES-128-GCM, and go on through an ICE restart", async ({ browser, house }) => {
+test("picture and sound come over the lean transport, sealed with AES-128-GCM, and go on through an ICE restart", async ({ browser, house }) => {
   test.setTimeout(180_000);
   const contexts = await Promise.all([1, 2].map(() => browser.newContext({ baseURL: house.url })));
   const [creator, viewer] = await Promise.all(contexts.map((context) => context.newPage()));
@@ -32,6 +38,8 @@ test("picture and sound come over one UDP path, sealed with AES-128-GCM, and go 
 
     const before = await standing(page);
     expect(before).toMatchObject({ state: "connected", dtls: "connected", cipher: "SRTP_AEAD_AES_128_GCM", server: expect.stringMatching(`^udp .*:${house.media}$`) });
+    expect(before.video.repairs, "lost packets are to come again by a stream of their own").not.toBeNull();
+    expect(await leanViewers(house.admin), "the viewer's transport is the lean one").toBe(1);
     await expect.poll(async () => (await standing(page)).audio.packets, { message: "sound flows" }).toBeGreaterThan(before.audio.packets + 50);
     const then = await standing(page);
     expect(then.video.packets, "the picture flows").toBeGreaterThan(before.video.packets);
@@ -43,6 +51,7 @@ test("picture and sound come over one UDP path, sealed with AES-128-GCM, and go 
     await expectPicture(page, "after the restart");
     const after = await standing(page);
     expect(after).toMatchObject({ state: "connected", dtls: "connected", cipher: "SRTP_AEAD_AES_128_GCM" });
+    expect(await leanViewers(house.admin), "and still is").toBe(1);
     expect(after.video.frames, "the same picture goes on").toBeGreaterThan(then.video.frames);
   } finally {
     await Promise.all(contexts.map((context) => context.close()));
