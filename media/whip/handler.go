@@ -72,6 +72,8 @@ func (h *Handler) Run(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 			h.table.sweep()
+			h.posts.sweep()
+			h.patches.sweep()
 		case <-ctx.Done():
 			h.Close()
 			return nil

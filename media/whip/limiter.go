@@ -9,8 +9,11 @@ import (
 )
 
 // evictionLook is how many places are looked at to find one that can be given
-// to a new address; map order makes them random.
-const evictionLook = 32
+// to a new address, and sweepLook at each sweep; map order makes them random.
+const (
+	evictionLook = 32
+	sweepLook    = 4096
+)
 
 // limiter is a token bucket for each address. An IPv6 customer has 2^64
 // addresses, so there the network of 64 bits counts as one.
@@ -49,7 +52,7 @@ func (l *limiter) bucket(addr netip.Addr, now time.Time) *rate.Limiter {
 	if b != nil {
 		return b
 	}
-	if len(l.buckets) >= l.size && !l.evict(now) {
+	if len(l.buckets) >= l.size && !l.evict(now, evictionLook) {
 		return l.strangers
 	}
 	b = rate.NewLimiter(l.rate, l.burst)
@@ -57,15 +60,25 @@ func (l *limiter) bucket(addr netip.Addr, now time.Time) *rate.Limiter {
 	return b
 }
 
-// evict frees places whose bucket is full again: forgetting them changes nothing.
-func (l *limiter) evict(now time.Time) bool {
+// sweep forgets addresses that have not asked for a while, so that a crowd of
+// yesterday takes no memory today.
+func (l *limiter) sweep() {
+	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.evict(now, sweepLook)
+}
+
+// evict looks at so many places, and frees those whose bucket is full again:
+// forgetting them changes nothing.
+func (l *limiter) evict(now time.Time, look int) bool {
 	looked, freed := 0, false
 	for addr, b := range l.buckets {
 		if b.TokensAt(now) >= float64(l.burst) {
 			delete(l.buckets, addr)
 			freed = true
 		}
-		if looked++; looked == evictionLook {
+		if looked++; looked == look {
 			break
 		}
 	}

@@ -56,3 +56,26 @@ func TestLimiterRefusalCostsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestLimiterForgetsWhoHasNotAskedForAWhile(t *testing.T) {
+	now := time.Now()
+	l := newLimiter(1, 2, 3*sweepLook, func() time.Time { return now })
+	addr := netip.MustParseAddr("10.0.0.0")
+	for range sweepLook + 1 {
+		addr = addr.Next()
+		l.take(addr)
+	}
+	l.sweep()
+	if n := len(l.buckets); n != sweepLook+1 {
+		t.Errorf("%d remembered, although all have just asked", n)
+	}
+	now = now.Add(time.Second)
+	if l.take(addr) != 0 || l.take(addr) != 0 {
+		t.Fatal("a full bucket refuses")
+	}
+	l.sweep() // one too many for a single one
+	l.sweep()
+	if n := len(l.buckets); n != 1 || l.take(addr) == 0 {
+		t.Errorf("%d remembered, and not the one that has just asked", n)
+	}
+}
