@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,6 +18,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rialto-live/rialto/cmd/rialto/load/sockets"
 )
 
 const (
@@ -177,45 +178,42 @@ func segmentSize(size uint16) []byte {
 	return b
 }
 
-// drains are the parent's end of the floor: sockets that are read and nothing more.
+// drains are the parent's end of the floor: sockets that are read like those of viewers, and nothing more.
 type drains struct {
-	conns []*net.UDPConn
-	group sync.WaitGroup
+	sockets []*sockets.Socket
+	stop    context.CancelFunc
+	group   sync.WaitGroup
 }
 
 func openDrains(n int) (*drains, error) {
-	d := &drains{}
+	poller, err := sockets.New()
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	d := &drains{stop: stop}
+	d.group.Go(func() { _ = poller.Run(ctx) }) // what is not read is dropped by the kernel, and costs the sender less
 	for range n {
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		s, err := poller.Open(func([]byte, netip.AddrPort) {})
 		if err != nil {
 			d.close()
-			return nil, fmt.Errorf("socket: %w", err)
+			return nil, err
 		}
-		d.conns = append(d.conns, conn)
-		d.group.Go(func() {
-			b := make([]byte, 2048)
-			for {
-				if _, _, err := conn.ReadFromUDPAddrPort(b); err != nil {
-					return
-				}
-			}
-		})
+		d.sockets = append(d.sockets, s)
 	}
 	return d, nil
 }
 
 func (d *drains) ports() []uint16 {
 	var ports []uint16
-	for _, c := range d.conns {
-		ports = append(ports, c.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+	for _, s := range d.sockets {
+		ports = append(ports, s.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 	}
 	return ports
 }
 
 func (d *drains) close() {
-	for _, c := range d.conns {
-		_ = c.Close()
-	}
+	d.stop()
 	d.group.Wait()
 }
 

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/rialto-live/rialto/cmd/rialto/load/sockets"
 )
 
 // MaxViewers is how many one process opens at most: a socket and a few buffers each.
@@ -81,8 +83,11 @@ type Crowd struct {
 	local       netip.Addr // announced to the server
 	certificate tls.Certificate
 	fingerprint string
-	stop        context.CancelFunc
+	poller      *sockets.Poller
+	stop        context.CancelFunc // of the reporter
+	hangUp      context.CancelFunc // of the poller
 	reporter    sync.WaitGroup
+	polling     sync.WaitGroup
 
 	answered atomic.Int64
 	waited   atomic.Int64 // told 503, and came back
@@ -113,9 +118,14 @@ func New(c Config) (*Crowd, error) {
 	if crowd.local, err = localAddress(target); err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	crowd.stop = stop
-	crowd.reporter.Go(func() { crowd.report(ctx) })
+	if crowd.poller, err = sockets.New(); err != nil {
+		return nil, err
+	}
+	reporting, stop := context.WithCancel(context.Background())
+	reading, hangUp := context.WithCancel(context.Background())
+	crowd.stop, crowd.hangUp = stop, hangUp
+	crowd.reporter.Go(func() { crowd.report(reporting) })
+	crowd.polling.Go(func() { _ = crowd.poller.Run(reading) }) // without it nothing comes, which the stats tell
 	return crowd, nil
 }
 
@@ -246,4 +256,6 @@ func (c *Crowd) Close() {
 		})
 	}
 	_ = g.Wait()
+	c.hangUp()
+	c.polling.Wait()
 }

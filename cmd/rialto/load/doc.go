@@ -4,8 +4,8 @@
 //
 // A Viewer is the least that a WHEP server takes for a browser: one UDP socket or TCP connection, STUN, DTLS and SRTP of
 // Pion's parts, and no player. It counts every packet, decrypts the first picture and then one packet of a hundred,
-// reports reception as a browser does, and some ask for packets again. So that one core can watch what another sends, a
-// settled viewer has one goroutine that reads, and those of Pion's DTLS, which sleep.
+// reports reception as a browser does, and some ask for packets again. So that one core can watch what another sends, one
+// goroutine reads for all viewers (package sockets), and those of a settled viewer sleep: Pion's DTLS.
 //
 // offer.go writes the offer that Chromium makes and reads the answer, post.go brings it to the server, wire.go is UDP or
 // TCP, ice.go finds a path over it, secure.go makes the keys, receive.go takes what comes, crowd.go speaks for all
@@ -17,7 +17,8 @@
 // with Close, which waits for every goroutine.
 //
 //	goroutine       count        ends
-//	reader          a viewer     with its wire
+//	poller          a crowd      with Crowd.Close, of which it is the last
+//	reader          a viewer     over TCP, with its wire
 //	goodbye         a viewer     when its DTLS connection ends
 //	reporter        a crowd      with Crowd.Close
 //
@@ -28,5 +29,5 @@
 //
 // # Dependencies
 //
-// Pion's dtls, ice parts (stun), srtp, sdp, rtp and rtcp; no area: it knows of a server what any client knows, its URL.
+// sockets, and Pion's dtls, ice parts (stun), srtp, sdp, rtp and rtcp; no area: it knows of a server what any client knows, its URL.
 package load

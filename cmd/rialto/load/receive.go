@@ -15,7 +15,7 @@ func (v *Viewer) unlock(in, out *srtp.Context) {
 	defer v.mu.Unlock()
 	v.in, v.out = in, out
 	for _, b := range v.early {
-		v.take(b)
+		v.count(b)
 	}
 	v.early = nil
 }
@@ -25,14 +25,14 @@ func (v *Viewer) takeMedia(b []byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.in != nil {
-		v.take(b)
+		v.count(b)
 	} else if len(v.early) < maxEarly {
 		v.early = append(v.early, slices.Clone(b))
 	}
 }
 
-// take needs mu.
-func (v *Viewer) take(b []byte) {
+// count needs mu.
+func (v *Viewer) count(b []byte) {
 	if kind := b[1]; kind >= 192 && kind < 224 { // RFC 5761
 		v.takeReport(b)
 		return

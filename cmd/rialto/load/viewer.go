@@ -55,6 +55,9 @@ type Viewer struct {
 
 	path  atomic.Pointer[netip.AddrPort]
 	found chan netip.AddrPort
+	// listening is set once the answer has been read.
+	listening atomic.Bool
+
 	ended chan struct{}
 	// pictured is closed when the first picture is whole.
 	pictured chan struct{}
@@ -115,11 +118,11 @@ func (v *Viewer) open(ctx context.Context, c *Crowd) error {
 func (v *Viewer) negotiate(ctx context.Context, c *Crowd) error {
 	announced := netip.AddrPortFrom(c.local, discardPort)
 	if !c.config.TCP {
-		udp, err := openUDP()
+		udp, err := c.poller.Open(v.take)
 		if err != nil {
 			return err
 		}
-		v.wire = udp
+		v.wire = udpWire{udp}
 		announced = netip.AddrPortFrom(c.local, udp.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 	}
 	text, resource, err := v.door.post(ctx, c.target, writeOffer(v.own, announced, c.config.TCP))
@@ -139,31 +142,37 @@ func (v *Viewer) negotiate(ctx context.Context, c *Crowd) error {
 			return err
 		}
 		v.wire, v.answer.candidates = tcp, []netip.AddrPort{tcp.server}
+		v.group.Go(func() { v.readStream(tcp) })
 	}
-	v.group.Go(v.read)
+	v.listening.Store(true)
 	return nil
 }
 
-// read takes what comes until the wire is closed.
-func (v *Viewer) read() {
+// readStream takes what comes over TCP until the connection is closed.
+func (v *Viewer) readStream(tcp *tcpWire) {
 	b := make([]byte, maxDatagram)
 	for {
-		n, from, err := v.wire.read(b)
+		n, from, err := tcp.read(b)
 		if err != nil {
 			v.end(err)
 			return
 		}
-		if n < 2 {
-			continue
-		}
-		switch first := b[0]; {
-		case first < 4:
-			v.takeSTUN(b[:n], from)
-		case first >= 20 && first < 64:
-			_, _ = v.virtual.Write(b[:n]) // a full buffer is a lost flight, which is sent again
-		case first >= 128 && first < 192:
-			v.takeMedia(b[:n])
-		}
+		v.take(b[:n], from)
+	}
+}
+
+// take takes one packet. Until the answer is read nothing is expected.
+func (v *Viewer) take(b []byte, from netip.AddrPort) {
+	if len(b) < 2 || !v.listening.Load() {
+		return
+	}
+	switch first := b[0]; {
+	case first < 4:
+		v.takeSTUN(b, from)
+	case first >= 20 && first < 64:
+		_, _ = v.virtual.Write(b) // a full buffer is a lost flight, which is sent again
+	case first >= 128 && first < 192:
+		v.takeMedia(b)
 	}
 }
 

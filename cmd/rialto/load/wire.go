@@ -11,43 +11,29 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/rialto-live/rialto/cmd/rialto/load/sockets"
 )
 
 const (
-	readBuffer   = 1 << 20 // asked for; the kernel may give less
 	streamBuffer = 16 << 10
 	// stallWithin ends a viewer whose TCP connection takes nothing: the one goroutine that reports for all must not wait.
 	stallWithin = time.Second
 	frameHeader = 2 // RFC 4571: the length of a packet goes before it
 )
 
-// wire is how a viewer's packets go to the server and come from it.
+// wire is how a viewer's packets go to the server. Those that come are given to Viewer.take.
 type wire interface {
-	// read waits for one packet.
-	read(b []byte) (int, netip.AddrPort, error)
 	// write sends one. What is lost, on the way or here, is for the protocols above to send again.
 	write(b []byte, to netip.AddrPort)
 	LocalAddr() net.Addr
 	Close() error
 }
 
-type udpWire struct{ *net.UDPConn }
+// udpWire is read by the crowd's poller.
+type udpWire struct{ *sockets.Socket }
 
-func openUDP() (*udpWire, error) {
-	conn, err := net.ListenUDP("udp4", nil)
-	if err != nil {
-		return nil, fmt.Errorf("socket: %w", err)
-	}
-	_ = conn.SetReadBuffer(readBuffer) // less costs packets, which are counted
-	return &udpWire{conn}, nil
-}
-
-func (w *udpWire) read(b []byte) (int, netip.AddrPort, error) {
-	n, from, err := w.ReadFromUDPAddrPort(b)
-	return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
-}
-
-func (w *udpWire) write(b []byte, to netip.AddrPort) { _, _ = w.WriteToUDPAddrPort(b, to) }
+func (w udpWire) write(b []byte, to netip.AddrPort) { _ = w.Write(b, to) }
 
 // tcpWire is the active side of ICE-TCP (RFC 6544).
 type tcpWire struct {
@@ -76,6 +62,7 @@ func openTCP(ctx context.Context, d *door, candidates []netip.AddrPort) (*tcpWir
 	return nil, first
 }
 
+// read waits for one packet.
 func (w *tcpWire) read(b []byte) (int, netip.AddrPort, error) {
 	var head [frameHeader]byte
 	switch _, err := io.ReadFull(w.reader, head[:]); {
