@@ -18,6 +18,11 @@ type edge struct {
 	layer *Layer
 	pos   uint64 // next position to send
 	late  uint64 // lateCount of the ring
+
+	// of one turn
+	due      bool
+	limit    uint64 // how far they may come
+	lateNext uint64
 }
 
 // part is what all who follow live are sent alike in one turn, up to livePart packets in whole frames where they fit:
@@ -69,24 +74,18 @@ func (w *worker) serve(g *group, now time.Duration) (more bool) {
 	g.look = 0
 	g.version++
 	for k := range g.edges {
-		e, l := &g.edges[k], g.stream.live[k].Load()
-		if l == nil {
-			continue
+		g.judge(Kind(k), now)
+	}
+	if sound := &g.edges[Audio]; sound.due && !g.edges[Video].due {
+		if until := g.soundWaits(now); until > 0 {
+			sound.due = false
+			g.lookAt(until)
 		}
-		limit, wait := l.ring.limit(now)
-		if at := now + wait; wait > 0 && (g.look == 0 || at < g.look) {
-			g.look = at
-		}
-		late := l.ring.lateCount.Load()
-		if e.layer == l && e.pos == limit && e.late == late {
-			continue
-		}
-		if e.layer != l || e.pos < l.ring.tail.Load() || l.ring.stale(e.pos, now) {
-			e.pos = limit // where nobody is: each is judged by itself
-		}
-		e.layer, e.late = l, late
-		w.advance(g, Kind(k), e, limit, now)
-		more = more || e.pos < limit
+	}
+	w.advance(g, now)
+	for k := range g.edges {
+		e := &g.edges[k]
+		more = more || e.due && e.pos < e.limit
 	}
 	if g.look > 0 {
 		w.lookAt(g.look, now)
@@ -98,17 +97,73 @@ func (w *worker) serve(g *group, now time.Duration) (more bool) {
 	return more
 }
 
-func (w *worker) advance(g *group, k Kind, e *edge, limit uint64, now time.Duration) {
-	w.part.gather(e.layer, e.pos, limit)
-	for _, v := range g.subs {
-		t := &v.tracks[k]
-		if t.phase == live && t.pos == e.pos && t.layer == e.layer && !t.busy {
-			t.take(v, w, e.late, now)
-		} else if t.refused != e.layer {
-			w.fellBehind(v, 0)
+// judge finds out whether there is something to send of a kind.
+func (g *group) judge(k Kind, now time.Duration) {
+	e, l := &g.edges[k], g.stream.live[k].Load()
+	e.due = false
+	if l == nil {
+		return
+	}
+	limit, wait := l.ring.limit(now)
+	if wait > 0 {
+		g.lookAt(now + wait)
+	}
+	late := l.ring.lateCount.Load()
+	if e.layer == l && e.pos == limit && e.late == late {
+		return
+	}
+	if e.layer != l || e.pos < l.ring.tail.Load() || l.ring.stale(e.pos, now) {
+		e.pos = limit // where nobody is: each is judged by itself
+	}
+	e.layer, e.limit, e.lateNext, e.due = l, limit, late, true
+}
+
+// lookAt has the group looked at again at a time at the latest.
+func (g *group) lookAt(at time.Duration) {
+	if g.look == 0 || at < g.look {
+		g.look = at
+	}
+}
+
+// soundWaits says until when the sound that has come may wait for the next frame of the picture, 0 when it may not. A
+// packet of sound alone costs as much to send as a frame of ten times its size; at the end of one it costs nearly nothing.
+func (g *group) soundWaits(now time.Duration) (until time.Duration) {
+	sound, picture := &g.edges[Audio], g.edges[Video].layer
+	if picture == nil || now-time.Duration(picture.ring.lastAt.Load()) > soundAlone {
+		return 0
+	}
+	if first := sound.layer.ring.at(sound.pos); first != nil && now < first.at+soundWait {
+		return first.at + soundWait
+	}
+	return 0
+}
+
+// advance sends what is due to those who follow live. A viewer's sound comes right after its picture, so that a transport
+// can put both into one message.
+func (w *worker) advance(g *group, now time.Duration) {
+	for k := range g.edges {
+		if e := &g.edges[k]; e.due {
+			w.parts[k].gather(e.layer, e.pos, e.limit)
+			e.late = e.lateNext
 		}
 	}
-	e.pos = w.part.to
+	for _, v := range g.subs {
+		for _, k := range [...]Kind{Video, Audio} {
+			e, t := &g.edges[k], &v.tracks[k]
+			switch {
+			case !e.due:
+			case t.phase == live && t.pos == e.pos && t.layer == e.layer && !t.busy:
+				t.take(v, w, e.late, now)
+			case t.refused != e.layer:
+				w.fellBehind(v, 0)
+			}
+		}
+	}
+	for k := range g.edges {
+		if e := &g.edges[k]; e.due {
+			e.pos = w.parts[k].to
+		}
+	}
 }
 
 // take sends a part to a viewer.
@@ -119,7 +174,7 @@ func (t *track) take(v *Subscriber, w *worker, late uint64, now time.Duration) {
 	if t.lateSeen != late {
 		t.sendLate(v, &w.batch)
 	}
-	p, b, c := &w.part, &w.batch, &t.cuts.now
+	p, b, c := &w.parts[t.kind], &w.batch, &t.cuts.now
 	seq, ts := uint16(c.out-c.from), c.outTS-c.inTS // while live, time is not squeezed
 	pt, begin := t.types[c.layer.codec], 0
 	for r := range p.runs {
@@ -150,7 +205,7 @@ func (t *track) take(v *Subscriber, w *worker, late uint64, now time.Duration) {
 
 // stuck notes that the sender took only some of a run of the part.
 func (t *track) stuck(v *Subscriber, w *worker, begin, taken int, now time.Duration) {
-	p := &w.part
+	p := &w.parts[t.kind]
 	octets := uint32(0)
 	for i := range p.run[begin : begin+taken] {
 		octets += uint32(len(p.run[begin+i].Payload))

@@ -30,7 +30,7 @@ type worker struct {
 	turned  []*Subscriber // scratch space of catchUp
 	again   time.Duration // how long to wait for the next turn at most, 0: until something comes
 	batch   batch
-	part    part
+	parts   [kinds]part
 	spare   inbox
 	replied int // how much of spare.feedback is done
 }

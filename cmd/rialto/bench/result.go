@@ -112,7 +112,7 @@ func round(v float64) float64 { return math.Round(v*1000) / 1000 }
 func (r Result) print(out io.Writer) {
 	fmt.Fprintf(out, "%d viewers (%d play), %.0f s, 160 video packets/s of %d bytes and 50 of sound; the server's core is %.0f %% busy\n\n",
 		r.Viewers, r.Playing, r.Seconds, packetBytes, 100*r.CoreBusy)
-	fmt.Fprintf(out, "  floor           %6.2f us a packet   AES-128-GCM and one send a frame\n", r.FloorPerPacket)
+	fmt.Fprintf(out, "  floor           %6.2f us a packet   AES-128-GCM, frames as one message, 32 a system call\n", r.FloorPerPacket)
 	fmt.Fprintf(out, "  video           %6.2f us a packet   %.2f x the floor\n", r.CPUPerPacket, ratio(r.CPUPerPacket, r.FloorPerPacket))
 	fmt.Fprintf(out, "  sound           %6.2f us a packet\n", r.AudioPerPacket)
 	fmt.Fprintf(out, "  plain Pion      %6.2f us a packet   at %d viewers; Rialto beside it %.2f, %.2f x\n",
