@@ -23,9 +23,9 @@ const (
 	MaxRun = 60
 	// flushAfter is how long packets wait for the end of their frame.
 	flushAfter = 2 * time.Millisecond
-	// soundWait is how long sound may wait for a frame of the picture to leave with; players even out far more. A picture
-	// from which nothing has come for soundAlone is not waited for.
-	soundWait  = 15 * time.Millisecond
+	// soundWait is how long sound may wait for a frame of the picture to leave with: the length of one packet of it, and less
+	// than any network moves it. A picture from which nothing has come for soundAlone is not waited for.
+	soundWait  = 20 * time.Millisecond
 	soundAlone = 100 * time.Millisecond
 	// pumpEvery is how often a worker looks again at viewers that are being caught up or are busy.
 	pumpEvery = 5 * time.Millisecond

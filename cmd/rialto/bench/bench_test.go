@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/rialto-live/rialto/cmd/rialto/load"
 	"github.com/rialto-live/rialto/media/egress"
 )

@@ -118,14 +118,12 @@ func New(c Config) (*Crowd, error) {
 	if crowd.local, err = localAddress(target); err != nil {
 		return nil, err
 	}
-	if crowd.poller, err = sockets.New(); err != nil {
-		return nil, err
-	}
+	crowd.poller = sockets.New()
 	reporting, stop := context.WithCancel(context.Background())
 	reading, hangUp := context.WithCancel(context.Background())
 	crowd.stop, crowd.hangUp = stop, hangUp
 	crowd.reporter.Go(func() { crowd.report(reporting) })
-	crowd.polling.Go(func() { _ = crowd.poller.Run(reading) }) // without it nothing comes, which the stats tell
+	crowd.polling.Go(func() { crowd.poller.Run(reading) })
 	return crowd, nil
 }
 

@@ -4,8 +4,8 @@
 //
 // On one machine the sender pays for much of what the receiver does: it wakes a thread that waits for a socket, and cuts
 // frames into packets for sockets that want packets. A server would pay neither to viewers on other machines. So nothing
-// waits here: a Poller looks at all its sockets every half millisecond, and takes frames as they were sent (UDP_GRO), to
-// cut them itself.
+// waits here, not even in epoll: a Poller looks at all its sockets every two milliseconds, and takes frames as they were
+// sent (UDP_GRO), to cut them itself.
 //
 // # Concurrency and lifecycle
 //

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -15,12 +17,11 @@ import (
 )
 
 const (
-	// lookEvery is how often sockets are looked at that nothing has come to: half a millisecond is nothing to a viewer,
-	// and what comes within it needs no buffer of more than a few dozen packets.
-	lookEvery = 500 * time.Microsecond
-	// atOnce is how many sockets one look finds, and fromOne how often one of them is read before the others have their turn.
-	atOnce  = 128
-	fromOne = 4
+	// lookEvery is how long sockets are left alone between two looks: two milliseconds are nothing to a viewer, and what
+	// comes within them needs no buffer of more than a few dozen packets. When a look takes longer, it is that long.
+	lookEvery = 2 * time.Millisecond
+	// fromOne is how often one socket is read before the others have their turn.
+	fromOne = 16
 
 	readBuffer = 1 << 20 // asked for; the kernel may give less
 	maxMessage = 1 << 16 // of packets that the kernel has left together
@@ -28,9 +29,6 @@ const (
 
 // Poller reads many UDP sockets on one goroutine.
 type Poller struct {
-	// static after New
-	epoll int
-
 	// owned by Run
 	buffer  []byte
 	control []byte
@@ -38,80 +36,66 @@ type Poller struct {
 	piece   unix.Iovec
 	header  unix.Msghdr
 
+	open []*Socket // as of its last look
+
 	mu      sync.Mutex
-	sockets map[int32]*Socket // by descriptor
+	sockets map[*Socket]struct{}
+	changed bool
 }
 
-// New makes a Poller; Run reads, and frees it.
-func New() (*Poller, error) {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("sockets: %w", err)
-	}
-	p := &Poller{epoll: epoll, buffer: make([]byte, maxMessage), control: make([]byte, unix.CmsgSpace(4)), sockets: map[int32]*Socket{}}
+// New makes a Poller; nothing is read before Run.
+func New() *Poller {
+	p := &Poller{buffer: make([]byte, maxMessage), control: make([]byte, unix.CmsgSpace(4)), sockets: map[*Socket]struct{}{}}
 	p.piece.Base = &p.buffer[0]
 	p.piece.SetLen(len(p.buffer))
 	p.header.Iov = &p.piece
 	p.header.SetIovlen(1)
 	p.header.Name = (*byte)(unsafe.Pointer(&p.from))
 	p.header.Control = &p.control[0]
-	return p, nil
+	return p
 }
 
 // Run reads until ctx is done, and then closes every socket that is left.
-func (p *Poller) Run(ctx context.Context) error {
-	events := make([]unix.EpollEvent, atOnce)
+func (p *Poller) Run(ctx context.Context) {
 	timer := time.NewTimer(lookEvery)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		n, err := unix.EpollWait(p.epoll, events, 0)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return errors.Join(fmt.Errorf("sockets: %w", err), p.close())
-		}
-		for i := range events[:max(n, 0)] {
-			p.read(events[i].Fd)
-		}
-		if n > 0 {
-			continue
-		}
-		timer.Reset(lookEvery)
+		began := time.Now()
+		p.look()
+		timer.Reset(max(lookEvery, time.Since(began)))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 		}
 	}
-	return p.close()
-}
-
-func (p *Poller) close() error {
-	p.mu.Lock()
-	var left []*Socket
-	for _, s := range p.sockets {
-		left = append(left, s)
-	}
-	p.mu.Unlock()
-	for _, s := range left {
+	for _, s := range p.all() {
 		_ = s.Close()
 	}
-	return unix.Close(p.epoll)
 }
 
-func (p *Poller) read(fd int32) {
+// all are the sockets that are open now.
+func (p *Poller) all() []*Socket {
 	p.mu.Lock()
-	s := p.sockets[fd]
-	p.mu.Unlock()
-	for range fromOne {
-		if s == nil {
-			return // closed since
-		}
-		n, segment, from := p.receive(s)
-		if n < 0 {
-			return
-		}
-		for b := p.buffer[:n]; len(b) > 0; {
-			size := min(segment, len(b))
-			s.take(b[:size], from)
-			b = b[size:]
+	defer p.mu.Unlock()
+	if p.changed {
+		p.open, p.changed = slices.AppendSeq(p.open[:0], maps.Keys(p.sockets)), false
+	}
+	return p.open
+}
+
+// look reads what has come to every socket.
+func (p *Poller) look() {
+	for _, s := range p.all() {
+		for range fromOne {
+			n, segment, from := p.receive(s)
+			if n < 0 {
+				break
+			}
+			for b := p.buffer[:n]; len(b) > 0; {
+				size := min(segment, len(b))
+				s.take(b[:size], from)
+				b = b[size:]
+			}
 		}
 	}
 }
@@ -173,11 +157,8 @@ func (p *Poller) Open(take func(b []byte, from netip.AddrPort)) (*Socket, error)
 		return nil, errors.Join(fmt.Errorf("socket: %w", err), unix.Close(fd))
 	}
 	p.mu.Lock()
-	p.sockets[int32(fd)] = s
-	p.mu.Unlock()
-	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
-		return nil, errors.Join(fmt.Errorf("socket: %w", err), s.Close())
-	}
+	defer p.mu.Unlock()
+	p.sockets[s], p.changed = struct{}{}, true
 	return s, nil
 }
 
@@ -221,7 +202,8 @@ func (s *Socket) Close() error {
 	}
 	s.closed = true
 	s.poller.mu.Lock()
-	delete(s.poller.sockets, int32(s.fd))
+	delete(s.poller.sockets, s)
+	s.poller.changed = true
 	s.poller.mu.Unlock()
-	return unix.Close(s.fd) // which takes it out of epoll too
+	return unix.Close(s.fd)
 }
