@@ -10,6 +10,9 @@
 // cuts.go), and hands whole runs to the viewer's Sender (sender.go). A lost packet is sent again from the ring
 // (feedback.go), and so is a joiner's first picture when its beginning was lost (first.go).
 //
+// Sound that follows live waits up to soundWait for a frame of the picture and is handed over right after it, so that a
+// transport can put both into one message.
+//
 // Those who do not follow live stand in a queue of their worker (catchup.go): joiners on their way from the keyframe to
 // live, those whose way is full, those who skip or change over. They get a burst each pumpEvery, by themselves (batch.go).
 //

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -111,5 +112,61 @@ func TestALargeKeyframeHoldsUpNothingElse(t *testing.T) {
 			s.mu.Unlock()
 		}
 		t.Logf("%v late of %v, the keyframe took %v", all[viewers-1].worst, bound, whole)
+	})
+}
+
+// Sound leaves at the end of a frame where it can. It waits no longer than soundWait for one, and not at all for a picture
+// that stands still.
+func TestSoundLeavesWithThePicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, c, _, s := newShow(t, Config{})
+		mic, err := c.pub.AddLayer(Opus)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sound := &camera{t: t, layer: mic, asked: &asked{}, pub: c.pub}
+		say := func() {
+			sound.write(sound.raw([]byte{1}, false))
+			sound.ts += 960
+		}
+		seen := 0
+		came := func() (kinds []uint32) {
+			synctest.Wait()
+			all := s.all()
+			for _, p := range all[seen:] {
+				kinds = append(kinds, p.SSRC)
+			}
+			seen = len(all)
+			return kinds
+		}
+		for range 10 {
+			c.send(3, false)
+			say()
+			time.Sleep(30 * time.Millisecond)
+		}
+		came()
+		say()
+		if got := came(); len(got) > 0 {
+			t.Errorf("sound did not wait: %v", got)
+		}
+		time.Sleep(soundWait / 2)
+		c.send(3, false)
+		if got, want := came(), []uint32{2, 2, 2, 1}; !slices.Equal(got, want) {
+			t.Errorf("a frame and sound left as %v", got)
+		}
+		say()
+		time.Sleep(soundWait - time.Millisecond)
+		if got := came(); len(got) > 0 {
+			t.Errorf("sound did not wait: %v", got)
+		}
+		time.Sleep(time.Millisecond)
+		if got := came(); !slices.Equal(got, []uint32{1}) {
+			t.Errorf("after its time came %v", got)
+		}
+		time.Sleep(soundAlone)
+		say()
+		if got := came(); !slices.Equal(got, []uint32{1}) {
+			t.Errorf("without a picture came %v", got)
+		}
 	})
 }

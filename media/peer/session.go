@@ -137,7 +137,8 @@ func (s *Session) Trickle(fragment []byte) error {
 	return s.link.trickle(f.candidates)
 }
 
-// Restart begins a new ICE generation (RFC 9725, 4.3.3) and answers with ours. Media goes on over the old path until the new one stands.
+// Restart begins a new ICE generation (RFC 9725, 4.3.3) and answers with ours. Media of a viewer on the
+// lean transport goes on over the old path until the new one stands; Pion drops the old one at once.
 func (s *Session) Restart(fragment []byte) ([]byte, error) {
 	f, err := parseFragment(fragment)
 	if err != nil {
