@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -86,19 +85,7 @@ func Churn(ctx context.Context, o ChurnOptions, out io.Writer) error {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	core, err := takeCores("churn")
-	if err != nil {
-		return err
-	}
-	r, err := o.measure(ctx, core)
-	if err != nil {
-		return err
-	}
-	if o.JSON {
-		err = json.NewEncoder(out).Encode(r)
-	} else {
-		r.print(out)
-	}
+	r, err := conduct(ctx, "churn", o.JSON, out, o.measure)
 	if err == nil && r.Grew {
 		err = ErrGrew
 	}

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -82,19 +81,8 @@ func Joins(ctx context.Context, o JoinsOptions, out io.Writer) error {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	core, err := takeCores("joins")
-	if err != nil {
-		return err
-	}
-	r, err := o.measure(ctx, core)
-	if err != nil {
-		return err
-	}
-	if o.JSON {
-		return json.NewEncoder(out).Encode(r)
-	}
-	r.print(out)
-	return nil
+	_, err := conduct(ctx, "joins", o.JSON, out, o.measure)
+	return err
 }
 
 // joins is a run.

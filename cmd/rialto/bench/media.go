@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,19 +54,8 @@ func Media(ctx context.Context, o Options, out io.Writer) error {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	core, err := takeCores("media")
-	if err != nil {
-		return err
-	}
-	r, err := o.measure(ctx, core)
-	if err != nil {
-		return err
-	}
-	if o.JSON {
-		return json.NewEncoder(out).Encode(r)
-	}
-	r.print(out)
-	return nil
+	_, err := conduct(ctx, "media", o.JSON, out, o.measure)
+	return err
 }
 
 func (o Options) measure(ctx context.Context, core int) (Result, error) {

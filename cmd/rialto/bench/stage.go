@@ -2,8 +2,10 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"runtime"
 
@@ -24,6 +26,23 @@ func takeCores(bench string) (server int, err error) {
 	}
 	runtime.GOMAXPROCS(1)
 	return list[1], nil
+}
+
+// conduct pins this process, measures, and writes what came out, as JSON or for people.
+func conduct[R interface{ print(io.Writer) }](ctx context.Context, bench string, asJSON bool, out io.Writer,
+	measure func(context.Context, int) (R, error)) (r R, err error) {
+	core, err := takeCores(bench)
+	if err != nil {
+		return r, err
+	}
+	if r, err = measure(ctx, core); err != nil {
+		return r, err
+	}
+	if asJSON {
+		return r, json.NewEncoder(out).Encode(r)
+	}
+	r.print(out)
+	return r, nil
 }
 
 // stage is a server that runs, with its publisher on air.
