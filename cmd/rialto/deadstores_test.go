@@ -250,7 +250,9 @@ func (o *outage) goesOn() {
 		}
 	}
 	page.left(o.pan.variant, 0)
-	o.vic.want(http.StatusConflict, "sold_out", http.MethodPut, "/holds/"+newHold(), o.pan.tap(1))
+	if r, err := o.vic.insist(http.MethodPut, "/holds/"+newHold(), o.pan.tap(1)); err != nil || r.code() != "sold_out" {
+		o.t.Errorf("none is left, and a tap: %s %v", r, err)
+	}
 	eventually(o.t, "the outbox is empty", func() bool {
 		return o.count(`select count(*) from outbox where done_at is null`) == 0
 	})
