@@ -101,8 +101,8 @@ func fingerprintRight(m *stun.Message) bool {
 		binary.BigEndian.Uint32(m.Raw[at+attributeHeader:]) == stun.FingerprintValue(m.Raw[:at])
 }
 
-// integrityRight says that MESSAGE-INTEGRITY is there and right. The same signature is made once more in scratch and compared: Pion's
-// own comparison would write behind the end of m.Raw, where the reader's next packet may be.
+// integrityRight says that MESSAGE-INTEGRITY is there and right. The same signature is made once more in scratch and
+// compared: Pion's own comparison would write behind the end of m.Raw, where the reader's next packet may be.
 func integrityRight(m *stun.Message, key stun.MessageIntegrity, scratch *stun.Message) bool {
 	before := 0
 	for i := range m.Attributes {

@@ -14,7 +14,8 @@ import (
 	"github.com/rialto-live/rialto/media/lean"
 )
 
-// viewer is the sending end through Pion, for offers that the lean transport declines: it hands the worker's runs to Pion and what the viewer reports to the worker.
+// viewer is the sending end through Pion, for offers that the lean transport declines: it hands the worker's runs to Pion
+// and what the viewer reports to the worker.
 type viewer struct {
 	session *Session
 	seat    *media.Subscriber

@@ -135,7 +135,7 @@ func (o ChurnOptions) passed(ctx context.Context, crowd *load.Crowd, before Hold
 
 // settle gives the server time, and counts.
 func (o ChurnOptions) settle(ctx context.Context, s *stage) (h Holding, err error) {
-	if err := rest(ctx, time.Duration(o.Settle)*time.Second); err != nil {
+	if err := load.Rest(ctx, time.Duration(o.Settle)*time.Second); err != nil {
 		return h, err
 	}
 	var now state

@@ -10,16 +10,17 @@
 // real sockets.
 //
 // Two things stand beside it, measured in the same run on the same core. The floor (floor.go) only encrypts the same
-// packets and sends them, a frame a message and 32 a system call: no relay can be cheaper. Plain Pion (static.go) is a TrackLocalStaticRTP
-// with the default interceptors, in turn with ours.
+// packets and sends them, a frame a message and 32 a system call: no relay can be cheaper. Plain Pion (static.go) is a
+// TrackLocalStaticRTP with the default interceptors, in turn with ours.
 //
 // # What is measured
 //
 // Processor time is the kernel's clock of the child's process, which is what /proc/<pid>/stat shows in hundredths. It has
 // everything: RTCP, retransmissions, timers, the collection of garbage, and the delivery to the viewers' sockets, which on
-// loopback the sender pays for; what can be left out of that is (package load/sockets), for all three alike. It is read over two windows once all viewers play: video and sound, and video alone. The
-// second is what video costs, with all that is not for one packet; sound is what the first has above it. What joins cost
-// is what the time of joining has above the packets that were sent in it. Memory is resident (smaps_rollup).
+// loopback the sender pays for; what can be left out of that is (package load/sockets), for all three alike. It is read
+// over two windows once all viewers play: video and sound, and video alone. The second is what video costs, with all that
+// is not for one packet; sound is what the first has above it. What joins cost is what the time of joining has above the
+// packets that were sent in it. Memory is resident (smaps_rollup).
 //
 // Each packet carries the time it was made at, on the one clock of this machine, so forward_ms includes the publisher's
 // and the viewer's own work. One of a hundred packets is decrypted and its content compared.

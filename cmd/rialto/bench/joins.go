@@ -119,7 +119,7 @@ func (o JoinsOptions) measure(ctx context.Context, core int) (r JoinsResult, err
 	if err := allPlay(ctx, j.early); err != nil {
 		return r, fmt.Errorf("the viewers before: %w", err)
 	}
-	if err := rest(ctx, settleFor); err != nil {
+	if err := load.Rest(ctx, settleFor); err != nil {
 		return r, err
 	}
 	fmt.Fprintf(o.Progress, "%d join in %d s ...\n", o.Joins, o.Seconds)
@@ -139,7 +139,7 @@ func allPlay(ctx context.Context, c *load.Crowd) error {
 		if s.Playing == s.Joined {
 			return nil
 		}
-		if err := rest(ctx, lookEvery); err != nil {
+		if err := load.Rest(ctx, lookEvery); err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func (j *joins) run(ctx context.Context) (r JoinsResult, err error) {
 		return r, err
 	}
 	fmt.Fprintln(j.options.Progress, "they settle ...")
-	if err := rest(ctx, settleFor); err != nil {
+	if err := load.Rest(ctx, settleFor); err != nil {
 		return r, err
 	}
 	settled, err := j.read(ctx)
@@ -229,7 +229,7 @@ func (j *joins) join(ctx context.Context) (playing int, err error) {
 			counting = time.Since(began) < playingWithin && !(all && s.Playing == s.Joined)
 		}
 	}
-	return playing, rest(ctx, lagAfter)
+	return playing, load.Rest(ctx, lagAfter)
 }
 
 func (j *joins) result(playing int, before, joined, settled reading) JoinsResult {

@@ -97,11 +97,11 @@ func (r *run) windows(ctx context.Context, window time.Duration) (m measured, er
 	if m.joining, err = r.between(func() error { return allPlay(ctx, r.crowd) }); err != nil {
 		return m, err
 	}
-	if err := rest(ctx, min(settleFor, max(window, warmFor))); err != nil {
+	if err := load.Rest(ctx, min(settleFor, max(window, warmFor))); err != nil {
 		return m, err
 	}
 	r.count(true)
-	m.full, err = r.between(func() error { return rest(ctx, window) })
+	m.full, err = r.between(func() error { return load.Rest(ctx, window) })
 	r.count(false)
 	if err != nil {
 		return m, err
@@ -112,10 +112,10 @@ func (r *run) windows(ctx context.Context, window time.Duration) (m measured, er
 	}
 	m.memory, m.goroutines = used-memory, more-goroutines
 	r.source.deaf.Store(true)
-	if err := rest(ctx, quietFor); err != nil {
+	if err := load.Rest(ctx, quietFor); err != nil {
 		return m, err
 	}
-	if m.picture, err = r.between(func() error { return rest(ctx, window) }); err != nil {
+	if m.picture, err = r.between(func() error { return load.Rest(ctx, window) }); err != nil {
 		return m, err
 	}
 	m.stats = r.crowd.Stats()
@@ -170,17 +170,5 @@ func (r *run) take(p load.Packet) {
 		r.wrong++
 	} else if r.measuring && !p.Early && p.Video && len(r.forward) < maxForwarded {
 		r.forward = append(r.forward, p.At.Sub(clock)-made)
-	}
-}
-
-// rest waits, or says that ctx ended.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

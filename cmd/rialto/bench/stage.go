@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 
+	"github.com/rialto-live/rialto/cmd/rialto/load"
 	"github.com/rialto-live/rialto/media/client"
 )
 
@@ -97,5 +98,5 @@ func (s *stage) warm(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("the first viewer sees nothing: %w", err), probe.Close())
 	}
 	_ = probe.Close() // the baseline knows no DELETE
-	return rest(ctx, warmFor)
+	return load.Rest(ctx, warmFor)
 }

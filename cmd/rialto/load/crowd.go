@@ -166,7 +166,7 @@ func (c *Crowd) Join(ctx context.Context) error {
 	}
 	began := time.Now()
 	for i := range c.config.Viewers {
-		if c.config.Rate > 0 && rest(ctx, time.Until(began.Add(time.Duration(i)*time.Second/time.Duration(c.config.Rate)))) != nil {
+		if c.config.Rate > 0 && Rest(ctx, time.Until(began.Add(time.Duration(i)*time.Second/time.Duration(c.config.Rate)))) != nil {
 			break
 		}
 		if ctx.Err() != nil {

@@ -94,14 +94,14 @@ func (c *Crowd) patiently(ctx context.Context, ask func() error) error {
 		if n == 0 {
 			c.waited.Add(1)
 		}
-		if err := rest(ctx, refused.RetryAfter+rand.N(retryJitter)); err != nil {
+		if err := Rest(ctx, refused.RetryAfter+rand.N(retryJitter)); err != nil {
 			return err
 		}
 	}
 }
 
-// rest waits, or says that ctx ended.
-func rest(ctx context.Context, d time.Duration) error {
+// Rest waits, or says that ctx ended.
+func Rest(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
