@@ -90,6 +90,7 @@ func TestALargeKeyframeHoldsUpNothingElse(t *testing.T) {
 			c.send(5, false)
 			tick()
 		}
+		time.Sleep(2 * soundWait) // the last sound is still waiting for a frame
 		for _, s := range append(all, away) {
 			s.forget()
 		}
@@ -97,7 +98,7 @@ func TestALargeKeyframeHoldsUpNothingElse(t *testing.T) {
 		for range 20 {
 			tick()
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(2 * soundWait)
 		whole := viewers * key * packetCost
 		if late := r.Lateness(); late < whole/2 {
 			t.Errorf("it says %v, the keyframe took %v", late, whole)
