@@ -75,10 +75,9 @@ func TestALargeKeyframeHoldsUpNothingElse(t *testing.T) {
 		c.send(5, true)
 		tick()
 		var all []*costly
-		for range viewers {
-			s := &costly{relay: r, watch: 1}
-			all = append(all, s)
-			joinTo(t, r, "gst", s, nil)
+		for i := range viewers {
+			all = append(all, &costly{relay: r, watch: 1})
+			joinTo(t, r, "gst", all[i], nil)
 		}
 		v, err := r.Subscribe("shw_2", watchGrant("gst_2"), everyCodec, func(error) {})
 		if err != nil {
