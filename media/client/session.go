@@ -39,6 +39,7 @@ type session struct {
 	ctx       context.Context // ends with the session; its cause says why
 	end       context.CancelCauseFunc
 	connected chan struct{}
+	gathered  chan struct{} // the state of gathering has changed; Pion's promise of its end can be lost in a restart
 	done      chan struct{}
 	opened    time.Time
 
@@ -75,13 +76,19 @@ func open(ctx context.Context, c sessionConfig, prepare func(*session) error) (*
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	s := &session{pc: pc, log: orDiscard(c.log), connected: make(chan struct{}), done: make(chan struct{}), opened: time.Now()}
+	s := &session{pc: pc, log: orDiscard(c.log), gathered: make(chan struct{}, 1), connected: make(chan struct{}), done: make(chan struct{}), opened: time.Now()}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.at = endpoint{http: c.http, token: c.token}
 	if s.at.http == nil {
 		s.at.http = c.network.httpClient()
 	}
 	pc.OnConnectionStateChange(s.stateChanged)
+	pc.OnICEGatheringStateChange(func(webrtc.ICEGatheringState) {
+		select {
+		case s.gathered <- struct{}{}:
+		default:
+		}
+	})
 	err = prepare(s)
 	if err == nil {
 		err = s.negotiate(ctx, c)
@@ -121,16 +128,17 @@ func (s *session) gather(ctx context.Context, options *webrtc.OfferOptions) (str
 	if err != nil {
 		return "", fmt.Errorf("client: offer: %w", err)
 	}
-	gathered := webrtc.GatheringCompletePromise(s.pc)
 	if err := s.pc.SetLocalDescription(offer); err != nil {
 		return "", fmt.Errorf("client: offer: %w", err)
 	}
-	select {
-	case <-gathered:
-		return s.pc.LocalDescription().SDP, nil
-	case <-ctx.Done():
-		return "", fmt.Errorf("client: gathering addresses: %w", context.Cause(ctx))
+	for s.pc.ICEGatheringState() != webrtc.ICEGatheringStateComplete {
+		select {
+		case <-s.gathered:
+		case <-ctx.Done():
+			return "", fmt.Errorf("client: gathering addresses: %w", context.Cause(ctx))
+		}
 	}
+	return s.pc.LocalDescription().SDP, nil
 }
 
 func (s *session) stateChanged(state webrtc.PeerConnectionState) {

@@ -18,6 +18,9 @@ type connection struct {
 	session *Session
 	pc      *webrtc.PeerConnection
 	readers sync.WaitGroup // of tracks, waited for by shut
+	// gathered says that the state of gathering has changed. Pion's promise of its end is lost when a restart has gathered
+	// at the very moment that it is asked for.
+	gathered chan struct{}
 
 	offer *offer // what was last negotiated; guarded by session.signal
 }
@@ -28,7 +31,13 @@ func (s *Session) connect(api *webrtc.API) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new connection: %w", err)
 	}
-	c := &connection{session: s, pc: pc}
+	c := &connection{session: s, pc: pc, gathered: make(chan struct{}, 1)}
+	pc.OnICEGatheringStateChange(func(webrtc.ICEGatheringState) {
+		select {
+		case c.gathered <- struct{}{}:
+		default:
+		}
+	})
 	if !s.bind(c) {
 		return nil, errors.Join(media.ErrClosed, pc.Close())
 	}
@@ -70,21 +79,22 @@ func (c *connection) negotiate(ctx context.Context, o *offer) (*webrtc.SessionDe
 	if err != nil {
 		return nil, fmt.Errorf("create answer: %w", err)
 	}
-	gathered := webrtc.GatheringCompletePromise(c.pc)
 	if err := c.pc.SetLocalDescription(answer); err != nil {
 		return nil, fmt.Errorf("apply answer: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
-	select {
-	case <-gathered:
-		c.offer = o
-		return c.pc.LocalDescription(), nil
-	case <-c.session.done:
-		return nil, media.ErrClosed
-	case <-ctx.Done():
-		return nil, fmt.Errorf("gather candidates: %w", ctx.Err())
+	for c.pc.ICEGatheringState() != webrtc.ICEGatheringStateComplete {
+		select {
+		case <-c.gathered:
+		case <-c.session.done:
+			return nil, media.ErrClosed
+		case <-ctx.Done():
+			return nil, fmt.Errorf("gather candidates: %w", ctx.Err())
+		}
 	}
+	c.offer = o
+	return c.pc.LocalDescription(), nil
 }
 
 // reader runs read until the connection closes. Pion calls it on a goroutine of its own; shut waits for it.
