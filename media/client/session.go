@@ -39,7 +39,6 @@ type session struct {
 	ctx       context.Context // ends with the session; its cause says why
 	end       context.CancelCauseFunc
 	connected chan struct{}
-	gathered  chan struct{} // the state of gathering has changed; Pion's promise of its end can be lost in a restart
 	done      chan struct{}
 	opened    time.Time
 
@@ -76,19 +75,13 @@ func open(ctx context.Context, c sessionConfig, prepare func(*session) error) (*
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	s := &session{pc: pc, log: orDiscard(c.log), gathered: make(chan struct{}, 1), connected: make(chan struct{}), done: make(chan struct{}), opened: time.Now()}
+	s := &session{pc: pc, log: orDiscard(c.log), connected: make(chan struct{}), done: make(chan struct{}), opened: time.Now()}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.at = endpoint{http: c.http, token: c.token}
 	if s.at.http == nil {
 		s.at.http = c.network.httpClient()
 	}
 	pc.OnConnectionStateChange(s.stateChanged)
-	pc.OnICEGatheringStateChange(func(webrtc.ICEGatheringState) {
-		select {
-		case s.gathered <- struct{}{}:
-		default:
-		}
-	})
 	err = prepare(s)
 	if err == nil {
 		err = s.negotiate(ctx, c)
@@ -124,6 +117,14 @@ func (s *session) negotiate(ctx context.Context, c sessionConfig) error {
 
 // gather makes an offer with every candidate in it, so that no trickling is needed.
 func (s *session) gather(ctx context.Context, options *webrtc.OfferOptions) (string, error) {
+	// Not GatheringCompletePromise, which is never kept when a restart ends gathering at the moment that it is asked for.
+	changed := make(chan struct{}, 1)
+	s.pc.OnICEGatheringStateChange(func(webrtc.ICEGatheringState) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
 	offer, err := s.pc.CreateOffer(options)
 	if err != nil {
 		return "", fmt.Errorf("client: offer: %w", err)
@@ -133,7 +134,7 @@ func (s *session) gather(ctx context.Context, options *webrtc.OfferOptions) (str
 	}
 	for s.pc.ICEGatheringState() != webrtc.ICEGatheringStateComplete {
 		select {
-		case <-s.gathered:
+		case <-changed:
 		case <-ctx.Done():
 			return "", fmt.Errorf("client: gathering addresses: %w", context.Cause(ctx))
 		}

@@ -18,9 +18,6 @@ type connection struct {
 	session *Session
 	pc      *webrtc.PeerConnection
 	readers sync.WaitGroup // of tracks, waited for by shut
-	// gathered says that the state of gathering has changed. Pion's promise of its end is lost when a restart has gathered
-	// at the very moment that it is asked for.
-	gathered chan struct{}
 
 	offer *offer // what was last negotiated; guarded by session.signal
 }
@@ -31,13 +28,7 @@ func (s *Session) connect(api *webrtc.API) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new connection: %w", err)
 	}
-	c := &connection{session: s, pc: pc, gathered: make(chan struct{}, 1)}
-	pc.OnICEGatheringStateChange(func(webrtc.ICEGatheringState) {
-		select {
-		case c.gathered <- struct{}{}:
-		default:
-		}
-	})
+	c := &connection{session: s, pc: pc}
 	if !s.bind(c) {
 		return nil, errors.Join(media.ErrClosed, pc.Close())
 	}
@@ -72,6 +63,15 @@ func (c *connection) begin(ctx context.Context, o *offer) ([]byte, error) {
 
 // negotiate applies an offer and returns the answer with all candidates in it.
 func (c *connection) negotiate(ctx context.Context, o *offer) (*webrtc.SessionDescription, error) {
+	// A restart gathers from here on. Pion's GatheringCompletePromise, asked for at the moment that it ends, is never kept;
+	// the state is, and each change of it is told after it.
+	changed := make(chan struct{}, 1)
+	c.pc.OnICEGatheringStateChange(func(webrtc.ICEGatheringState) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: o.marshal()}); err != nil {
 		return nil, &media.SDPError{Reason: "the offer was refused: " + err.Error()}
 	}
@@ -86,7 +86,7 @@ func (c *connection) negotiate(ctx context.Context, o *offer) (*webrtc.SessionDe
 	defer cancel()
 	for c.pc.ICEGatheringState() != webrtc.ICEGatheringStateComplete {
 		select {
-		case <-c.gathered:
+		case <-changed:
 		case <-c.session.done:
 			return nil, media.ErrClosed
 		case <-ctx.Done():
