@@ -49,10 +49,10 @@ func TestAllocBroadcast(t *testing.T) {
 		if last.bytes == before {
 			t.Fatal("nothing was written")
 		}
-		ready := tickFrame(nil, 1)
+		ready := newMessage(tickText(nil, 1))
 		if n := testing.AllocsPerRun(50, func() {
 			r.mu.Lock()
-			r.ring.append(ready, version)
+			r.ring.put(slot{msg: ready, offset: version})
 			r.mu.Unlock()
 			w.serve(s)
 		}); n != 0 {

@@ -51,10 +51,10 @@ type CallInfo struct {
 }
 
 // Reply answers a call with data, which must be JSON.
-func (c *Conn) Reply(call string, data json.RawMessage) { c.Send(replyFrame(call, data)) }
+func (c *Conn) Reply(call string, data json.RawMessage) { c.say(replyText(call, data)) }
 
 // Refuse answers a call with an error.
-func (c *Conn) Refuse(call string, why *CallError) { c.Send(refusalFrame(call, why)) }
+func (c *Conn) Refuse(call string, why *CallError) { c.say(refusalText(call, why)) }
 
 // Open says whether the viewer is in its room: it has joined, and nobody has
 // begun to close it.
@@ -64,16 +64,16 @@ func (c *Conn) Open() bool {
 	return c.phase == open
 }
 
-// replyFrame is {"t":"reply","id","d"}. The id is a name, see ws.
-func replyFrame(call string, data json.RawMessage) []byte {
+// replyText is {"t":"reply","id","d"}. The id is a name, see ws.
+func replyText(call string, data json.RawMessage) []byte {
 	b := append(make([]byte, 0, len(call)+len(data)+48), `{"t":"reply","id":"`...)
 	b = append(append(b, call...), '"')
-	return frame(opText, append(appendData(b, data), '}'))
+	return append(appendData(b, data), '}')
 }
 
-// refusalFrame is {"t":"reply","id","error":{"code","detail","retry_after_ms"}};
+// refusalText is {"t":"reply","id","error":{"code","detail","retry_after_ms"}};
 // the last is left out when it is 0.
-func refusalFrame(call string, why *CallError) []byte {
+func refusalText(call string, why *CallError) []byte {
 	b := append(make([]byte, 0, len(call)+len(why.Detail)+128), `{"t":"reply","id":"`...)
 	b = append(append(b, call...), `","error":{"code":`...)
 	b = append(appendText(b, why.Code), `,"detail":`...)
@@ -81,7 +81,7 @@ func refusalFrame(call string, why *CallError) []byte {
 	if ms := why.RetryAfter.Milliseconds(); ms > 0 {
 		b = strconv.AppendInt(append(b, `,"retry_after_ms":`...), ms, 10)
 	}
-	return frame(opText, append(b, "}}"...))
+	return append(b, "}}"...)
 }
 
 func appendText(b []byte, s string) []byte {

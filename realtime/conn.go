@@ -46,11 +46,12 @@ const (
 	gone
 )
 
-// Conn is one viewer's WebSocket.
+// Conn is one viewer's line: a WebSocket, or an event stream.
 type Conn struct {
 	// static
 	hub  *Hub
 	sock Socket
+	enc  Encoding
 	id   uint64
 	addr netip.Addr
 
@@ -63,8 +64,8 @@ type Conn struct {
 	identity Identity
 	room     *room
 	tail     []byte   // the rest of a frame whose beginning is out
-	queue    [][]byte // ready frames for this viewer alone; they go before those of the room
-	me       []byte   // a ready frame: the newest version of this person's document, not yet out
+	queue    [][]byte // ready bytes for this viewer alone; they go before what is the room's
+	me       []byte   // ready bytes: the newest version of this person's document, not yet out
 	told     int64    // that version, or the last that is out
 	cursor   uint64   // the next frame of the room's ring
 	skip     uint64   // sampled frames before this one are not for this viewer
@@ -104,7 +105,7 @@ func (c *Conn) Join(ctx context.Context, join Join, authenticate func(context.Co
 		return refused
 	}
 	in := r.admit(join.Have, c.hub.cfg.Now())
-	c.queue = append(c.queue, in.first)
+	c.queue = append(c.queue, c.enc.text(in.first))
 	c.cursor, c.skip, c.cuts, c.phase = in.cursor, in.skip, in.cuts, open
 	_ = c.sock.SetReadDeadline(time.Time{}) // under mu: a close sets one
 	c.mu.Unlock()
@@ -116,11 +117,14 @@ func (c *Conn) Join(ctx context.Context, join Join, authenticate func(context.Co
 
 // Pong answers the page's clock question c, read at r.
 func (c *Conn) Pong(question int64, read time.Time) {
-	c.Send(pongFrame(question, read.UnixMilli(), c.hub.cfg.Now().UnixMilli()))
+	c.say(pongText(question, read.UnixMilli(), c.hub.cfg.Now().UnixMilli()))
 }
 
-// Send queues a ready frame for this viewer alone. When the viewer takes
-// nothing it is left out and counted.
+// say queues a message for this viewer alone.
+func (c *Conn) say(text []byte) { c.Send(c.enc.text(text)) }
+
+// Send queues ready bytes for this viewer alone. When the viewer takes nothing
+// they are left out and counted.
 func (c *Conn) Send(frame []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,7 +154,7 @@ func (c *Conn) close(code Code, reason string) bool {
 	}
 	c.phase = closing
 	c.hub.metrics.closes.WithLabelValues(code.String()).Inc()
-	c.queue = append(c.queue[:0:0], closeFrame(code, reason))
+	c.queue = append(c.queue[:0:0], c.enc.end(code, reason))
 	_ = c.sock.SetReadDeadline(time.Now().Add(closeGrace))
 	c.flush()
 	return true

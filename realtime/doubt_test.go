@@ -55,7 +55,7 @@ func TestDoubt(t *testing.T) {
 	s := newScript(stock("a", 3))
 	h := runHub(t, func(c *Config) { c.Bus, c.Snapshot, c.Tick = s, s.snapshot, time.Millisecond })
 	c, sock := listening(t, h, Join{Room: "shw_1"}, Identity{})
-	got := func(n int) []message { t.Helper(); return awaitFrames(t, c, sock, n) }
+	got := func(n int) []read { t.Helper(); return awaitFrames(t, c, sock, n) }
 	resumes := func(offset int64) bool {
 		return c.room.admit(Position{"e", offset}, time.Now()).resumed
 	}

@@ -150,9 +150,10 @@ type Ticket struct {
 // Release gives the place back unused.
 func (t *Ticket) Release() { t.hub.conns.release(t.addr) }
 
-// Attach makes a viewer of a socket. Its reader must end with Conn.Detach.
-func (t *Ticket) Attach(sock Socket) *Conn {
-	c := &Conn{hub: t.hub, sock: sock, id: t.id, addr: t.addr}
+// Attach makes a viewer of a socket, to which messages go in the encoding as.
+// Its reader must end with Conn.Detach.
+func (t *Ticket) Attach(sock Socket, as Encoding) *Conn {
+	c := &Conn{hub: t.hub, sock: sock, enc: as, id: t.id, addr: t.addr}
 	c.Saw()
 	t.hub.conns.add(c)
 	t.hub.metrics.conns.Inc()

@@ -114,6 +114,11 @@ func TestFrameHeaders(t *testing.T) {
 	}
 }
 
+// bare is a frame without its header.
+func bare(frame []byte) []byte {
+	return frame[len(appendFrameHeader(nil, opText, len(frame)-2)):]
+}
+
 func TestRing(t *testing.T) {
 	r := newRing(3, 1000)
 	put := func(offsets ...int64) {
@@ -122,9 +127,12 @@ func TestRing(t *testing.T) {
 		}
 	}
 	view := func(cursor uint64) string {
-		frames, _, ok := r.from(cursor, 0, make([][]byte, 0, 8))
+		frames, _, ok := r.from(cursor, 0, Frames, make([][]byte, 0, 8))
 		if !ok {
 			return "gone"
+		}
+		for i := range frames {
+			frames[i] = bare(frames[i])
 		}
 		return string(bytes.Join(frames, []byte(" ")))
 	}

@@ -82,7 +82,7 @@ func (c *Conn) gather(frames [][]byte) [][]byte {
 	r, lost, ok := c.room, 0, false
 	r.mu.RLock()
 	c.skip, lost = r.ring.lag(c.cursor, c.skip)
-	frames, c.cursor, ok = r.ring.from(c.cursor, c.skip, frames)
+	frames, c.cursor, ok = r.ring.from(c.cursor, c.skip, c.enc, frames)
 	r.mu.RUnlock()
 	if lost > 0 {
 		c.hub.metrics.drops.WithLabelValues(dropLagging).Add(float64(lost))
@@ -115,7 +115,7 @@ func (c *Conn) jump() {
 			return
 		}
 	}
-	c.queue = append(c.queue, in.first)
+	c.queue = append(c.queue, c.enc.text(in.first))
 }
 
 // endSlow is close for the writing side, which is about to look at the queue
@@ -123,7 +123,7 @@ func (c *Conn) jump() {
 func (c *Conn) endSlow() {
 	c.phase = closing
 	c.hub.metrics.closes.WithLabelValues(CodeSlow.String()).Inc()
-	c.queue = append(c.queue, closeFrame(CodeSlow, "this connection is too slow for the show"))
+	c.queue = append(c.queue, c.enc.end(CodeSlow, "this connection is too slow for the show"))
 	_ = c.sock.SetReadDeadline(time.Now().Add(closeGrace))
 }
 

@@ -131,6 +131,6 @@ func (c *Conn) ping() {
 	joined := c.phase == open
 	c.mu.Unlock()
 	if joined {
-		c.Send(pingFrame)
+		c.Send(c.enc.ping())
 	}
 }

@@ -2,9 +2,9 @@ package realtime
 
 import "sort"
 
-// ring is a room's recent frames. Each frame has a sequence number of this
-// ring, which cursors count in, and the offset it brings its viewer up to.
-// Frames are immutable once appended: readers keep slices of them.
+// ring is a room's recent messages, frames for short. Each has a sequence number
+// of this ring, which cursors count in, and the offset it brings its viewer up
+// to. They are immutable once appended: readers keep slices of them.
 type ring struct {
 	slots    []slot // the frame with sequence s stands in slots[s%len]
 	base     uint64 // sequence of the oldest frame
@@ -17,7 +17,7 @@ type ring struct {
 }
 
 type slot struct {
-	frame   []byte
+	msg     *message
 	offset  int64
 	start   uint64 // bytes of all frames before it
 	sampled bool   // may be left out
@@ -32,13 +32,13 @@ func newRing(frames, maxBytes int) ring {
 	return ring{slots: make([]slot, frames), maxBytes: maxBytes}
 }
 
-// append adds a frame and lets the oldest go when there are too many or they
+// append adds a message and lets the oldest go when there are too many or they
 // are too large together. The newest always stays.
-func (r *ring) append(frame []byte, offset int64) { r.put(slot{frame: frame, offset: offset}) }
+func (r *ring) append(text []byte, offset int64) { r.put(slot{msg: newMessage(text), offset: offset}) }
 
-// appendSampled is append for a frame that slow viewers do without.
-func (r *ring) appendSampled(frame []byte, offset int64) {
-	r.put(slot{frame: frame, offset: offset, sampled: true})
+// appendSampled is append for a message that slow viewers do without.
+func (r *ring) appendSampled(text []byte, offset int64) {
+	r.put(slot{msg: newMessage(text), offset: offset, sampled: true})
 }
 
 func (r *ring) put(s slot) {
@@ -48,8 +48,8 @@ func (r *ring) put(s slot) {
 	s.start = r.written
 	*r.at(r.next) = s
 	r.next++
-	r.bytes += len(s.frame)
-	r.written += uint64(len(s.frame))
+	r.bytes += len(s.msg.text)
+	r.written += uint64(len(s.msg.text))
 	for r.bytes > r.maxBytes && r.next-r.base > 1 {
 		r.evict()
 	}
@@ -59,7 +59,7 @@ func (r *ring) at(seq uint64) *slot { return &r.slots[seq%uint64(len(r.slots))] 
 
 func (r *ring) evict() {
 	old := r.at(r.base)
-	r.bytes -= len(old.frame)
+	r.bytes -= len(old.msg.text)
 	r.floor = max(r.floor, old.offset)
 	*old = slot{}
 	r.base++
@@ -91,7 +91,7 @@ func (r *ring) resume(offset int64) (cursor uint64, ok bool) {
 // and returns where they begin: sampled frames before skip are passed over, and
 // end the list when they stand behind others. ok is false when the oldest frame
 // wanted is gone.
-func (r *ring) from(cursor, skip uint64, view [][]byte) (_ [][]byte, start uint64, ok bool) {
+func (r *ring) from(cursor, skip uint64, as Encoding, view [][]byte) (_ [][]byte, start uint64, ok bool) {
 	if cursor < r.base {
 		return view, cursor, false
 	}
@@ -100,7 +100,7 @@ func (r *ring) from(cursor, skip uint64, view [][]byte) (_ [][]byte, start uint6
 	}
 	start = cursor
 	for ; cursor < r.next && len(view) < cap(view) && (cursor >= skip || !r.at(cursor).sampled); cursor++ {
-		view = append(view, r.at(cursor).frame)
+		view = append(view, r.at(cursor).msg.as(as))
 	}
 	return view, start, true
 }

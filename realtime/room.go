@@ -131,7 +131,7 @@ func (r *room) recall(ctx context.Context) {
 	defer r.mu.Unlock()
 	if news := r.recent.recall(said); len(news) > 0 {
 		r.flush()
-		r.ring.appendSampled(sampleFrame(entriesOf(news)), r.at.Offset)
+		r.ring.appendSampled(sampleText(entriesOf(news)), r.at.Offset)
 	}
 }
 
@@ -246,7 +246,7 @@ func (r *room) apply(d Delivery) {
 // why a value can come before its tick is over.
 func (r *room) write(d Delivery) {
 	r.flush()
-	r.ring.append(eventFrame(d.Event, d.Offset), d.Offset)
+	r.ring.append(eventText(d.Event, d.Offset), d.Offset)
 }
 
 // canWait is true for a latest value, unless it is urgent for the first time
@@ -266,7 +266,7 @@ func (r *room) canWait(e Event) bool {
 // flush writes the merged values as one frame.
 func (r *room) flush() {
 	if entries := r.state.takePending(); entries != nil {
-		r.ring.append(tickFrame(entries, r.at.Offset), r.at.Offset)
+		r.ring.append(tickText(entries, r.at.Offset), r.at.Offset)
 	}
 }
 
@@ -291,7 +291,7 @@ func (r *room) endTick() {
 	clear(r.state.urged)
 	if len(shown) > 0 {
 		r.recent.add(shown)
-		r.ring.appendSampled(sampleFrame(entriesOf(shown)), r.at.Offset)
+		r.ring.appendSampled(sampleText(entriesOf(shown)), r.at.Offset)
 	}
 	r.mu.Unlock()
 	r.wake()
@@ -313,7 +313,7 @@ func (r *room) wake() {
 
 // admission is how a viewer comes into a room, or is brought forward in it.
 type admission struct {
-	first   []byte // its joined frame
+	first   []byte // its joined message
 	cursor  uint64
 	skip    uint64 // what was sampled before this is in first, or gone
 	cuts    uint64
@@ -330,10 +330,10 @@ func (r *room) admit(have Position, now time.Time) admission {
 	if have.Epoch == r.at.Epoch && have.Offset <= r.at.Offset {
 		if cursor, ok := r.ring.resume(have.Offset); ok {
 			in.cursor, in.resumed = cursor, true
-			in.first = joinedFrame(have, now.UnixMilli(), true, r.state.unversioned(), r.recent.json())
+			in.first = joinedText(have, now.UnixMilli(), true, r.state.unversioned(), r.recent.json())
 			return in
 		}
 	}
-	in.first = joinedFrame(r.at, now.UnixMilli(), false, r.state.snapshot(), r.recent.json())
+	in.first = joinedText(r.at, now.UnixMilli(), false, r.state.snapshot(), r.recent.json())
 	return in
 }

@@ -41,8 +41,8 @@ func runHub(t testing.TB, change func(*Config)) *Hub {
 	return h
 }
 
-// message is a frame as a viewer reads it.
-type message struct {
+// read is a frame as a viewer reads it.
+type read struct {
 	Type   string          `json:"t"`
 	Key    string          `json:"k"`
 	V      int64           `json:"v"`
@@ -52,7 +52,7 @@ type message struct {
 }
 
 // readFrames takes a byte stream apart, which must be whole text frames.
-func readFrames(t interface{ Fatalf(string, ...any) }, stream []byte) (messages []message) {
+func readFrames(t interface{ Fatalf(string, ...any) }, stream []byte) (messages []read) {
 	for r := bytes.NewReader(stream); r.Len() > 0; {
 		head := make([]byte, 2)
 		_, _ = io.ReadFull(r, head)
@@ -67,7 +67,7 @@ func readFrames(t interface{ Fatalf(string, ...any) }, stream []byte) (messages 
 		}
 		payload := make([]byte, n)
 		_, err := io.ReadFull(r, payload)
-		var m message
+		var m read
 		if head[0] != finBit|opText || err != nil || json.Unmarshal(payload, &m) != nil {
 			t.Fatalf("a broken frame: % x %q %v", head, payload, err)
 		}
@@ -79,8 +79,8 @@ func readFrames(t interface{ Fatalf(string, ...any) }, stream []byte) (messages 
 // known is a viewer's state: the version of each key.
 type known map[stateKey]int64
 
-func (k known) take(t *rapid.T, m message) {
-	list := []message{m}
+func (k known) take(t *rapid.T, m read) {
+	list := []read{m}
 	if m.Type == "tick" || m.Type == "joined" {
 		list = nil
 		if err := json.Unmarshal(m.Data, &list); err != nil {
@@ -139,7 +139,7 @@ func TestFramesSpeakForTheirOffset(t *testing.T) {
 			}
 			if rapid.IntRange(0, 5).Draw(t, "join") == 0 {
 				in := r.admit(Position{}, time.Now())
-				m := readFrames(t, in.first)[0]
+				m := readFrames(t, Frames.text(in.first))[0]
 				j := joiner{known{}, in.cursor, m.Offset}
 				j.state.take(t, m)
 				joiners = append(joiners, j)
@@ -151,7 +151,7 @@ func TestFramesSpeakForTheirOffset(t *testing.T) {
 			if !maps.Equal(j.state, truth[j.offset]) {
 				t.Fatalf("joined at %d with %v, want %v", j.offset, j.state, truth[j.offset])
 			}
-			frames, _, _ := r.ring.from(j.cursor, 0, make([][]byte, 0, 1000))
+			frames, _, _ := r.ring.from(j.cursor, 0, Frames, make([][]byte, 0, 1000))
 			last := int64(0)
 			for _, f := range frames {
 				m := readFrames(t, f)[0]
@@ -187,7 +187,7 @@ func TestUrgentOncePerTick(t *testing.T) {
 	e := stock("var_1", 11)
 	e.Urgent = true
 	r.apply(Delivery{Offset: 11, Event: e})
-	frames, _, _ := r.ring.from(0, 0, make([][]byte, 0, 8))
+	frames, _, _ := r.ring.from(0, 0, Frames, make([][]byte, 0, 8))
 	if got := readFrames(t, bytes.Join(frames, nil)); len(got) != 3 || got[0].V != 1 || got[1].Type != "tick" || got[1].Offset != 10 || got[2].V != 11 {
 		t.Fatalf("frames %+v", got)
 	}
@@ -241,7 +241,7 @@ func attach(t testing.TB, h *Hub, sock Socket) *Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := ticket.Attach(sock)
+	c := ticket.Attach(sock, Frames)
 	t.Cleanup(c.Detach)
 	return c
 }
@@ -310,7 +310,7 @@ func TestQueueLimit(t *testing.T) {
 	}
 	<-sock.waiting()
 	for range 3 * maxQueued {
-		c.Send(pongFrame(1, 2, 3))
+		c.say(pongText(1, 2, 3))
 	}
 	c.mu.Lock()
 	queued := len(c.queue)

@@ -172,7 +172,7 @@ func TestRingLag(t *testing.T) {
 	sizes := func(cursor, skip uint64) (sizes []int) {
 		t.Helper()
 		for {
-			frames, start, ok := r.from(cursor, skip, make([][]byte, 0, 3))
+			frames, start, ok := r.from(cursor, skip, Frames, make([][]byte, 0, 3))
 			if !ok {
 				t.Fatal("gone")
 			}
@@ -180,7 +180,7 @@ func TestRingLag(t *testing.T) {
 				return sizes
 			}
 			for _, f := range frames {
-				sizes = append(sizes, len(f))
+				sizes = append(sizes, len(bare(f)))
 			}
 			cursor = start + uint64(len(frames))
 		}
@@ -223,7 +223,7 @@ func listening(t *testing.T, h *Hub, join Join, who Identity) (*Conn, *narrow) {
 }
 
 // awaitFrames reads until n frames are there.
-func awaitFrames(t *testing.T, c *Conn, sock *narrow, n int) []message {
+func awaitFrames(t *testing.T, c *Conn, sock *narrow, n int) []read {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		c.mu.Lock()

@@ -76,7 +76,7 @@ func TestSlowViewersLoseSampledFirst(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		got     []message
+		got     []read
 		samples int
 	}{"slow": {readFrames(t, slowSock.bytes()), 0}, "fast": {readFrames(t, fastSock.bytes()), events}} {
 		version, samples := int64(0), 0
@@ -120,7 +120,7 @@ func TestResumeSkipsWhatWasSaid(t *testing.T) {
 	}
 	c, sock := listening(t, h, Join{Room: "shw_1", Have: Position{"e", 100}}, Identity{})
 	m := awaitFrames(t, c, sock, 1+events-100)
-	var said []message
+	var said []read
 	if err := json.Unmarshal(m[0].Recent, &said); err != nil || len(said) != MaxRecent || string(said[MaxRecent-1].Data) != `{"id":"lin_300"}` {
 		t.Fatalf("%v: %s", err, m[0].Recent)
 	}
@@ -268,7 +268,7 @@ func TestCensus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := ticket.Attach(quick())
+			c := ticket.Attach(quick(), Frames)
 			if err := c.Join(ctx, Join{Room: room}, func(context.Context) (Identity, error) { return Identity{Role: role}, nil }); err != nil {
 				t.Fatal(err)
 			}

@@ -49,7 +49,7 @@ func (h *Hub) Tell(subject string, version int64) (told int) {
 	if len(conns) == 0 {
 		return 0
 	}
-	ready := meFrame(version)
+	ready := newMessage(meText(version))
 	for _, c := range conns {
 		if c.tell(version, ready) {
 			told++
@@ -58,14 +58,14 @@ func (h *Hub) Tell(subject string, version int64) (told int) {
 	return told
 }
 
-func (c *Conn) tell(version int64, ready []byte) bool {
+func (c *Conn) tell(version int64, ready *message) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != open {
 		return false
 	}
 	if version > c.told { // announcements can overtake each other
-		c.told, c.me = version, ready
+		c.told, c.me = version, ready.as(c.enc)
 		c.flush()
 	}
 	return true

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// The frames a server sends are built here, once for all viewers. RFC 6455
-// leaves frames from a server unmasked, so the same bytes serve everybody.
+// What a server says is built here, once for all viewers. RFC 6455 leaves frames
+// from a server unmasked, so the same bytes serve everybody.
 
 const (
 	opText  = 0x1
@@ -15,12 +15,12 @@ const (
 	opPing  = 0x9
 	opPong  = 0xA
 	finBit  = 0x80
+	rsv1Bit = 0x40 // the message is compressed, RFC 7692 section 6
 
 	maxFrameHeader = 10
 )
 
-// frame puts a header before payload. It is for small or rare messages; the
-// hot ones are built in place.
+// frame puts a header before payload.
 func frame(opcode byte, payload []byte) []byte {
 	b := appendFrameHeader(make([]byte, 0, maxFrameHeader+len(payload)), opcode, len(payload))
 	return append(b, payload...)
@@ -71,36 +71,33 @@ func appendData(b []byte, d json.RawMessage) []byte {
 	return append(b, d...)
 }
 
-// eventFrame is {"t","k","v","o","d"}, without v for an unversioned event.
-func eventFrame(e Event, offset int64) []byte {
+// eventText is {"t","k","v","o","d"}, without v for an unversioned event.
+func eventText(e Event, offset int64) []byte {
 	b := append(make([]byte, 0, len(e.Type)+len(e.Key)+len(e.Data)+64), '{')
 	b = appendEvent(b, e)
 	b = append(b, `,"o":`...)
 	b = strconv.AppendInt(b, offset, 10)
-	b = append(appendData(b, e.Data), '}')
-	return frame(opText, b)
+	return append(appendData(b, e.Data), '}')
 }
 
-// tickFrame is {"t":"tick","o","d":[event,…]}; entries are ready events.
-func tickFrame(entries [][]byte, offset int64) []byte {
+// tickText is {"t":"tick","o","d":[event,…]}; entries are ready events.
+func tickText(entries [][]byte, offset int64) []byte {
 	b := append([]byte(nil), `{"t":"tick","o":`...)
 	b = strconv.AppendInt(b, offset, 10)
 	b = append(b, `,"d":`...)
-	b = append(appendList(b, entries), '}')
-	return frame(opText, b)
+	return append(appendList(b, entries), '}')
 }
 
-// sampleFrame is {"t":"sample","d":[event,…]}; entries are ready events.
-func sampleFrame(entries [][]byte) []byte {
+// sampleText is {"t":"sample","d":[event,…]}; entries are ready events.
+func sampleText(entries [][]byte) []byte {
 	b := append([]byte(nil), `{"t":"sample","d":`...)
-	b = append(appendList(b, entries), '}')
-	return frame(opText, b)
+	return append(appendList(b, entries), '}')
 }
 
 // meFrame announces a version of somebody's private document.
-func meFrame(version int64) []byte {
+func meText(version int64) []byte {
 	b := append(make([]byte, 0, 48), `{"t":"me","v":`...)
-	return frame(opText, append(strconv.AppendInt(b, version, 10), '}'))
+	return append(strconv.AppendInt(b, version, 10), '}')
 }
 
 func appendList(b []byte, entries [][]byte) []byte {
@@ -123,9 +120,9 @@ func entry(e Event) []byte {
 	return append(appendData(appendEvent(b, e), e.Data), '}')
 }
 
-// joinedFrame is {"t":"joined","epoch","o","now","resumed","d","s"}; list is
+// joinedText is {"t":"joined","epoch","o","now","resumed","d","s"}; list is
 // the ready JSON list of the snapshot, recent that of what is remembered.
-func joinedFrame(at Position, now int64, resumed bool, list, recent []byte) []byte {
+func joinedText(at Position, now int64, resumed bool, list, recent []byte) []byte {
 	b := append(make([]byte, 0, len(list)+len(recent)+128), `{"t":"joined","epoch":"`...)
 	b = append(b, at.Epoch...)
 	b = append(b, `","o":`...)
@@ -137,18 +134,16 @@ func joinedFrame(at Position, now int64, resumed bool, list, recent []byte) []by
 	b = append(b, `,"d":`...)
 	b = append(b, list...)
 	b = append(b, `,"s":`...)
-	b = append(append(b, recent...), '}')
-	return frame(opText, b)
+	return append(append(b, recent...), '}')
 }
 
-// pongFrame answers the page's clock question: c is given back, r is when the
+// pongText answers the page's clock question: c is given back, r is when the
 // question was read and s when the answer is written, in Unix milliseconds.
-func pongFrame(c, r, s int64) []byte {
+func pongText(c, r, s int64) []byte {
 	b := append(make([]byte, 0, 96), `{"t":"pong","c":`...)
 	b = strconv.AppendInt(b, c, 10)
 	b = append(b, `,"r":`...)
 	b = strconv.AppendInt(b, r, 10)
 	b = append(b, `,"s":`...)
-	b = append(strconv.AppendInt(b, s, 10), '}')
-	return frame(opText, b)
+	return append(strconv.AppendInt(b, s, 10), '}')
 }

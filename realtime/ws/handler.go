@@ -150,7 +150,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ticket.Release() // Upgrade has answered
 		return
 	}
-	v := &viewer{handler: h, conn: conn, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn))}
+	v := &viewer{handler: h, conn: conn, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn), realtime.Frames)}
 	steal.conn.mute()
 	if !h.cfg.Hub.Go(v.read) {
 		v.remote.Detach()
