@@ -35,7 +35,7 @@ func TestMessageIsMadeReadyOnceForEachEncoding(t *testing.T) {
 	}
 	all.Wait()
 	for e := range encodings {
-		if &m.as(e)[0] != &m.as(e)[0] {
+		if first, again := m.as(e), m.as(e); &first[0] != &again[0] {
 			t.Errorf("encoding %d is made anew", e)
 		}
 	}
