@@ -156,14 +156,14 @@ func (t *Ticket) Attach(sock Socket, as Encoding) *Conn {
 	c := &Conn{hub: t.hub, sock: sock, enc: as, id: t.id, addr: t.addr}
 	c.Saw()
 	t.hub.conns.add(c)
-	t.hub.metrics.conns.Inc()
+	t.hub.metrics.lines(c, 1)
 	return c
 }
 
 func (h *Hub) detach(c *Conn) {
 	if h.conns.remove(c) {
 		h.conns.release(c.addr)
-		h.metrics.conns.Dec()
+		h.metrics.lines(c, -1)
 	}
 }
 

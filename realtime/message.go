@@ -79,6 +79,11 @@ func (e Encoding) ping() []byte {
 	return pingFrame
 }
 
+// answered says whether a ping is answered by whatever stands at the other end.
+// A reader of an event stream has nothing to answer with: that it is gone is
+// seen when it takes nothing any more.
+func (e Encoding) answered() bool { return e != Lines }
+
 // end is the last that a viewer is told.
 func (e Encoding) end(code Code, reason string) []byte {
 	if e != Lines {

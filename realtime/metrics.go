@@ -3,7 +3,8 @@ package realtime
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	rooms, conns, parked  prometheus.Gauge
+	rooms, conns, streams prometheus.Gauge
+	parked                prometheus.Gauge
 	frames, bytes         prometheus.Counter
 	joins, closes, drops  *prometheus.CounterVec
 	jumps, resets, doubts prometheus.Counter
@@ -37,7 +38,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		rooms:          gauge("rooms", "Rooms open on this node."),
-		conns:          gauge("conns", "Viewers' sockets on this node."),
+		conns:          gauge("conns", "Viewers' lines on this node."),
+		streams:        gauge("streams", "Those of them that are event streams."),
 		parked:         gauge("conns_parked", "Sockets that are full and wait for their viewer."),
 		frames:         counter("frames_total", "Frames handed to sockets."),
 		bytes:          counter("bytes_total", "Bytes handed to sockets."),
@@ -52,8 +54,16 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		countErrors:    counter("count_errors_total", "Counts of viewers that could not be told."),
 	}
 	if reg != nil {
-		reg.MustRegister(m.rooms, m.conns, m.parked, m.frames, m.bytes, m.joins, m.closes, m.drops, m.jumps, m.resets, m.doubts, m.snapshotErrors,
+		reg.MustRegister(m.rooms, m.conns, m.streams, m.parked, m.frames, m.bytes, m.joins, m.closes, m.drops, m.jumps, m.resets, m.doubts, m.snapshotErrors,
 			m.recentErrors, m.countErrors)
 	}
 	return m
+}
+
+// lines counts a viewer's line in or out.
+func (m *metrics) lines(c *Conn, by float64) {
+	m.conns.Add(by)
+	if c.enc == Lines {
+		m.streams.Add(by)
+	}
 }

@@ -115,7 +115,7 @@ func (h *Hub) sweep(ctx context.Context) {
 		for _, c := range h.conns.slots[i].list() {
 			silence := now.Sub(time.Unix(0, c.seen.Load()))
 			switch {
-			case silence >= h.cfg.DeadAfter:
+			case silence >= h.cfg.DeadAfter && c.enc.answered():
 				c.kill("dead")
 			case silence >= h.cfg.PingEvery:
 				c.ping()

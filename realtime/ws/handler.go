@@ -128,20 +128,8 @@ func New(cfg Config) (*Handler, error) {
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if origin := r.Header.Get("Origin"); origin != "" && !h.cfg.AllowOrigin(origin) {
-		problem(w, http.StatusForbidden, "origin_refused", "Pages of this origin may not connect. Open the show on its own site.")
-		return
-	}
-	addr := h.cfg.RemoteAddr(r)
-	ticket, err := h.cfg.Hub.Reserve(addr)
-	switch {
-	case errors.Is(err, realtime.ErrFull):
-		w.Header().Set("Retry-After", retryAfterFull)
-		problem(w, http.StatusServiceUnavailable, "full", "Too many viewers are connected here. Try again in some seconds.")
-		return
-	case err != nil:
-		w.Header().Set("Retry-After", retryAfterDrain)
-		problem(w, http.StatusServiceUnavailable, "draining", "This server is about to stop. Connect again.")
+	ticket, addr, ok := h.admit(w, r)
+	if !ok {
 		return
 	}
 	steal := &hijacker{ResponseWriter: w}
@@ -150,11 +138,39 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ticket.Release() // Upgrade has answered
 		return
 	}
-	v := &viewer{handler: h, conn: conn, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn), realtime.Frames)}
+	v := &viewer{conn: conn, page: page{handler: h, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn), realtime.Frames)}}
 	steal.conn.mute()
 	if !h.cfg.Hub.Go(v.read) {
 		v.remote.Detach()
 	}
+}
+
+// admit looks at origin and capacity. When it is not ok, it has answered.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (ticket *realtime.Ticket, addr netip.Addr, ok bool) {
+	if !h.ours(w, r) {
+		return nil, addr, false
+	}
+	addr = h.cfg.RemoteAddr(r)
+	ticket, err := h.cfg.Hub.Reserve(addr)
+	switch {
+	case errors.Is(err, realtime.ErrFull):
+		w.Header().Set("Retry-After", retryAfterFull)
+		problem(w, http.StatusServiceUnavailable, "full", "Too many viewers are connected here. Try again in some seconds.")
+	case err != nil:
+		w.Header().Set("Retry-After", retryAfterDrain)
+		problem(w, http.StatusServiceUnavailable, "draining", "This server is about to stop. Connect again.")
+	}
+	return ticket, addr, err == nil
+}
+
+// ours says whether a request comes from a page of ours, or from no page.
+func (h *Handler) ours(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || h.cfg.AllowOrigin(origin) {
+		return true
+	}
+	problem(w, http.StatusForbidden, "origin_refused", "Pages of this origin may not connect. Open the show on its own site.")
+	return false
 }
 
 // noCalls is a Config.Call that knows none.

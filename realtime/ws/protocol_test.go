@@ -147,7 +147,7 @@ func TestProtocolCalls(t *testing.T) {
 func TestProtocolMessages(t *testing.T) {
 	for heading, source := range map[string]struct{ files, pattern string }{
 		"What the server sends": {"../*.go", `\{"t":"([a-z]+)"`},
-		"What a page may send":  {"viewer.go", `(?:case |m.Type != )"([a-z]+)"`},
+		"What a page may send":  {"page.go", `(?:case |m.Type != )"([a-z]+)"`},
 	} {
 		code := sourcesOf(t, source.files)
 		var built, written []string

@@ -1,13 +1,10 @@
 package ws
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
-	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -18,25 +15,8 @@ import (
 
 // viewer reads one page's socket.
 type viewer struct {
-	handler *Handler
-	conn    *websocket.Conn
-	remote  *realtime.Conn
-	header  http.Header // dropped after the join
-	addr    netip.Addr
-	caller  realtime.Caller // set by the join
-}
-
-// message is anything a page sends.
-type message struct {
-	Type   string          `json:"t"`
-	Room   realtime.RoomID `json:"room"`
-	Epoch  string          `json:"epoch"`
-	Offset int64           `json:"o"`
-	Token  string          `json:"token"`
-	Clock  int64           `json:"c"`
-	ID     string          `json:"id"`
-	Call   string          `json:"call"`
-	Data   json.RawMessage `json:"d"`
+	page
+	conn *websocket.Conn
 }
 
 // read is the reader goroutine: the join, then the page's questions, until the
@@ -96,99 +76,6 @@ func (v *viewer) next() (message, error) {
 	return m, nil
 }
 
-func (v *viewer) join(m message) error {
-	if m.Type != "join" {
-		return badMessage("the first message must be a join")
-	}
-	if m.Room.Validate() != nil {
-		return ErrUnknownRoom
-	}
-	if len(m.Token) > maxToken {
-		return badMessage("the token is too long")
-	}
-	hello := Hello{Room: m.Room, Token: m.Token, Header: v.header, RemoteAddr: v.addr}
-	v.header = nil
-	ctx, cancel := context.WithTimeout(context.Background(), v.handler.cfg.JoinTimeout)
-	defer cancel()
-	return v.remote.Join(ctx, realtime.Join{Room: m.Room, Have: realtime.Position{Epoch: m.Epoch, Offset: m.Offset}},
-		func(ctx context.Context) (who Identity, err error) {
-			who, err = v.handler.cfg.Authenticate(ctx, hello)
-			v.caller = realtime.Caller{Room: m.Room, Identity: who}
-			return who, err
-		})
-}
-
-func (v *viewer) answer(m message) error {
-	switch m.Type {
-	case "ping":
-		v.remote.Pong(m.Clock, v.handler.cfg.Now())
-		return nil
-	case "call":
-		return v.call(m)
-	case "join":
-		return badMessage("this socket has joined; open another for another show")
-	}
-	return badMessage("unknown message type")
-}
-
-// call has something done for the page and answers it. The page's next message
-// is read afterwards, so that one page has one call under way, and not for
-// longer than CallTimeout.
-func (v *viewer) call(m message) error {
-	if m.ID != "" && !isCallID(m.ID) {
-		return badMessage("the id of a call has at most 40 letters, digits, '_' or '-'")
-	}
-	if !v.remote.Open() {
-		return nil // a page that is being closed does nothing more here
-	}
-	from := v.caller
-	from.Call = m.ID
-	ctx, cancel := context.WithTimeout(context.Background(), v.handler.cfg.CallTimeout)
-	defer cancel()
-	result, err := v.handler.cfg.Call(ctx, from, m.Call, m.Data)
-	if m.ID == "" {
-		return nil
-	}
-	data := json.RawMessage("{}")
-	if err == nil && result != nil {
-		data, err = json.Marshal(result)
-	}
-	if err != nil {
-		v.remote.Refuse(m.ID, v.refusal(err))
-		return nil
-	}
-	v.remote.Reply(m.ID, data)
-	return nil
-}
-
-// refusal is what the page is told of err.
-func (v *viewer) refusal(err error) *CallError {
-	var refused *CallError
-	if errors.As(err, &refused) {
-		return refused
-	}
-	v.handler.trouble.Do(func() { v.handler.cfg.Log.Error("realtime: a call could not be answered", "error", err) })
-	return &CallError{Code: realtime.CallUnavailable, Detail: "This cannot be done just now. Try again."}
-}
-
-func isCallID(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return s != "" && len(s) <= realtime.MaxCallID
-}
-
-var errTooMany = &realtime.CloseError{Code: realtime.CodeTooMany, Reason: "too many messages"}
-
-func badMessage(why string) error {
-	return &realtime.CloseError{Code: realtime.CodeBadMessage, Reason: why}
-}
-
 // lineError is an error of the socket, as against one of the page.
 type lineError struct{ error }
 
@@ -202,12 +89,7 @@ func (v *viewer) end(err error, joined bool) {
 		v.endLine(line, joined)
 		return
 	}
-	var refused *realtime.CloseError
-	if !errors.As(err, &refused) {
-		// Logged here: the page learns only that it should come again.
-		v.handler.trouble.Do(func() { v.handler.cfg.Log.Error("realtime: a viewer could not be let in", "error", err) })
-		refused = &realtime.CloseError{Code: realtime.CodeUnavailable, Reason: "the show cannot be read just now"}
-	}
+	refused := v.verdict(err)
 	v.remote.Close(refused.Code, refused.Reason)
 	for err = nil; err == nil; { // the close set a deadline
 		_, _, err = v.conn.NextReader() // which skips what is left of the one before
