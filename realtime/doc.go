@@ -51,6 +51,10 @@
 // its own for as long as it stalls, which writes with a deadline and gives the
 // viewer back to the writer when it has caught up.
 //
+// A writer looks at the ring once for all viewers of a turn who stand at the
+// same place in it, which are most (see view), and the rooms it serves take
+// turns: a small one never waits for all of a large one.
+//
 // Lock order: Hub.mu, then shard.mu, then Conn.mu, then room.mu; registry and
 // subjects have leaves. No lock is held while a socket may block or while a port (Snapshot, Authenticate) runs.
 //

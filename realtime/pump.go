@@ -22,14 +22,8 @@ type scratch struct {
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func (c *Conn) pump() {
-	s := scratches.Get().(*scratch)
-	c.pumpWith(s)
-	scratches.Put(s)
-}
-
-func (c *Conn) pumpWith(s *scratch) {
 	c.mu.Lock()
-	c.flushWith(s)
+	c.flush()
 	c.mu.Unlock()
 }
 
@@ -48,19 +42,31 @@ func (c *Conn) flushWith(s *scratch) {
 		if len(frames) == 0 {
 			return
 		}
-		chunk, frames := coalesce(s, frames)
+		chunk, in := coalesce(s.buf[:], frames)
 		n, err := c.sock.TryWrite(chunk)
-		c.consume(frames, n)
-		clear(s.frames[:])
-		if err != nil {
-			c.phase = max(c.phase, closing)
-			_ = c.sock.Close() // the reader finds out
+		going := c.wrote(in, n, len(chunk), err)
+		clear(frames)
+		if !going {
 			return
 		}
-		if n < len(chunk) {
-			c.park()
-		}
 	}
+}
+
+// wrote notes that the socket took n of size bytes, which are frames: those
+// that gather listed, or the room's alone. It says whether the socket would
+// take more.
+func (c *Conn) wrote(frames [][]byte, n, size int, err error) bool {
+	c.consume(frames, n)
+	if err != nil {
+		c.phase = max(c.phase, closing)
+		_ = c.sock.Close() // the reader finds out
+		return false
+	}
+	if n < size {
+		c.park()
+		return false
+	}
+	return true
 }
 
 // gather lists the frames that go next: the begun one, the viewer's own, the
@@ -129,24 +135,24 @@ func (c *Conn) endSlow() {
 
 // coalesce makes one chunk of several frames, so that they cost one system
 // call, and returns the frames that are in it. A single frame is not copied.
-func coalesce(s *scratch, frames [][]byte) (chunk []byte, in [][]byte) {
-	if len(frames) == 1 || len(frames[0]) > len(s.buf) {
+func coalesce(buf []byte, frames [][]byte) (chunk []byte, in [][]byte) {
+	if len(frames) == 1 || len(frames[0]) > len(buf) {
 		return frames[0], frames[:1]
 	}
 	n := 0
 	for i, f := range frames {
-		if n+len(f) > len(s.buf) {
-			return s.buf[:n], frames[:i]
+		if n+len(f) > len(buf) {
+			return buf[:n], frames[:i]
 		}
-		n += copy(s.buf[n:], f)
+		n += copy(buf[n:], f)
 	}
-	return s.buf[:n], frames
+	return buf[:n], frames
 }
 
 // consume notes that n bytes of frames, which gather listed, are out.
 func (c *Conn) consume(frames [][]byte, n int) {
-	m := c.hub.metrics
-	m.bytes.Add(float64(n))
+	t := tally{bytes: n}
+	defer func() { t.settle(c.hub.metrics) }()
 	for _, f := range frames {
 		if n == 0 {
 			return
@@ -169,7 +175,7 @@ func (c *Conn) consume(frames [][]byte, n int) {
 			return
 		}
 		n -= len(f)
-		m.frames.Inc()
+		t.frames++
 	}
 }
 
@@ -197,7 +203,7 @@ func (c *Conn) unblock() {
 			c.mu.Unlock()
 			return
 		}
-		chunk, frames := coalesce(s, frames)
+		chunk, frames := coalesce(s.buf[:], frames)
 		// Noted as out before it is: while unlocked, others may change the
 		// queue, and if the write fails nothing follows it.
 		c.consume(frames, len(chunk))

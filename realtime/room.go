@@ -55,7 +55,7 @@ func newRoom(h *Hub, id RoomID, cancel context.CancelFunc) *room {
 		ring:    newRing(h.cfg.RingFrames, h.cfg.RingBytes),
 	}
 	for i := range r.shards {
-		r.shards[i].writer = h.writers[i]
+		r.shards[i].writer, r.shards[i].room = h.writers[i], r
 	}
 	return r
 }
