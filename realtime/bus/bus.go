@@ -55,14 +55,17 @@ const (
 	// castLimit is how many casts may wait among them: of more, the oldest are
 	// lost.
 	castLimit = 512
+	// aheadLimit is how many messages a feed keeps that came live while its
+	// history is read, so that they need not be read as well.
+	aheadLimit = 512
 	// subscribeRetry paces OnControl while the bus is out of reach.
 	subscribeRetry = 250 * time.Millisecond
 )
 
 // sizes are those; tests of slow servers make them smaller.
-type sizes struct{ history, waiting, casts int }
+type sizes struct{ history, waiting, casts, ahead int }
 
-var fullSizes = sizes{HistoryLimit, feedLimit, castLimit}
+var fullSizes = sizes{HistoryLimit, feedLimit, castLimit, aheadLimit}
 
 // wireEvent is an event as it travels between nodes.
 type wireEvent struct {

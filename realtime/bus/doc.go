@@ -6,14 +6,20 @@
 // Publish numbers an event in its room, keeps it in a bounded history and
 // tells the nodes, in one Lua script, once per event id. A feed gives a room
 // its events in the order of their offsets. Pub/Sub may lose messages; offsets
-// show it, and the history repairs it before the room hears anything.
+// show it, and the history repairs it before the room hears anything. One page
+// of it repairs a gap, however fast events come: what arrives while it is read
+// is kept and follows it, and gaps that come meanwhile are read together.
+//
+// The last message before a silence can be lost as well. So each node asks a few
+// times a second where its rooms stand, which reads no history. What Redis had
+// at one look and a feed has not at the next was lost, and is read: a node knows
+// of it within TailWithin.
 //
 // Each room has an epoch. It changes when Redis has lost the room's memory
 // (FLUSHALL, a restart without its data) or tells another story than before (a
 // restart with an older copy of its data); feeds then say NewsReset, and rooms
 // take a fresh snapshot. The story is checked by event ids at every repair,
-// after every lost connection and every few seconds besides, since the last
-// message before a silence can be lost as well.
+// after every lost connection and, as far as its end tells it, at every look.
 //
 // A cast (a chat line, hearts, a number of viewers) takes no part in this: it
 // has no offset, it is lost on who cannot hear it, and it neither raises nor
@@ -33,7 +39,7 @@
 //	goroutine  how many  started by  what it does
 //	listen     1         Run         reads Pub/Sub, hands messages to feeds
 //	repair     4         Run         reads histories for feeds that asked
-//	check      1         Run         makes every feed ask now and then
+//	check      1         Run         looks where Redis stands
 //
 // Locks: Redis.subs, then Redis.mu; feed.mu is a leaf.
 //
@@ -47,6 +53,8 @@
 //   - Offsets of a feed rise by one, except behind a NewsReset.
 //   - After a connection was (re)made, no message is believed before the
 //     history has been read over the place where the feed stood.
+//   - A feed has one question under way at most. Whoever raises a doubt
+//     meanwhile asks nothing: the answer is compared with all doubts.
 //   - An event that was not delivered is either repaired or followed by a
 //     NewsReset.
 //   - Casts take no event's place in a feed: of too many, the oldest casts go.

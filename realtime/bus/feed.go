@@ -27,7 +27,22 @@ type question struct {
 	id    string // of the event at at.Offset
 	doubt uint64
 	first bool
+	why   reason
 }
+
+// reason is why a history is read, as the label of the metric says it.
+type reason string
+
+const (
+	readLink  reason = "link"  // the connection to Redis was (re)made; also a feed's first
+	readGap   reason = "gap"   // a message was missing before one that came
+	readTail  reason = "tail"  // the newest messages were missing, with none behind them
+	readStory reason = "story" // Redis tells another one than before
+	readFull  reason = "full"  // the room stood still, and there was no place to keep more
+	readPage  reason = "page"  // there was more than fits one page
+)
+
+var reasons = []reason{readLink, readGap, readTail, readStory, readFull, readPage}
 
 // answer says what to do after a page was merged.
 type answer struct {
@@ -59,8 +74,12 @@ type feed struct {
 	// of them a history has answered. Live messages are believed when they are
 	// equal.
 	doubts, settled uint64
+	asked           bool              // somebody is about to read the history, or does
+	why             reason            // of that
 	suspect         bool              // the connection was lost in between: tell the room
-	heard           realtime.Position // the furthest message seen while in doubt
+	heard           realtime.Position // the furthest message seen while in doubt, on this connection
+	ahead           []message         // the first messages of heard's epoch that came in doubt
+	promised        realtime.Position // where Redis stood at the last look
 }
 
 func newFeed(room string, limit sizes, ask, leave func(*feed)) *feed {
@@ -73,12 +92,23 @@ func (f *feed) Take() []realtime.Delivery {
 	f.mu.Lock()
 	taken := f.queue
 	f.queue, f.spare, f.casts = f.spare[:0], taken, 0
-	short := f.open && f.doubts != f.settled
+	short := f.open && f.doubts != f.settled && f.want(readFull)
 	f.mu.Unlock()
-	if short { // perhaps because the queue was full
+	if short {
 		f.ask(f)
 	}
 	return taken
+}
+
+// want notes that the history has to be read. It is false when somebody is
+// about to: one page answers all who asked before it was read, and merge finds
+// out what came too late for it.
+func (f *feed) want(why reason) bool {
+	if f.asked {
+		return false
+	}
+	f.asked, f.why = true, why
+	return true
 }
 
 func (f *feed) Close() {
@@ -107,14 +137,18 @@ func (f *feed) hear(epoch string, m message) (ask bool) {
 	case f.closed:
 		return false
 	case f.doubts != f.settled:
-		f.hold(epoch, m.offset)
-		return true
+		f.hold(epoch, m)
+		return false
 	case epoch == f.at.Epoch && m.offset <= f.at.Offset:
 		return false // the history was faster
-	case epoch != f.at.Epoch || m.offset > f.at.Offset+1 || f.full():
+	case epoch != f.at.Epoch || m.offset > f.at.Offset+1:
 		f.doubts++
-		f.hold(epoch, m.offset)
-		return true
+		f.hold(epoch, m)
+		return f.want(readGap)
+	case f.full():
+		f.doubts++
+		f.hold(epoch, m)
+		return false // Take asks, when there is room again
 	}
 	f.push(m)
 	f.signal()
@@ -147,9 +181,32 @@ func (f *feed) cast(e realtime.Event) (lost bool) {
 
 func isCast(d realtime.Delivery) bool { return d.News == realtime.NewsNone && d.Offset == 0 }
 
-func (f *feed) hold(epoch string, offset int64) {
-	if epoch != f.heard.Epoch || offset > f.heard.Offset {
-		f.heard = realtime.Position{Epoch: epoch, Offset: offset}
+// hold keeps a message that cannot be believed yet.
+func (f *feed) hold(epoch string, m message) {
+	if epoch != f.heard.Epoch {
+		f.heard, f.ahead = realtime.Position{Epoch: epoch}, nil
+	}
+	f.heard.Offset = max(f.heard.Offset, m.offset)
+	if len(f.ahead) < f.limit.ahead {
+		f.ahead = append(f.ahead, m)
+	}
+}
+
+// catchUp takes what came live while the history was read, as far as nothing is
+// missing in it. One page is then enough however fast events come.
+func (f *feed) catchUp() {
+	if f.heard.Epoch != f.at.Epoch {
+		return
+	}
+	before := f.at.Offset
+	for _, m := range f.ahead {
+		if m.offset == f.at.Offset+1 && !f.full() {
+			f.push(m)
+		}
+	}
+	f.ahead = slices.DeleteFunc(f.ahead, func(m message) bool { return m.offset <= f.at.Offset })
+	if f.at.Offset > before {
+		f.signal()
 	}
 }
 
@@ -159,24 +216,47 @@ func (f *feed) push(m message) {
 }
 
 // reconnected notes that messages may have been lost, and more than that: what
-// was accepted may have died with the server.
-func (f *feed) reconnected() {
+// was accepted may have died with the server, and what was heard as well. It
+// reports whether the history has to be read.
+func (f *feed) reconnected() (ask bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.doubts++
 	f.suspect = f.suspect || f.open
+	f.heard, f.ahead, f.promised = realtime.Position{}, nil, realtime.Position{}
+	ask = f.want(readLink)
+	f.why = readLink
+	return ask
 }
 
 func (f *feed) question() question {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return question{at: f.at, id: f.id, doubt: f.doubts, first: !f.open}
+	return question{at: f.at, id: f.id, doubt: f.doubts, first: !f.open, why: f.why}
+}
+
+// look compares the feed with where Redis stands; q is from before Redis was
+// asked. It reports whether the history has to be read: what Redis had at the
+// look before has had time to come, and else it was lost.
+func (f *feed) look(q question, p page) (ask bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed || !f.open || f.doubts != f.settled || q.at.Epoch != f.at.Epoch:
+		return false // closed, or the history is about to be read
+	case p.epoch != q.at.Epoch || p.top < q.at.Offset || p.top == q.at.Offset && p.topID != q.id:
+		return f.want(readStory)
+	}
+	late := f.promised.Epoch == f.at.Epoch && f.at.Offset < f.promised.Offset
+	f.promised = realtime.Position{Epoch: p.epoch, Offset: p.top}
+	return late && f.want(readTail)
 }
 
 // merge takes what the history said to q.
 func (f *feed) merge(q question, p page) (a answer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer func() { f.asked = a.again || a.renew }()
 	switch {
 	case f.closed:
 		return answer{}
@@ -214,7 +294,7 @@ func (f *feed) merge(q question, p page) (a answer) {
 	}
 	if f.at.Offset < p.top {
 		// More than one page, or no room: Take asks again in that case.
-		a.again = !f.full()
+		a.again, f.why = !f.full(), readPage
 		return a
 	}
 	settled := f.settle(q)
@@ -227,11 +307,13 @@ func (f *feed) settle(q question) (a answer) {
 	if q.doubt != f.doubts {
 		return answer{again: true}
 	}
+	f.catchUp()
 	if f.heard.Epoch == f.at.Epoch && f.heard.Offset > f.at.Offset {
-		return answer{again: true}
+		f.why = readGap
+		return answer{again: !f.full()}
 	}
 	f.settled = f.doubts
-	f.heard = realtime.Position{}
+	f.heard, f.ahead = realtime.Position{}, nil
 	if f.suspect {
 		f.suspect = false
 		f.queue = append(f.queue, realtime.Delivery{News: realtime.NewsDoubt})

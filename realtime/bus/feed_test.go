@@ -46,7 +46,7 @@ type model struct {
 
 func newModel(t *rapid.T) *model {
 	m := &model{t: t, kept: 6, have: map[int64]string{}}
-	m.feed = newFeed("r", sizes{waiting: 5, casts: 2}, func(*feed) { m.asked = true }, func(*feed) {})
+	m.feed = newFeed("r", sizes{waiting: 5, casts: 2, ahead: 3}, func(*feed) { m.asked = true }, func(*feed) {})
 	m.fresh()
 	m.feed.reconnected()
 	q := m.feed.question()
@@ -83,22 +83,32 @@ func (m *model) step(n int) {
 		m.flight = m.flight[1:]
 	case n < 70 && len(m.flight) > 0: // lost
 		m.flight = m.flight[1:]
-	case n < 80:
+	case n < 78:
 		m.answer()
+	case n < 82:
+		m.look()
 	case n < 90:
 		m.take()
 	case n < 93: // the connection is made anew: what was on its way is gone
 		m.flight = nil
-		m.feed.reconnected()
-		m.asked = true
+		m.reconnect()
 	case n < 96:
 		m.fresh()
 	default: // back in time, which cuts the connection
 		m.events = m.events[:max(0, len(m.events)-2)]
 		m.flight = nil
-		m.feed.reconnected()
-		m.asked = true
+		m.reconnect()
 	}
+}
+
+func (m *model) reconnect() { m.asked = m.feed.reconnected() || m.asked }
+
+// look asks where Redis stands, in one step.
+func (m *model) look() {
+	q := m.feed.question()
+	p := m.read(q)
+	p.events = nil
+	m.asked = m.feed.look(q, p) || m.asked
 }
 
 func (m *model) publish() {
@@ -163,10 +173,11 @@ func (m *model) hearCast(number int64) {
 	m.heard = number
 }
 
-// finish lets everything arrive, as the periodic check does, and compares.
+// finish lets time pass: the feed looks where Redis stands, and nothing else
+// happens. What was asked for is answered, and nobody asks in its place.
 func (m *model) finish() {
 	for range 200 {
-		m.asked = true
+		m.look()
 		m.answer()
 		m.take()
 	}

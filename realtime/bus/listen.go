@@ -175,12 +175,17 @@ func (b *Redis) received(got any, up func()) {
 		}
 	case *redis.Message:
 		if cast, ok := strings.CutPrefix(got.Payload, castMark); ok {
-			b.receivedCast(got.Channel, cast)
+			if !b.lose(got.Channel, 0) {
+				b.receivedCast(got.Channel, cast)
+			}
 			return
 		}
 		epoch, m, err := parseLive(got.Payload)
 		if err != nil {
 			b.metrics.unreadable.Inc() // its offset will be missed
+			return
+		}
+		if b.lose(got.Channel, m.offset) {
 			return
 		}
 		for _, f := range b.feedsOf(got.Channel) {
@@ -195,8 +200,9 @@ func (b *Redis) received(got any, up func()) {
 // here on nothing is lost unseen; what was before must be looked up.
 func (b *Redis) confirmed(channel string) {
 	for _, f := range b.feedsOf(channel) {
-		f.reconnected()
-		b.ask(f)
+		if f.reconnected() {
+			b.ask(f)
+		}
 	}
 }
 

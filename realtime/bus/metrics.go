@@ -8,7 +8,7 @@ type metrics struct {
 	disconnects, unreadable            prometheus.Counter
 	casts, castRepeats, castErrors     prometheus.Counter
 	countErrors                        prometheus.Counter
-	castDrops                          *prometheus.CounterVec
+	castDrops, historyReads            *prometheus.CounterVec
 }
 
 // Reasons why a cast, or the memory of one, was lost.
@@ -25,14 +25,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}
 		return c
 	}
-	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "rialto_realtime_bus_cast_drops_total", Help: "Casts that a room of this node did not get, or that are not remembered, by reason.",
-	}, []string{"reason"})
-	for _, reason := range []string{dropQueueFull, dropValuesFull} {
-		drops.WithLabelValues(reason)
+	vector := func(name, help string, reasons ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rialto_realtime_bus_" + name, Help: help}, []string{"reason"})
+		for _, reason := range reasons {
+			v.WithLabelValues(reason)
+		}
+		if reg != nil {
+			reg.MustRegister(v)
+		}
+		return v
 	}
-	if reg != nil {
-		reg.MustRegister(drops)
+	why := make([]string, len(reasons))
+	for i, r := range reasons {
+		why[i] = string(r)
 	}
 	return &metrics{
 		published:     counter("published_total", "Events published by this node."),
@@ -47,6 +52,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		castRepeats:   counter("cast_repeats_total", "Casts that had been sent before and are still kept."),
 		castErrors:    counter("cast_errors_total", "Casts that Redis did not accept."),
 		countErrors:   counter("count_errors_total", "Counts of a room's viewers that Redis did not accept."),
-		castDrops:     drops,
+		castDrops: vector("cast_drops_total", "Casts that a room of this node did not get, or that are not remembered, by reason.",
+			dropQueueFull, dropValuesFull),
+		historyReads: vector("history_reads_total", "Histories read for a room (one XRANGE each at most), by reason.", why...),
 	}
 }

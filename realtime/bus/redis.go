@@ -43,12 +43,21 @@ type RedisConfig struct {
 	Node    string
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
-	// CheckEvery is how often each feed compares itself with its history even
-	// when all seems well; default 2 s.
+	// CheckEvery is how often each feed asks where Redis stands even when all
+	// seems well; default TailWithin/3. What is missing at two looks is read.
 	CheckEvery time.Duration
+	// Lose is for tests and benches: it says of each message that came over
+	// Pub/Sub whether it is lost on its way to the room's feed. Offset is 0 for
+	// a cast. It is called by one goroutine. Nil loses nothing.
+	Lose func(room realtime.RoomID, offset int64) bool
 }
 
-const defaultCheckEvery = 2 * time.Second
+// TailWithin is how soon a node knows that the newest event of a room was lost
+// on its way, when nothing comes behind it and Redis answers at once.
+const TailWithin = time.Second
+
+// defaultCheckEvery leaves a third for reading what is missing.
+const defaultCheckEvery = TailWithin / 3
 
 // Redis is the bus of a cluster of nodes.
 type Redis struct {
@@ -60,6 +69,7 @@ type Redis struct {
 	sizes      sizes
 	beats      beats
 	checkEvery time.Duration
+	lose       func(channel string, offset int64) bool
 	wake       chan struct{} // something is in todo
 
 	subs sync.Mutex // orders changes of feeds together with their commands
@@ -91,8 +101,12 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 	if err := realtime.RoomID(cfg.Node).Validate(); err != nil { // the same alphabet
 		return nil, fmt.Errorf("bus: node id: %w", err)
 	}
+	lose := func(string, int64) bool { return false }
+	if cfg.Lose != nil {
+		lose = func(channel string, offset int64) bool { return cfg.Lose(roomOf(channel), offset) }
+	}
 	return &Redis{
-		client: cfg.Client, node: cfg.Node, log: cfg.Log, metrics: newMetrics(cfg.Metrics),
+		lose: lose, client: cfg.Client, node: cfg.Node, log: cfg.Log, metrics: newMetrics(cfg.Metrics),
 		sizes: fullSizes, beats: fullBeats, checkEvery: cfg.CheckEvery,
 		wake: make(chan struct{}, repairers), feeds: map[string]map[*feed]struct{}{}, queued: map[*feed]struct{}{},
 		shares: map[realtime.RoomID]share{},
@@ -121,15 +135,23 @@ func valuesKey(room string) string   { return keyPrefix + "{" + room + "}:values
 func viewersKey(room string) string  { return keyPrefix + "{" + room + "}:viewers" }
 func channelOf(room string) string   { return keyPrefix + "{" + room + "}" }
 
+func roomOf(channel string) realtime.RoomID {
+	return realtime.RoomID(strings.TrimSuffix(strings.TrimPrefix(channel, keyPrefix+"{"), "}"))
+}
+
 //go:embed publish.lua
 var publishSource string
 
 //go:embed read.lua
 var readSource string
 
+//go:embed look.lua
+var lookSource string
+
 var (
 	publishScript = redis.NewScript(publishSource)
 	readScript    = redis.NewScript(readSource)
+	lookScript    = redis.NewScript(lookSource)
 )
 
 // Publish implements Bus.
@@ -165,13 +187,13 @@ func (b *Redis) publish(ctx context.Context, room string, e realtime.Event) (int
 	return reply[0], nil
 }
 
-// read asks a room's history. stale, if not empty, is an epoch to end.
-func (b *Redis) read(ctx context.Context, room string, from int64, stale string) (page, error) {
+// read asks a room's history for limit events from an offset on. stale, if not
+// empty, is an epoch to end.
+func (b *Redis) read(ctx context.Context, room string, from int64, limit int, stale string) (page, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	reply, err := readScript.Run(ctx, b.client,
-		[]string{metaKey(room), historyKey(room), keptKey(room), keptIDsKey(room), valuesKey(room)},
-		uuid.NewString(), roomTTL.Milliseconds(), max(from, 0), pageLimit, stale).Slice()
+		[]string{metaKey(room), historyKey(room)}, uuid.NewString(), stale, from, limit, roomTTL.Milliseconds()).Slice()
 	if err != nil {
 		return page{}, fmt.Errorf("history of %s: %w", room, err)
 	}

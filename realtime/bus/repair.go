@@ -2,9 +2,17 @@ package bus
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
+
+// looksPerTrip bounds one pipeline, so that a node with many rooms does not
+// hold up the others' commands.
+const looksPerTrip = 128
 
 // ask queues f for a repairer. Asking twice before one has begun is asking
 // once.
@@ -64,19 +72,26 @@ func (b *Redis) repair(ctx context.Context) {
 	}
 }
 
-// repairOne compares a feed with its history and gives it what it lacks.
+// repairOne compares a feed with its history and gives it what it lacks. Who
+// opens a feed begins where the history ends, and reads none.
 func (b *Redis) repairOne(ctx context.Context, f *feed) error {
-	q := f.question()
-	p, err := b.read(ctx, f.room, q.at.Offset, "")
+	q, limit := f.question(), pageLimit
+	if q.first {
+		limit = 0
+	}
+	p, err := b.read(ctx, f.room, q.at.Offset, limit, "")
 	if err != nil {
 		return err
+	}
+	if !q.first {
+		b.metrics.historyReads.WithLabelValues(string(q.why)).Inc()
 	}
 	a := f.merge(q, p)
 	if a.renew {
 		// Redis went back to an older copy of its data. All nodes must leave
 		// its epoch; whoever sees it first ends it.
 		b.metrics.renewals.Inc()
-		if p, err = b.read(ctx, f.room, 0, q.at.Epoch); err != nil {
+		if p, err = b.read(ctx, f.room, 0, 0, q.at.Epoch); err != nil {
 			return err
 		}
 		a = f.merge(q, p)
@@ -90,8 +105,8 @@ func (b *Redis) repairOne(ctx context.Context, f *feed) error {
 	return nil
 }
 
-// check makes every open feed compare itself with its history now and then:
-// the last message before a silence can be lost too.
+// check makes every open feed ask now and then where Redis stands: the last
+// message before a silence can be lost too.
 func (b *Redis) check(ctx context.Context) {
 	ticker := time.NewTicker(b.checkEvery)
 	defer ticker.Stop()
@@ -101,12 +116,58 @@ func (b *Redis) check(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		for _, f := range b.all() {
-			if !f.question().first {
-				b.ask(f)
+		for trip := range slices.Chunk(b.all(), looksPerTrip) {
+			if err := b.lookAt(ctx, trip); err != nil && ctx.Err() == nil {
+				b.metrics.readErrors.Inc()
+				break // the connection says more of it
 			}
 		}
 	}
+}
+
+// lookAt asks in one trip where the rooms of feeds stand.
+func (b *Redis) lookAt(ctx context.Context, feeds []*feed) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	questions := make([]question, len(feeds))
+	for i, f := range feeds {
+		questions[i] = f.question()
+	}
+	replies, err := b.pipeLooks(ctx, feeds)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") { // a new or emptied server
+		if err := lookScript.Load(ctx, b.client).Err(); err != nil {
+			return fmt.Errorf("look: %w", err)
+		}
+		replies, err = b.pipeLooks(ctx, feeds)
+	}
+	if err != nil {
+		return fmt.Errorf("look at %d rooms: %w", len(feeds), err)
+	}
+	for i, reply := range replies {
+		list, err := reply.Slice()
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", feeds[i].room, err)
+		}
+		p, err := parsePage(list)
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", feeds[i].room, err)
+		}
+		if feeds[i].look(questions[i], p) {
+			b.ask(feeds[i])
+		}
+	}
+	return nil
+}
+
+func (b *Redis) pipeLooks(ctx context.Context, feeds []*feed) ([]*redis.Cmd, error) {
+	pipe := b.client.Pipeline()
+	replies := make([]*redis.Cmd, len(feeds))
+	for i, f := range feeds {
+		replies[i] = lookScript.EvalSha(ctx, pipe,
+			[]string{metaKey(f.room), historyKey(f.room), keptKey(f.room), keptIDsKey(f.room), valuesKey(f.room)}, roomTTL.Milliseconds())
+	}
+	_, err := pipe.Exec(ctx)
+	return replies, err
 }
 
 func (b *Redis) all() []*feed {

@@ -30,6 +30,8 @@ type cluster struct {
 	// timeless is a server whose keys lapse only when it is told that time has
 	// passed.
 	timeless bool
+	// net is b's line to Redis; in memory there is none that could lose anything.
+	net *lossyNet
 }
 
 // clusters are the implementations that the suite holds to one behaviour.
@@ -37,33 +39,39 @@ var clusters = map[string]func(*testing.T) cluster{
 	"memory": func(t *testing.T) cluster {
 		m := NewMemory()
 		m.beats = quick
-		return cluster{m.Node("a"), m.Node("b"), m.Forget, fullSizes, false}
+		return cluster{m.Node("a"), m.Node("b"), m.Forget, fullSizes, false, nil}
 	},
 	"miniredis": func(t *testing.T) cluster {
 		s := miniredis.RunT(t)
-		return cluster{sized(t, "redis://"+s.Addr(), small), sized(t, "redis://"+s.Addr(), small), s.FlushAll, small, true}
+		net := newLossyNet()
+		return cluster{sized(t, "redis://"+s.Addr(), small, nil), sized(t, "redis://"+s.Addr(), small, net), s.FlushAll, small, true, net}
 	},
 	"redis": func(t *testing.T) cluster {
 		s := embeddedtest.NewRedisServer(t)
-		return cluster{node(t, s.URL()), node(t, s.URL()), s.Flush, fullSizes, false}
+		net := newLossyNet()
+		return cluster{node(t, s.URL()), sized(t, s.URL(), fullSizes, net), s.Flush, fullSizes, false, net}
 	},
 }
 
 // node is a bus that runs until the test ends.
 func node(t *testing.T, url string) *Redis {
 	t.Helper()
-	return sized(t, url, fullSizes)
+	return sized(t, url, fullSizes, nil)
 }
 
 // small suits miniredis, which needs some milliseconds for a script.
-var small = sizes{history: 64, waiting: 128, casts: 32}
+var small = sizes{history: 64, waiting: 128, casts: 32, ahead: 16}
 
 // quick lets tests see a node lapse.
 var quick = beats{lapse: 800 * time.Millisecond, refresh: 200 * time.Millisecond, again: 1200 * time.Millisecond}
 
-func sized(t *testing.T, url string, s sizes) *Redis {
+func sized(t *testing.T, url string, s sizes, net *lossyNet) *Redis {
 	t.Helper()
-	b, err := NewRedis(RedisConfig{Client: dial(t, url), CheckEvery: 100 * time.Millisecond})
+	cfg := RedisConfig{Client: dial(t, url), CheckEvery: 100 * time.Millisecond}
+	if net != nil {
+		cfg.Lose, cfg.Metrics = net.loses, net.registry
+	}
+	b, err := NewRedis(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +109,8 @@ func TestSuite(t *testing.T) {
 				"casts":  casts, "cast limits": castLimits, "kept": kept, "kept once": keptOnce, "values": values, "flood of casts": castFlood,
 				"count": count, "count of nobody": countNobody, "count of the dead": countDead, "count again": countAgain, "count limits": countLimits,
 				"many rooms": countManyRooms, "count forgotten": countForgotten,
+				"lost, one by one": lostOneByOne, "lost in a stream": lostInStream, "lost in a row": lostInRow, "lost at the end": lostAtEnd,
+				"lost and trimmed": lostAndTrimmed, "casts lost": lostCasts,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, start(t)) })
 			}
