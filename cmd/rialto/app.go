@@ -28,6 +28,8 @@ const (
 	readHeaderTimeout = 5 * time.Second // a slow-loris holds a connection no longer than this
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
+	http2Silence      = 25 * time.Second // after which a connection of HTTP/2 is asked whether it still is one
+	http2PingTimeout  = 15 * time.Second // to answer that
 	shutdownTimeout   = 15 * time.Second // for requests that are being answered
 	drainWindow       = 5 * time.Second  // over which viewers are asked to come again, elsewhere
 	sweepEvery        = 10 * time.Minute
@@ -104,6 +106,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err erro
 func (a *App) newServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		HTTP2:    &http.HTTP2Config{SendPingTimeout: http2Silence, PingTimeout: http2PingTimeout},
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 }

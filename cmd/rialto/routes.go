@@ -13,11 +13,14 @@ import (
 
 // routes is every mount point of the product, in one list.
 func (a *App) routes() map[string]http.Handler {
+	events := http.HandlerFunc(a.sockets.ServeEvents)
 	routes := map[string]http.Handler{
 		"/api/v1/":     a.api.Handler(),
 		"/whip/":       a.whip,
 		"/whep/":       a.whip,
 		"/ws":          a.sockets,
+		"/events":      events,
+		"/events/":     events,
 		"GET /healthz": http.HandlerFunc(a.healthz),
 		"GET /readyz":  http.HandlerFunc(a.readyz),
 		"/":            a.pages,

@@ -34,7 +34,7 @@ func (n *running) adminURL() string { return "http://" + n.admin.Addr().String()
 
 // mountPoints and apiPaths are every URL of the product. Whoever adds one adds it here.
 var (
-	mountPoints = []string{"/", "/api/v1/", "/whep/", "/whip/", "/ws", "GET /healthz", "GET /readyz", "GET /sandbox/challenge/{id}",
+	mountPoints = []string{"/", "/api/v1/", "/events", "/events/", "/whep/", "/whip/", "/ws", "GET /healthz", "GET /readyz", "GET /sandbox/challenge/{id}",
 		"POST /hooks/payments/{provider}", "POST /sandbox/challenge/{id}"}
 	adminPoints = []string{
 		"GET /debug/pprof/", "GET /debug/pprof/cmdline", "GET /debug/pprof/profile", "GET /debug/pprof/symbol", "GET /debug/pprof/trace",

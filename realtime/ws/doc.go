@@ -11,11 +11,18 @@
 // own answers to pings, closes and broken frames are taken away from it, since
 // they could land in the middle of one of our frames.
 //
+// Where WebSockets are blocked, ServeEvents gives the same room as an event
+// stream: an answer without an end, and requests for what the page says (page
+// is what both ways share). Over HTTP/1.1 the stream takes the connection over
+// and is written like a socket; over HTTP/2 a goroutine writes it.
+//
 // # Concurrency and lifecycle
 //
 // Each socket has one goroutine, its reader, which belongs to the Hub
 // (Hub.Go). The HTTP handler returns after the upgrade, so that its stack and
-// buffers are freed. Hub.Run waits for the readers.
+// buffers are freed. Hub.Run waits for the readers. An event stream has one,
+// too, which reads only that the page has gone; over HTTP/2 the handler waits
+// for it. What a page posts is done by the request that brings it.
 //
 // # Invariants
 //
@@ -26,6 +33,8 @@
 //   - A socket that has not joined within JoinTimeout is closed.
 //   - A page has one call under way at most, and that for no longer than
 //     CallTimeout; a page that is being closed has none any more.
+//   - Over an event stream speaks who opened it: its id is not to be guessed, and
+//     other cookies are looked up before a word is read.
 //
 // # Dependencies
 //

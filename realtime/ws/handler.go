@@ -86,11 +86,13 @@ type Config struct {
 	Now         func() time.Time
 }
 
-// Handler is the HTTP end of the hub, for GET /ws.
+// Handler is the HTTP end of the hub: ServeHTTP for GET /ws, ServeEvents for
+// where WebSockets are blocked.
 type Handler struct {
 	cfg      Config
 	upgrader websocket.Upgrader
 	trouble  rate.Sometimes // thousands of viewers meet the same error at once
+	streams  streams
 }
 
 // New makes the handler. It serves while the hub runs.
@@ -116,7 +118,7 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Handler{cfg: cfg, trouble: rate.Sometimes{Interval: time.Second}, upgrader: websocket.Upgrader{
+	return &Handler{cfg: cfg, trouble: rate.Sometimes{Interval: time.Second}, streams: streams{open: map[string]*stream{}}, upgrader: websocket.Upgrader{
 		HandshakeTimeout: upgradeTimeout,
 		ReadBufferSize:   readBuffer,
 		WriteBufferPool:  &sync.Pool{},
@@ -164,9 +166,11 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (ticket *realtim
 }
 
 // ours says whether a request comes from a page of ours, or from no page.
+// Requests that only read carry no origin; browsers say of those whether the
+// page was another's.
 func (h *Handler) ours(w http.ResponseWriter, r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" || h.cfg.AllowOrigin(origin) {
+	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+	if origin == "" && site != "cross-site" && site != "same-site" || origin != "" && h.cfg.AllowOrigin(origin) {
 		return true
 	}
 	problem(w, http.StatusForbidden, "origin_refused", "Pages of this origin may not connect. Open the show on its own site.")

@@ -112,11 +112,13 @@ type node struct {
 }
 
 type options struct {
-	hub  func(*realtime.Config)
-	ws   func(*ws.Config)
-	tls  bool
-	bus  bus.Bus
-	show *show
+	hub func(*realtime.Config)
+	ws  func(*ws.Config)
+	tls bool
+	// http2 is offered beside TLS.
+	http2 bool
+	bus   bus.Bus
+	show  *show
 }
 
 func start(t *testing.T, o options) *node {
@@ -158,7 +160,12 @@ func start(t *testing.T, o options) *node {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.hub.Run(ctx) }()
-	n.server = httptest.NewUnstartedServer(handler)
+	doors := http.NewServeMux()
+	doors.Handle("/ws", handler)
+	doors.HandleFunc(ws.EventsPath, handler.ServeEvents)
+	doors.HandleFunc(ws.EventsPath+"/", handler.ServeEvents)
+	n.server = httptest.NewUnstartedServer(doors)
+	n.server.EnableHTTP2 = o.http2
 	n.line = &line{Listener: n.server.Listener}
 	n.server.Listener = n.line
 	if o.tls {
