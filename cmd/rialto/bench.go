@@ -11,6 +11,7 @@ import (
 func runBench(ctx context.Context, args []string, at terminal) error {
 	kinds := map[string]func(context.Context, []string, terminal) error{
 		"media": runBenchMedia, "joins": runBenchJoins, "churn": runBenchChurn,
+		"realtime": runBenchRealtime,
 	}
 	if len(args) > 0 && kinds[args[0]] != nil {
 		return kinds[args[0]](ctx, args[1:], at)
@@ -25,6 +26,11 @@ func runBench(ctx context.Context, args []string, at terminal) error {
         what a crowd that joins a running show gets, and what those notice who watch it already
   churn [--joins N] [--at-once N] [--settle N] [--json]
         what a server has kept when that many have joined and left; exit code 1 if it is over 5 %%
+  realtime [--conns N] [--idle N] [--seconds N] [--rounds N] [--json]
+        what telling a room costs, beside bare writes; what merged, idle and stalled connections cost; exit code 1 if
+        anybody was not told everything
+  realtime --url URL [--hello TEXT] [--conns N] [--seconds N] [--json] [--anywhere]
+        what the clients of any WebSocket server see
 %w`, errUsage)
 }
 
@@ -74,4 +80,24 @@ func runBenchChurn(ctx context.Context, args []string, at terminal) error {
 		return wordsError("bench churn", err)
 	}
 	return bench.Churn(ctx, o, at.out)
+}
+
+func runBenchRealtime(ctx context.Context, args []string, at terminal) error {
+	flags := newFlags("bench realtime")
+	o := bench.RealtimeOptions{Progress: at.err}
+	flags.IntVar(&o.Conns, "conns", bench.DefaultConns, "how `many` connections are in the room")
+	flags.IntVar(&o.Idle, "idle", bench.DefaultIdle, "how `many` connections say and hear nothing")
+	flags.IntVar(&o.Seconds, "seconds", bench.DefaultRealtimeSeconds, "`how long` each server is heard in a round")
+	flags.IntVar(&o.Rounds, "rounds", bench.DefaultRealtimeRounds, "how `often` bare writes and the hub are measured in turn")
+	flags.BoolVar(&o.JSON, "json", false, "print one JSON object")
+	flags.StringVar(&o.URL, "url", "", "`address` of a WebSocket server to measure instead, such as ws://127.0.0.1:8080/ws")
+	flags.StringVar(&o.Hello, "hello", "", "`text` that each connection to it says first")
+	flags.BoolVar(&o.Anywhere, "anywhere", false, "it may be on another machine, whose owner knows of this")
+	if err := parseFlags(flags, args, at); err != nil {
+		return err
+	}
+	if err := o.Validate(); err != nil {
+		return wordsError("bench realtime", err)
+	}
+	return bench.Realtime(ctx, o, at.out)
 }

@@ -42,9 +42,16 @@ type server struct {
 }
 
 // kinds of children.
-var kinds = map[string]func() (*server, error){"relay": newRelay, "static": newStatic, "floor": newFloor}
+var kinds = map[string]func() (*server, error){
+	"relay": newRelay, "static": newStatic, "floor": newFloor,
+	"hub": newHub, "hub-patient": newPatientHub, "rawwrite": newRawWrite,
+}
 
-// Child is the other end of Media: it serves one kind on one core until ctx is done. args are the kind and the core.
+// anyCore leaves a child on the cores that its parent has.
+const anyCore = -1
+
+// Child is the other end of the benches: it serves one kind until ctx is done. args are the kind and the core it runs on,
+// or anyCore.
 func Child(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 2 || kinds[args[0]] == nil {
 		return errors.New("bench child is started by the other benches alone")
@@ -53,7 +60,7 @@ func Child(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("core %q: %w", args[1], err)
 	}
-	if at, err := cores(); err != nil || !slices.Equal(at, []int{core}) {
+	if at, err := cores(); core != anyCore && (err != nil || !slices.Equal(at, []int{core})) {
 		return errors.Join(err, again(core))
 	}
 	s, err := kinds[args[0]]()
@@ -110,6 +117,7 @@ type state struct {
 	Goroutines int                `json:"goroutines"`
 	Threads    int                `json:"threads"`
 	Heap       int64              `json:"heap"`    // bytes in use, if the garbage was to be collected
+	Stacks     int64              `json:"stacks"`  // bytes of goroutines' stacks, likewise
 	Dropped    map[string]float64 `json:"dropped"` // packets, by reason
 }
 
@@ -124,7 +132,7 @@ func (s *server) tell(w http.ResponseWriter, r *http.Request) {
 		runtime.GC() // what pools hold goes with the second
 		debug.FreeOSMemory()
 		runtime.ReadMemStats(&m)
-		now.Heap = int64(m.HeapAlloc)
+		now.Heap, now.Stacks = int64(m.HeapAlloc), int64(m.StackInuse)
 	}
 	now.Goroutines = runtime.NumGoroutine()
 	if s.metrics != nil {
@@ -144,14 +152,18 @@ func (s *server) tell(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(now) // a parent that is gone takes the child with it
 }
 
+// plainEnv is what every program needs.
+var plainEnv = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"}
+
 // child is a running child, seen from the parent.
 type child struct {
 	*embedded.Child
 	url string
 }
 
-// startChild starts this program as a kind of server on a core.
-func startChild(ctx context.Context, kind string, core int) (*child, error) {
+// startChild starts this program as a kind of server on a core, or on anyCore. env is what it finds in its environment
+// beside what every program needs.
+func startChild(ctx context.Context, kind string, core int, env ...string) (*child, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("this program: %w", err)
@@ -159,6 +171,7 @@ func startChild(ctx context.Context, kind string, core int) (*child, error) {
 	var at atomic.Pointer[string]
 	started, err := embedded.StartChild(ctx, embedded.ChildOptions{
 		Name: "bench " + kind, Path: program, Args: []string{"bench", ChildCommand, kind, strconv.Itoa(core)},
+		Env: append(slices.Clip(plainEnv), env...),
 		Line: func(line string) {
 			if url, ok := strings.CutPrefix(line, readyPrefix); ok {
 				at.Store(&url)

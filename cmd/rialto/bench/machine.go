@@ -28,14 +28,16 @@ func cores() ([]int, error) {
 	return list, nil
 }
 
-func only(core int) *unix.CPUSet {
+func only(cores ...int) *unix.CPUSet {
 	var set unix.CPUSet
-	set.Set(core)
+	for _, core := range cores {
+		set.Set(core)
+	}
 	return &set
 }
 
-// pinAll moves every thread of this process to one core. Threads to come are made by those, and inherit it.
-func pinAll(core int) error {
+// pinAll moves every thread of this process to some cores. Threads to come are made by those, and inherit it.
+func pinAll(cores ...int) error {
 	pinned := map[int]bool{}
 	for more := true; more; { // a thread may be made while others are moved
 		more = false
@@ -48,8 +50,8 @@ func pinAll(core int) error {
 			if err != nil || pinned[tid] {
 				continue
 			}
-			if err := unix.SchedSetaffinity(tid, only(core)); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("pin to core %d: %w", core, err)
+			if err := unix.SchedSetaffinity(tid, only(cores...)); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("pin to core %v: %w", cores, err)
 			}
 			pinned[tid], more = true, true
 		}
@@ -118,4 +120,24 @@ func rcvbufErrors(text string) (int64, error) {
 		}
 	}
 	return 0, errors.New("datagrams that were dropped: /proc/net/snmp does not say")
+}
+
+// written is how many bytes a process has handed to files and sockets so far, and in how many system calls.
+func written(pid int) (bytes, calls int64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0, 0, fmt.Errorf("what process %d has written: %w", pid, err)
+	}
+	found := 0
+	for line := range strings.Lines(string(text)) {
+		for name, into := range map[string]*int64{"wchar: %d": &bytes, "syscw: %d": &calls} {
+			if n, _ := fmt.Sscanf(line, name, into); n == 1 {
+				found++
+			}
+		}
+	}
+	if found != 2 {
+		return 0, 0, fmt.Errorf("what process %d has written: /proc/%d/io does not say", pid, pid)
+	}
+	return bytes, calls, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -72,11 +73,14 @@ func (d *door) dial(ctx context.Context, network, address string) (net.Conn, err
 var errAway = errors.New("is not on this machine: a load on somebody else's server has to be meant (--anywhere)")
 
 // near refuses what does not lie on this machine.
-func (d *door) near(at *url.URL) error {
-	if at.Scheme != "http" && at.Scheme != "https" || at.Host == "" {
-		return fmt.Errorf("%q is no http or https address", at)
+func (d *door) near(at *url.URL) error { return Near(at, d.anywhere, "http", "https") }
+
+// Near refuses an address that has none of the schemes, or that does not lie on this machine unless that is meant.
+func Near(at *url.URL, anywhere bool, schemes ...string) error {
+	if !slices.Contains(schemes, at.Scheme) || at.Host == "" {
+		return fmt.Errorf("%q is no %s address", at, strings.Join(schemes, " or "))
 	}
-	if d.anywhere || at.Hostname() == "localhost" {
+	if anywhere || at.Hostname() == "localhost" {
 		return nil
 	}
 	if ip, err := netip.ParseAddr(at.Hostname()); err == nil && ip.Unmap().IsLoopback() {
