@@ -201,7 +201,7 @@ func (c *Client) ping(ctx context.Context) {
 		case <-time.After(wait):
 		}
 		c.calls.Lock()
-		_ = c.write(map[string]any{"t": "ping", "c": time.Now().UnixMilli()})
+		_ = c.write(map[string]any{"t": "ping", "c": c.Clock.asked(time.Now())})
 		c.calls.Unlock()
 	}
 }
@@ -231,7 +231,7 @@ func (c *Client) heard(data []byte, now time.Time) error {
 		if err := json.Unmarshal(m.S, &written); err != nil {
 			return fmt.Errorf("a pong without its moment: %w", err)
 		}
-		c.Clock.add(m.C, m.R, written, now.UnixMilli())
+		c.Clock.heard(m.C, m.R, written, now)
 	case "reply":
 		return c.answered(m.Call, data)
 	case "me":

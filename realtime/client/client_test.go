@@ -38,27 +38,6 @@ func TestStateRules(t *testing.T) {
 	}
 }
 
-func TestClockBelievesTheShortestWay(t *testing.T) {
-	var c Clock
-	if _, _, ok := c.Ahead(); ok {
-		t.Fatal("a clock without exchanges is sure")
-	}
-	c.add(1000, 1700, 1701, 1201) // 200 ms, lopsided
-	c.add(2000, 2510, 2510, 2020) // 20 ms, 500 ahead
-	c.add(3000, 3900, 3900, 3400)
-	c.add(5000, 5000, 5000, 4000) // set back: nonsense
-	ahead, wrong, ok := c.Ahead()
-	if !ok || ahead != 500*time.Millisecond || wrong > 11*time.Millisecond {
-		t.Fatalf("ahead %v ± %v", ahead, wrong)
-	}
-	for range clockSamples {
-		c.add(0, 150, 150, 100)
-	}
-	if ahead, _, _ := c.Ahead(); ahead != 100*time.Millisecond {
-		t.Fatalf("an old exchange is still believed: %v", ahead)
-	}
-}
-
 func TestWhatAClientMakesOfACloseCode(t *testing.T) {
 	for _, c := range []struct {
 		code  int

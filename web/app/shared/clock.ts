@@ -4,76 +4,128 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 
-interface Sample {
-  /** Server time minus performance.now(), ms. */
-  offset: number;
-  /** The true offset lies within this many ms of it: half of the exchange's round trip. */
-  uncertainty: number;
-  takenAt: number;
-  /** The device's clock minus performance.now() at that time: it grows by a nap in which performance.now() stood still. */
-  wallGap: number;
+/**
+ * What the exchanges so far allow: server time minus the steady clock is between `low` and `high`, ms. One exchange says no
+ * more than that neither of its ways took less than nothing: half of its round trip to either side. What all of them allow
+ * is believed, so the shortest counts most; old ones count with what the clocks may have drifted apart since.
+ */
+interface View {
+  low: number;
+  high: number;
+  /** The steady clock at the last exchange; -Infinity: there was none that can be believed. */
+  at: number;
+  /** What to go by while there was none. */
+  guess: number;
+  /** The device's clock minus the steady one at that time: it grows by a nap in which the steady one stood still. */
+  gap: number;
 }
 
-/** Clocks drift apart by some ppm and sleep stops performance.now() in some browsers: old samples lose to new ones. */
-const SAMPLE_LIFE_MS = 5 * 60_000;
+/** Two clocks drift apart by at most this much (250 ppm; a bad crystal makes 100). */
+const DRIFT = 250e-6;
 
-/** What rounding alone may be wrong by. */
-const ROUNDING_MS = 2;
+/** The server says whole milliseconds, rounded down. */
+const SERVER_TICK_MS = 1;
+
+/** Browsers blur performance.now() by up to this much. */
+const BLUR_MS = 1;
 
 /** A device's clock that is corrected by less than this has not slept. */
 const NAP_MS = 500;
 
 /** Whoever draws a time draws it anew when the clock is set by more than an eye would miss. */
 const SEEN_MS = 20;
+
+/** The server's clock as one page knows it, from its own two: a steady one, and the device's. Both in ms. */
+export class ServerClock {
+  // Until the server has spoken the device's clock has to do; any exchange is better.
+  private view: View;
+  /** Exchanges that began before this moment say nothing: the device slept since. */
+  private trustedSince = -Infinity;
+
+  constructor(
+    private readonly steady: () => number,
+    private readonly device: () => number,
+    private readonly onSeen: () => void = () => undefined,
+  ) {
+    this.view = { low: -Infinity, high: Infinity, at: -Infinity, guess: this.gap(), gap: this.gap() };
+  }
+
+  /** One exchange: asked at `sent` (steady), the server received at `received` and answered at `answered` (its clock), heard at `heard`. */
+  add(sent: number, received: number, answered: number, heard: number): void {
+    let low = answered - heard - BLUR_MS;
+    let high = received + SERVER_TICK_MS - sent + BLUR_MS;
+    // A way back that took less than nothing: a clock was set meanwhile, or this is no answer of ours.
+    if (!(low <= high) || heard < sent || sent < this.trustedSince) return;
+    const known = this.bounds(heard);
+    // What contradicts all before: a clock was set, and the newest is right.
+    if (known.low <= high && low <= known.high) [low, high] = [Math.max(low, known.low), Math.min(high, known.high)];
+    this.set({ low, high, at: heard, guess: (low + high) / 2, gap: this.gap() });
+  }
+
+  /**
+   * After sleep the old offset may be wrong by the whole nap: what was known counts no more, and exchanges that the nap
+   * interrupted do not either. Until the next, what the device's clock says of the nap is the best there is.
+   */
+  distrust(): void {
+    const gap = this.gap();
+    const nap = gap - this.view.gap;
+    // Questions carry whole milliseconds, rounded down.
+    this.trustedSince = Math.floor(this.steady());
+    this.set({ low: -Infinity, high: Infinity, at: -Infinity, guess: this.view.guess + (nap > NAP_MS ? nap : 0), gap });
+  }
+
+  now(): number {
+    return this.steady() + this.view.guess;
+  }
+
+  /** How far now() may be off; Infinity while there is no exchange to go by. */
+  uncertainty(): number {
+    const { low, high } = this.bounds(this.steady());
+    return (high - low) / 2;
+  }
+
+  private bounds(now: number): { low: number; high: number } {
+    const { low, high, at } = this.view;
+    const drift = at === -Infinity ? 0 : Math.max(0, now - at) * DRIFT;
+    return { low: low - drift, high: high + drift };
+  }
+
+  private gap(): number {
+    return this.device() - this.steady();
+  }
+
+  private set(next: View): void {
+    const seen = Math.abs(next.guess - this.view.guess) > SEEN_MS;
+    this.view = next;
+    if (seen) this.onSeen();
+  }
+}
+
 const corrections = signal(0);
+const clock = new ServerClock(
+  () => performance.now(),
+  () => Date.now(),
+  () => void corrections.value++,
+);
 
-const wallGap = (): number => Date.now() - performance.now();
-
-// Until the server has spoken the device's clock has to do; any sample is better.
-let best: Sample = { offset: wallGap(), uncertainty: Infinity, takenAt: -Infinity, wallGap: wallGap() };
-
-/**
- * One exchange: asked at `sent` (performance.now()), the server received at `serverReceived` and answered at
- * `serverSent` (its clock, ms), heard at `heard`. The sample with the shortest way there and back is kept.
- */
-export function addClockSample(sent: number, serverReceived: number, serverSent: number, heard: number): void {
-  const measured = heard - sent - (serverSent - serverReceived);
-  // The server says whole milliseconds: on a short way the sum may come out below nothing.
-  if (!Number.isFinite(measured) || measured < -ROUNDING_MS) return;
-  const roundTrip = Math.max(measured, ROUNDING_MS);
-  const sample: Sample = {
-    offset: (serverReceived - sent + serverSent - heard) / 2,
-    uncertainty: roundTrip / 2,
-    takenAt: heard,
-    wallGap: wallGap(),
-  };
-  if (sample.uncertainty <= best.uncertainty || heard - best.takenAt > SAMPLE_LIFE_MS) set(sample);
+/** See ServerClock.add. */
+export function addClockSample(sent: number, received: number, answered: number, heard: number): void {
+  clock.add(sent, received, answered, heard);
 }
 
-function set(sample: Sample): void {
-  const seen = Math.abs(sample.offset - best.offset) > SEEN_MS;
-  best = sample;
-  if (seen) corrections.value++;
-}
-
-/**
- * After sleep the old offset may be wrong by the whole nap: the next sample wins, whatever its round trip. Until it comes,
- * what the device's clock says of the nap is the best there is.
- */
+/** See ServerClock.distrust. */
 export function distrustClock(): void {
-  const gap = wallGap();
-  const nap = gap - best.wallGap;
-  set({ ...best, offset: best.offset + (nap > NAP_MS ? nap : 0), wallGap: gap, uncertainty: Infinity });
+  clock.distrust();
 }
 
 /** Milliseconds since 1970 on the server's clock. */
 export function serverNow(): number {
-  return performance.now() + best.offset;
+  return clock.now();
 }
 
 /** How far serverNow() may be off, ms; Infinity before the first answer. */
 export function clockUncertainty(): number {
-  return best.uncertainty;
+  return clock.uncertainty();
 }
 
 /** Re-renders every `periodMs` with the server's time; a period of 0 stops the clock. */

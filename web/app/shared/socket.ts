@@ -175,7 +175,7 @@ export class KeptSocket {
 
   private ping(limitMs: number): void {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
-    this.socket.send(JSON.stringify({ t: "ping", c: Math.round(performance.now()) }));
+    this.socket.send(JSON.stringify({ t: "ping", c: Math.floor(performance.now()) }));
     clearTimeout(this.pongTimer);
     const due = performance.now() + limitMs;
     this.pongTimer = setTimeout(() => {
