@@ -199,11 +199,12 @@ func (a *API) registerShowEdits() {
 	}, func(ctx context.Context, in *struct {
 		ShowPath
 		Body struct {
-			Product *commerce.ProductID `json:"product" required:"true" nullable:"true" doc:"null takes it off"`
+			Product  *commerce.ProductID `json:"product" required:"true" nullable:"true" doc:"null takes it off"`
+			PinnedAt *int64              `json:"pinned_at,omitempty" doc:"When the creator pressed, in Unix milliseconds of the server's clock; left out, to come, or more than 3 s ago: now"`
 		}
 	}) (*struct{}, error) {
 		return nil, a.editing(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, _ Identity) error {
-			return show.Pin(ctx, tx, s, in.Body.Product)
+			return show.Pin(ctx, tx, s, in.Body.Product, in.Body.PinnedAt)
 		})
 	})
 }

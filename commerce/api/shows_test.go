@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +192,12 @@ func TestPinOverHTTP(t *testing.T) {
 	if pins() != 2 {
 		t.Errorf("%d pin.set after unpinning", pins())
 	}
+	pressed := time.Now().Add(-time.Second).UnixMilli()
+	mara.want(204, "", "PUT", "/shows/"+id+"/pin", map[string]any{"product": product, "pinned_at": pressed})
+	if s.outbox(`lane = 'event' and payload->>'t' = 'pin.set' and payload->'d'->>'pinned_at' = '`+strconv.FormatInt(pressed, 10)+`'`) != 1 {
+		t.Error("the moment the creator pressed is not told")
+	}
+	mara.want(422, "invalid", "PUT", "/shows/"+id+"/pin", map[string]any{"product": nil, "pinned_at": "now"})
 	mara.want(422, "invalid", "PUT", "/shows/"+id+"/pin", map[string]any{})
 	mara.want(422, "invalid", "PUT", "/shows/"+id+"/pin", map[string]any{"product": "prd_x"})
 }

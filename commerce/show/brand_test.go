@@ -138,7 +138,7 @@ func TestRemoveProduct(t *testing.T) {
 		}
 		return removed
 	}
-	if err := s.locked(id, func(ctx context.Context, tx pgx.Tx, sh show.Show) error { return show.Pin(ctx, tx, sh, &pan.ID) }); err != nil {
+	if err := s.locked(id, func(ctx context.Context, tx pgx.Tx, sh show.Show) error { return show.Pin(ctx, tx, sh, &pan.ID, nil) }); err != nil {
 		t.Fatal(err)
 	}
 	if !remove(wok.ID) || remove(wok.ID) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,6 +18,8 @@ const (
 	MaxProducts = 50
 	// MaxShows is how many shows that have not ended sell one product: all of them are told of its price at once.
 	MaxShows = 60
+	// PinLag is how long before it is heard a creator may have pressed: a longer way, or another clock, says nothing.
+	PinLag = 3 * time.Second
 )
 
 var (
@@ -30,7 +33,8 @@ var (
 
 // PinSet is the data of the event pin.set; nil means that nothing is pinned.
 type PinSet struct {
-	Product *commerce.ProductID `json:"product" doc:"null: nothing is pinned"`
+	Product  *commerce.ProductID `json:"product" doc:"null: nothing is pinned"`
+	PinnedAt int64               `json:"pinned_at" doc:"When the creator pressed, in Unix milliseconds of the server's clock, as pictures were taken then; 0: long ago"`
 }
 
 // CatalogSet is the data of the event catalog.set: the list has changed, read it again.
@@ -97,7 +101,7 @@ func RemoveProduct(ctx context.Context, tx pgx.Tx, s Show, product commerce.Prod
 		return false, nil
 	}
 	if same(s.Pin, &product) {
-		if err := Pin(ctx, tx, s, nil); err != nil {
+		if err := Pin(ctx, tx, s, nil, nil); err != nil {
 			return false, err
 		}
 	}
@@ -130,24 +134,29 @@ func CatalogEvents(ctx context.Context, tx pgx.Tx, id commerce.ProductID) (map[c
 	return events, nil
 }
 
-// Pin puts a product of the run sheet on the screen of a show that the caller has locked; nil takes it off.
-// What is pinned already stays, without an event.
-func Pin(ctx context.Context, tx pgx.Tx, s Show, product *commerce.ProductID) error {
+// Pin puts a product of the run sheet on the screen of a show that the caller has locked; nil takes it off. The creator
+// says when they pressed, in Unix milliseconds of the server's clock; nil, what is to come and what is longer ago than
+// PinLag mean now. What is pinned already stays, without an event.
+func Pin(ctx context.Context, tx pgx.Tx, s Show, product *commerce.ProductID, pressed *int64) error {
 	if s.State == Ended {
 		return ErrEnded
 	}
 	if same(s.Pin, product) {
 		return nil
 	}
-	tag, err := tx.Exec(ctx, `update show set pin = $2 where id = $1 and
-		($2::uuid is null or exists (select from show_product where show = $1 and product = $2))`, s.ID, product)
+	var at int64
+	err := tx.QueryRow(ctx, `
+		update show set pin = $2, pinned_at = case when $3::bigint between t.ms - $4 and t.ms then $3 else t.ms end
+		from (select floor(extract(epoch from now()) * 1000)::bigint as ms) t
+		where id = $1 and ($2::uuid is null or exists (select from show_product where show = $1 and product = $2))
+		returning pinned_at`, s.ID, product, pressed, PinLag.Milliseconds()).Scan(&at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNotListed
+	}
 	if err != nil {
 		return fmt.Errorf("pin in %s: %w", s.ID, err)
 	}
-	if tag.RowsAffected() == 0 {
-		return ErrNotListed
-	}
-	return outbox.Event(ctx, tx, s.ID, pinEvent(product))
+	return outbox.Event(ctx, tx, s.ID, pinEvent(product, at))
 }
 
 func same(a, b *commerce.ProductID) bool {
@@ -166,11 +175,11 @@ func Events(ctx context.Context, q schema.Querier, id commerce.ShowID) ([]outbox
 	if err != nil {
 		return nil, err
 	}
-	return []outbox.EventRow{s.stateEvent(), pinEvent(s.Pin), catalogEvent(len(ids))}, nil
+	return []outbox.EventRow{s.stateEvent(), pinEvent(s.Pin, s.PinnedAt), catalogEvent(len(ids))}, nil
 }
 
-func pinEvent(product *commerce.ProductID) outbox.EventRow {
-	return outbox.EventRow{Type: "pin.set", Key: "pin", Class: outbox.Lossless, Urgent: true, Data: PinSet{Product: product}}
+func pinEvent(product *commerce.ProductID, at int64) outbox.EventRow {
+	return outbox.EventRow{Type: "pin.set", Key: "pin", Class: outbox.Lossless, Urgent: true, Data: PinSet{Product: product, PinnedAt: at}}
 }
 
 func catalogEvent(count int) outbox.EventRow {

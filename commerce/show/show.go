@@ -58,6 +58,7 @@ type Show struct {
 	OnAir       bool
 	Poster      *string
 	Pin         *commerce.ProductID
+	PinnedAt    int64 // when it became what it is, Unix milliseconds; 0: long ago
 	StartsAt    *time.Time
 	StartedAt   *time.Time
 	EndedAt     *time.Time
@@ -75,11 +76,11 @@ type StateSet struct {
 }
 
 // columns are those of every read, in scan's order.
-const columns = `s.id, s.creator, a.name, s.title, s.description, s.state, s.on_air, s.poster, s.pin,
+const columns = `s.id, s.creator, a.name, s.title, s.description, s.state, s.on_air, s.poster, s.pin, s.pinned_at,
 	s.starts_at, s.started_at, s.ended_at, s.created_at`
 
 func scan(row pgx.Row) (s Show, err error) {
-	err = row.Scan(&s.ID, &s.Creator, &s.CreatorName, &s.Title, &s.Description, &s.State, &s.OnAir, &s.Poster, &s.Pin,
+	err = row.Scan(&s.ID, &s.Creator, &s.CreatorName, &s.Title, &s.Description, &s.State, &s.OnAir, &s.Poster, &s.Pin, &s.PinnedAt,
 		&s.StartsAt, &s.StartedAt, &s.EndedAt, &s.Created)
 	for _, t := range []*time.Time{s.StartsAt, s.StartedAt, s.EndedAt, &s.Created} {
 		if t != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -242,7 +243,7 @@ func TestRunSheetAndPin(t *testing.T) {
 		t.Errorf("%d products, %v", len(sheet), err)
 	}
 	pin := func(p *commerce.ProductID) error {
-		return s.locked(id, func(ctx context.Context, tx pgx.Tx, sh show.Show) error { return show.Pin(ctx, tx, sh, p) })
+		return s.locked(id, func(ctx context.Context, tx pgx.Tx, sh show.Show) error { return show.Pin(ctx, tx, sh, p, nil) })
 	}
 	unlisted := s.product("Elsewhere").ID
 	if err := pin(&unlisted); !errors.Is(err, show.ErrNotListed) {
@@ -253,6 +254,43 @@ func TestRunSheetAndPin(t *testing.T) {
 	}
 	if sh, _ := show.Get(t.Context(), s.pool, id); sh.Pin == nil || *sh.Pin != first.ID {
 		t.Errorf("pin %v", sh.Pin)
+	}
+}
+
+// A creator says when they pressed. What cannot be true, or comes too late to wait for, is as if nothing was said.
+func TestPinnedAt(t *testing.T) {
+	s := newStage(t)
+	id, pan := s.show(nil), s.product("Pan").ID
+	if _, err := s.add(id, pan); err != nil {
+		t.Fatal(err)
+	}
+	const lag = int64(show.PinLag / time.Millisecond)
+	for _, c := range []struct{ ahead, kept int64 }{{0, 0}, {-1, -1}, {-lag, -lag}, {-lag - 1, 0}, {1, 0}, {1 << 40, 0}, {math.MaxInt64, 0}} {
+		var want, told int64
+		err := s.locked(id, func(ctx context.Context, tx pgx.Tx, sh show.Show) error {
+			var now int64
+			if err := tx.QueryRow(ctx, `select floor(extract(epoch from now()) * 1000)::bigint`).Scan(&now); err != nil {
+				return err
+			}
+			pressed := now + c.ahead // may wrap
+			want = now + c.kept
+			if err := show.Pin(ctx, tx, sh, nil, nil); err != nil {
+				return err
+			}
+			sh.Pin = nil
+			return show.Pin(ctx, tx, sh, &pan, &pressed)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sh, err := show.Get(t.Context(), s.pool, id)
+		if err != nil || sh.PinnedAt != want {
+			t.Errorf("pressed %d ms from now: %d, want %d; %v", c.ahead, sh.PinnedAt, want, err)
+		}
+		err = s.pool.QueryRow(t.Context(), `select (payload->'d'->>'pinned_at')::bigint from outbox where lane = 'event' and payload->>'t' = 'pin.set' order by seq desc limit 1`).Scan(&told)
+		if err != nil || told != want {
+			t.Errorf("pressed %d ms from now: told %d, want %d; %v", c.ahead, told, want, err)
+		}
 	}
 }
 
@@ -270,7 +308,7 @@ func TestSnapshotEqualsEvents(t *testing.T) {
 			_, err := show.AddProduct(ctx, tx, sh, bowl.ID)
 			return errors.Join(err, s.announce(ctx, tx, bowl.ID))
 		},
-		func(ctx context.Context, tx pgx.Tx, sh show.Show) error { return show.Pin(ctx, tx, sh, &pan.ID) },
+		func(ctx context.Context, tx pgx.Tx, sh show.Show) error { return show.Pin(ctx, tx, sh, &pan.ID, nil) },
 		func(ctx context.Context, tx pgx.Tx, sh show.Show) error {
 			_, err := tx.Exec(ctx, `update product set title = 'Copper pan' where id = $1`, pan.ID)
 			return errors.Join(err, s.announce(ctx, tx, pan.ID))
@@ -279,14 +317,14 @@ func TestSnapshotEqualsEvents(t *testing.T) {
 			_, _, err := show.SetOnAir(ctx, tx, id, true, "n-1")
 			return err
 		},
-		func(ctx context.Context, tx pgx.Tx, sh show.Show) error { return show.Pin(ctx, tx, sh, nil) },
+		func(ctx context.Context, tx pgx.Tx, sh show.Show) error { return show.Pin(ctx, tx, sh, nil, nil) },
 	}
 	for _, step := range steps {
 		if err := s.locked(id, step); err != nil {
 			t.Fatal(err)
 		}
 	}
-	built := map[string]string{"pin.set/pin": `{"product":null}`} // what a page starts with
+	built := map[string]string{"pin.set/pin": `{"product":null,"pinned_at":0}`} // what a page starts with
 	rows, err := s.pool.Query(t.Context(), `select payload->>'t' || '/' || (payload->>'k'), payload->'d' from outbox where lane = 'event' order by seq`)
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func TestSnapshotIsAllThatAShowSays(t *testing.T) {
 	id := w.newShow(w.mara)
 	pan := w.sell(id, 7)
 	w.sell(w.newShow(w.mara), 9)
-	w.on(id, func(ctx context.Context, tx pgx.Tx, s show.Show) error { return show.Pin(ctx, tx, s, &pan) })
+	w.on(id, func(ctx context.Context, tx pgx.Tx, s show.Show) error { return show.Pin(ctx, tx, s, &pan, nil) })
 	opens := time.Now().Add(time.Hour)
 	w.on(id, func(ctx context.Context, tx pgx.Tx, s show.Show) error {
 		p, err := catalog.Get(ctx, tx, pan)
@@ -90,7 +90,7 @@ func TestSnapshotUnderWrites(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return show.Pin(ctx, tx, s, &pans[i%2])
+				return show.Pin(ctx, tx, s, &pans[i%2], nil)
 			})
 			if err != nil {
 				t.Error(err)
