@@ -34,6 +34,7 @@ type Publisher struct {
 	window  atomic.Int64 // start of the bitrate window
 	heardIn atomic.Int64 // payload bytes in it
 	strikes atomic.Int32
+	lead    lead
 
 	// guarded by relay.mu
 	layers [kinds][]*Layer

@@ -1,6 +1,8 @@
 package media
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -18,6 +20,53 @@ func ntpSpan(d time.Duration) uint64 {
 	sec := uint64(d / time.Second)
 	frac := uint64(d%time.Second) << 32 / uint64(time.Second)
 	return sec<<32 | frac
+}
+
+// ntpTime is a moment as reports say it (RFC 3550 section 4): seconds since 1900, 32.32.
+func ntpTime(t time.Time) uint64 {
+	const before1970 = 2_208_988_800
+	return uint64(t.Unix()+before1970)<<32 + ntpSpan(time.Duration(t.Nanosecond()))
+}
+
+const (
+	// leadWindow is how long the shortest way of a report is remembered, twice at most: two clocks that drift apart by
+	// 200 ppm are then told wrong by 12 ms.
+	leadWindow = 30 * time.Second
+	// leadJump is a change that no way makes: one of the two clocks was set.
+	leadJump = 1 << 32
+)
+
+// lead is by how much the server's clock is ahead of a publisher's, in 32.32 seconds that wrap: the least by which a report
+// came after its own time. That is too much by the shortest way it had.
+type lead struct {
+	now atomic.Uint64
+
+	mu    sync.Mutex
+	known bool
+	least [2]uint64 // in the window that began, and in the one before
+	began time.Duration
+}
+
+// hear takes a report's time, and when it came by the server's clock and by the relay's. Any goroutine may call it.
+func (l *lead) hear(ntp, server uint64, now time.Duration) {
+	ahead := server - ntp
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case !l.known || int64(ahead-l.now.Load()) > leadJump:
+		l.known, l.began = true, now
+		l.least = [2]uint64{ahead, ahead}
+	case now-l.began > leadWindow:
+		l.began = now
+		l.least = [2]uint64{ahead, l.least[0]}
+	case int64(ahead-l.least[0]) < 0:
+		l.least[0] = ahead
+	}
+	best := l.least[0]
+	if int64(l.least[1]-best) < 0 {
+		best = l.least[1]
+	}
+	l.now.Store(best)
 }
 
 // reports is a worker's memory for the reports of one viewer.
@@ -38,8 +87,9 @@ func (r *reports) add(n int, k int, sr rtcp.SenderReport, cname string) {
 	r.compound[n], r.compound[n+1] = &r.sr[k], &r.names[k]
 }
 
-// report carries the publisher's report over into the viewer's time, extrapolated to now. There is none while
-// there is nothing true to say: no report yet, or timestamps squeezed by catching up.
+// report carries the publisher's report over into the viewer's time and the server's clock, extrapolated to now: a page
+// reads from it when on that clock the picture on its screen was taken, give or take the publisher's shortest way here.
+// There is none while there is nothing true to say: no report yet, or timestamps squeezed by catching up.
 func (t *track) report(now time.Duration) (out rtcp.SenderReport, ok bool) {
 	c := t.cuts.current()
 	if c == nil || c.divisor != 1 || t.packets == 0 {
@@ -52,7 +102,7 @@ func (t *track) report(now time.Duration) (out rtcp.SenderReport, ok bool) {
 	since := now - sr.at
 	return rtcp.SenderReport{
 		SSRC:        t.ssrc,
-		NTPTime:     sr.ntp + ntpSpan(since),
+		NTPTime:     sr.ntp + c.layer.pub.lead.now.Load() + ntpSpan(since),
 		RTPTime:     c.timestamp(sr.ts + uint32(c.layer.codec.ticks(since))),
 		PacketCount: t.packets,
 		OctetCount:  t.octets,

@@ -165,7 +165,8 @@ func TestSenderReportsKeepLipSync(t *testing.T) {
 		const ntp = 3_900_000_000 << 32
 		c.layer.Report(&rtcp.SenderReport{NTPTime: ntp, RTPTime: c.ts})
 		mic.Report(&rtcp.SenderReport{NTPTime: ntp, RTPTime: sound.ts})
-		start, videoTS, audioTS := time.Now(), c.ts, sound.ts
+		// The viewer is told the server's clock instead.
+		start, videoTS, audioTS := ntpTime(time.Now()), c.ts, sound.ts
 		for range 150 {
 			c.send(3, false)
 			sound.write(sound.raw([]byte{1}, false))
@@ -173,7 +174,6 @@ func TestSenderReportsKeepLipSync(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 			synctest.Wait()
 		}
-		_ = start
 		reports := map[uint32]*rtcp.SenderReport{}
 		for _, sr := range s.reports {
 			reports[sr.SSRC] = sr
@@ -186,7 +186,7 @@ func TestSenderReportsKeepLipSync(t *testing.T) {
 			t.Fatal("the two reports are of different moments")
 		}
 		// What was taken at the same time is played at the same time: both tracks' shift against the publisher is consistent.
-		passed := a.NTPTime - ntp
+		passed := a.NTPTime - start
 		since := time.Duration(passed>>32)*time.Second + time.Duration((passed&(1<<32-1)*uint64(time.Second)+1<<31)>>32)
 		shift := func(ssrc uint32) (out rtp.Packet) {
 			for _, p := range s.all() {
