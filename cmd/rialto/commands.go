@@ -35,7 +35,7 @@ var commands = []command{
 	{"verify", "check every promise in the stores; exit 1 on a breach", runVerify},
 	{"sandbox", "the sandbox payment provider", runSandbox},
 	{"bench", "media, joins, churn, realtime: what a show costs on this machine", runBench},
-	{"load", "watch: a crowd of viewers on any WHEP server", runLoad},
+	{"load", "watch, chat: a crowd of viewers on any WHEP server, or in the room of a show", runLoad},
 	{"openapi", "print the OpenAPI document of the HTTP API and the rooms", runOpenAPI},
 	{"version", "which version this is", runVersion},
 }

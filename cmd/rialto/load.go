@@ -14,9 +14,14 @@ func runLoad(ctx context.Context, args []string, at terminal) error {
 	if len(args) > 0 && args[0] == "watch" {
 		return runLoadWatch(ctx, args[1:], at)
 	}
+	if len(args) > 0 && args[0] == "chat" {
+		return runLoadChat(ctx, args[1:], at)
+	}
 	return fmt.Errorf(`load knows
   watch --url URL [--viewers N] [--seconds N] [--at-once N] [--rate N] [--retry] [--tcp] [--token TOKEN] [--anywhere]
         open N viewers of a show on any WHEP server, until Ctrl-C
+  chat --url URL --room SHOW [--viewers N] [--lines N] [--hearts N] [--seconds N] [--token TICKET] [--anywhere]
+        let N viewers into the room of a show, of which some speak
 %w`, errUsage)
 }
 
@@ -43,4 +48,28 @@ func runLoadWatch(ctx context.Context, args []string, at terminal) error {
 		return wordsError("load watch", err)
 	}
 	return load.Watch(ctx, c, time.Duration(*seconds)*time.Second, at.out)
+}
+
+func runLoadChat(ctx context.Context, args []string, at terminal) error {
+	flags := newFlags("load chat")
+	var c load.ChatConfig
+	flags.StringVar(&c.URL, "url", "", "`address` of the rooms, such as ws://127.0.0.1:8080/ws")
+	flags.StringVar(&c.Room, "room", "", "`id` of the show")
+	flags.StringVar(&c.Token, "token", "", "a room `ticket` for all, who are then one person; without it, who speaks is a guest of their own")
+	flags.IntVar(&c.Viewers, "viewers", load.DefaultChatViewers, "how `many` watch")
+	flags.IntVar(&c.Lines, "lines", load.DefaultLines, "how `many` lines they say in a second, together")
+	flags.IntVar(&c.Hearts, "hearts", 0, "how `many` hearts they send in a second, together")
+	flags.BoolVar(&c.Anywhere, "anywhere", false, "the server may be on another machine, whose owner knows of this")
+	seconds := flags.Int("seconds", 0, "`how long`; 0 is until Ctrl-C")
+	if err := parseFlags(flags, args, at); err != nil {
+		return err
+	}
+	err := c.Validate()
+	if *seconds < 0 {
+		err = errors.Join(err, errors.New("--seconds must not be negative"))
+	}
+	if err != nil {
+		return wordsError("load chat", err)
+	}
+	return load.Chat(ctx, c, time.Duration(*seconds)*time.Second, at.out)
 }

@@ -25,6 +25,22 @@ func TestLoadWatch(t *testing.T) {
 	}
 }
 
+// A crowd talks in the room of a show, as guests that the real API makes.
+func TestLoadChat(t *testing.T) {
+	n := newMarket(t).node()
+	show := n.signUp("mara", "creator").newShow()
+	code, out, errs := ask(t, "", nil, "load", "chat", "--url", "ws"+strings.TrimPrefix(n.url, "http")+"/ws", "--room", show,
+		"--viewers", "12", "--lines", "4", "--hearts", "10", "--seconds", "6")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s\n%s", code, errs, out)
+	}
+	for _, want := range []string{`joins +12 of 12 viewers, 0 resumed`, `lines +\d+ tried, [1-9]\d* said`, `heard +[1-9]\d* times`, `hearts +[1-9]`} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}
+
 func TestLoadSaysWhatIsWrong(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
@@ -37,6 +53,10 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 		{[]string{"watch", "--url", "http://127.0.0.1/whep/a", "--viewers", "0"}, "--viewers is 1 to"},
 		{[]string{"watch", "--url", "http://127.0.0.1/whep/a", "--seconds", "-1"}, "--seconds must not be negative"},
 		{[]string{"watch", "http://127.0.0.1/whep/a"}, "takes no"},
+		{[]string{"chat"}, "--room is missing"},
+		{[]string{"chat", "--url", "ws://192.0.2.1/ws", "--room", "shw_1", "--seconds", "-1"}, "--anywhere"},
+		{[]string{"chat", "--url", "ws://127.0.0.1/ws", "--room", "shw_1", "--seconds", "-1"}, "--seconds must not be negative"},
+		{[]string{"chat", "now"}, "takes no"},
 	} {
 		code, out, errs := ask(t, "", nil, append([]string{"load"}, tc.args...)...)
 		if code != exitUsage || !strings.Contains(errs, tc.says) || out != "" {

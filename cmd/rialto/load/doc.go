@@ -1,4 +1,5 @@
-// Package load is a crowd of viewers in one process, and the command `rialto load watch` that opens one.
+// Package load is a crowd of viewers in one process, and the commands that open one: `rialto load watch` for a show's
+// picture, `rialto load chat` for its room.
 //
 // # Overview
 //
@@ -11,9 +12,12 @@
 // TCP, ice.go finds a path over it, secure.go makes the keys, receive.go takes what comes, crowd.go speaks for all
 // viewers, pass.go has some that only come and go. watch.go is the command.
 //
+// The room's viewers are those of realtime/client. chat.go lets them in, and makes guests of those who are to speak;
+// chatlines.go has them speak at a pace and counts who hears it, how late, and what was refused.
+//
 // # Concurrency and lifecycle
 //
-// Watch opens the viewers and ends them before it returns. Otherwise who calls Crowd.Join owns the Crowd and ends it
+// Watch and Chat open their viewers and end them before they return. Otherwise who calls Crowd.Join owns the Crowd and ends it
 // with Close, which waits for every goroutine.
 //
 //	goroutine       count        ends
@@ -21,6 +25,8 @@
 //	reader          a viewer     over TCP, with its wire
 //	goodbye         a viewer     when its DTLS connection ends
 //	reporter        a crowd      with Crowd.Close
+//	watch           a viewer     with Chat, in a room
+//	say             a line       when it is answered, or after ten seconds
 //
 // # Invariants
 //
@@ -29,5 +35,6 @@
 //
 // # Dependencies
 //
-// sockets, and Pion's dtls, ice parts (stun), srtp, sdp, rtp and rtcp; no area: it knows of a server what any client knows, its URL.
+// sockets, and Pion's dtls, ice parts (stun), srtp, sdp, rtp and rtcp for the picture; realtime/client and the names in
+// realtime/chat for the room. Of a server it knows what any client knows, its URL.
 package load
