@@ -58,6 +58,8 @@ type Conn struct {
 	seen  atomic.Int64 // Unix nanoseconds of the last sign of life
 	place int          // in its shard; guarded by shard.mu
 
+	coming func() // see Ticket.Until; owned by the goroutine that reads
+
 	mu       sync.Mutex // guards what follows, and the order of bytes on the socket
 	phase    phase
 	parked   bool // unblock writes, nobody else may
@@ -81,6 +83,7 @@ func (c *Conn) Saw() { c.seen.Store(c.hub.cfg.Now().UnixNano()) }
 // it that is a *CloseError becomes the close code. Join is called by the
 // goroutine that reads the socket, once.
 func (c *Conn) Join(ctx context.Context, join Join, authenticate func(context.Context) (Identity, error)) error {
+	defer c.in()
 	mark := c.hub.revoked.mark()
 	who, err := authenticate(ctx)
 	if err != nil {
@@ -113,6 +116,14 @@ func (c *Conn) Join(ctx context.Context, join Join, authenticate func(context.Co
 	r.shards[c.id%uint64(len(r.shards))].add(c)
 	c.pump() // the joined frame, and what came before the shard knew of c
 	return nil
+}
+
+// in says that coming in is over.
+func (c *Conn) in() {
+	if c.coming != nil {
+		c.coming()
+		c.coming = nil
+	}
 }
 
 // Pong answers the page's clock question c, read at r.
@@ -174,6 +185,7 @@ func (c *Conn) kill(why string) {
 // Detach takes the viewer out of everything. The goroutine that reads the
 // socket calls it last.
 func (c *Conn) Detach() {
+	c.in()
 	c.mu.Lock()
 	c.phase = gone
 	r, who := c.room, c.identity

@@ -119,17 +119,17 @@ func (h *Hub) Reserve(addr netip.Addr) (*Ticket, error) {
 	if closed {
 		return nil, ErrStopped
 	}
-	addr = household(addr)
+	addr = Household(addr)
 	id, ok := h.conns.reserve(addr, h.cfg.MaxConns, h.cfg.MaxPerAddress)
 	if !ok {
 		return nil, ErrFull
 	}
-	return &Ticket{h, id, addr}, nil
+	return &Ticket{hub: h, id: id, addr: addr}, nil
 }
 
-// household is what is counted as one address: with IPv6 everybody has a
-// whole /64 to choose from.
-func household(addr netip.Addr) netip.Addr {
+// Household is what is counted as one address wherever addresses are counted:
+// with IPv6 everybody has a whole /64 to choose from.
+func Household(addr netip.Addr) netip.Addr {
 	if !addr.Is6() || addr.Is4In6() {
 		return addr.Unmap()
 	}
@@ -145,15 +145,26 @@ type Ticket struct {
 	hub  *Hub
 	id   uint64
 	addr netip.Addr
+	over func()
 }
 
+// Until has f called once, when coming in is over: when the viewer has joined or
+// was refused, when it is gone, or when the ticket is given back unused. Call it
+// before any of these can happen. f must not wait.
+func (t *Ticket) Until(f func()) { t.over = f }
+
 // Release gives the place back unused.
-func (t *Ticket) Release() { t.hub.conns.release(t.addr) }
+func (t *Ticket) Release() {
+	t.hub.conns.release(t.addr)
+	if t.over != nil {
+		t.over()
+	}
+}
 
 // Attach makes a viewer of a socket, to which messages go in the encoding as.
 // Its reader must end with Conn.Detach.
 func (t *Ticket) Attach(sock Socket, as Encoding) *Conn {
-	c := &Conn{hub: t.hub, sock: sock, enc: as, id: t.id, addr: t.addr}
+	c := &Conn{hub: t.hub, sock: sock, enc: as, id: t.id, addr: t.addr, coming: t.over}
 	c.Saw()
 	t.hub.conns.add(c)
 	t.hub.metrics.lines(c, 1)

@@ -372,11 +372,11 @@ func TestHousehold(t *testing.T) {
 	for addr, want := range map[string]string{
 		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::1": "2001:db8:1:2::",
 	} {
-		if got := household(netip.MustParseAddr(addr)); got.String() != want {
+		if got := Household(netip.MustParseAddr(addr)); got.String() != want {
 			t.Errorf("%s counts as %s, want %s", addr, got, want)
 		}
 	}
-	if household(netip.Addr{}).IsValid() {
+	if Household(netip.Addr{}).IsValid() {
 		t.Error("nobody's address is one")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -326,7 +327,10 @@ func TestEmptyRoomGoes(t *testing.T) {
 // TestChurn: a thousand viewers come and go, in all manners, and leave nothing
 // behind.
 func TestChurn(t *testing.T) {
-	n := start(t, options{hub: func(c *realtime.Config) { c.Linger, c.PingEvery = 50*time.Millisecond, 640*time.Millisecond }})
+	n := start(t, options{
+		hub: func(c *realtime.Config) { c.Linger, c.PingEvery = 50*time.Millisecond, 640*time.Millisecond },
+		ws:  func(c *ws.Config) { c.RemoteAddr = func(*http.Request) netip.Addr { return netip.Addr{} } }, // from everywhere
+	})
 	join(t, n.dial(nil)) // the room stands, the pools are filled
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	for i := range 1000 {

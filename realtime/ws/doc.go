@@ -3,7 +3,10 @@
 //
 // # Overview
 //
-// Handler checks origin and capacity before the upgrade. The page's first
+// Handler checks origin and capacity before the upgrade, and lets pages in at
+// the rate the machine holds: a crowd that comes at once, after a drain or the
+// death of a node, waits in a short line or is sent away for some seconds, so
+// that those who watch do not notice. The page's first
 // message is a join; Config.Authenticate turns it and the request's cookies
 // into an Identity. After that a page may ask for the time (ping) and call:
 // Config.Call does what it asks for and says what to answer. Everything that is written to pages is written by realtime.Conn in
@@ -30,7 +33,8 @@
 //   - Compression is off: a frame costs its viewer no more memory than it says.
 //   - What a page sends is bounded in bytes, messages and control frames, also
 //     in pieces of a message that never ends.
-//   - A socket that has not joined within JoinTimeout is closed.
+//   - A socket that has not joined within JoinTimeout is closed, earlier when
+//     others need its place. How many there are is bounded, of one address too.
 //   - A page has one call under way at most, and that for no longer than
 //     CallTimeout; a page that is being closed has none any more.
 //   - Over an event stream speaks who opened it: its id is not to be guessed, and

@@ -3,6 +3,7 @@ package ws
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +11,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
 	"github.com/rialto-live/rialto/realtime"
@@ -84,12 +87,14 @@ type Config struct {
 	JoinTimeout time.Duration // default JoinTimeout
 	CallTimeout time.Duration // default CallTimeout
 	Now         func() time.Time
+	Metrics     prometheus.Registerer
 }
 
 // Handler is the HTTP end of the hub: ServeHTTP for GET /ws, ServeEvents for
 // where WebSockets are blocked.
 type Handler struct {
 	cfg      Config
+	line     *admission
 	upgrader websocket.Upgrader
 	trouble  rate.Sometimes // thousands of viewers meet the same error at once
 	streams  streams
@@ -118,7 +123,8 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Handler{cfg: cfg, trouble: rate.Sometimes{Interval: time.Second}, streams: streams{open: map[string]*stream{}}, upgrader: websocket.Upgrader{
+	h := &Handler{cfg: cfg, line: newAdmission(cfg.Now, cfg.Metrics), trouble: rate.Sometimes{Interval: time.Second}, streams: streams{open: map[string]*stream{}}}
+	h.upgrader = websocket.Upgrader{
 		HandshakeTimeout: upgradeTimeout,
 		ReadBufferSize:   readBuffer,
 		WriteBufferPool:  &sync.Pool{},
@@ -126,12 +132,22 @@ func New(cfg Config) (*Handler, error) {
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 			problem(w, status, "upgrade_invalid", reason.Error())
 		},
-	}}, nil
+	}
+	return h, nil
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ticket, addr, ok := h.admit(w, r)
-	if !ok {
+	if !h.ours(w, r) {
+		return
+	}
+	if !asksForSocket(r) { // before it costs anybody a place
+		w.Header().Set("Sec-WebSocket-Version", "13") // RFC 6455 section 4.4
+		problem(w, http.StatusBadRequest, "upgrade_invalid", "This address takes WebSocket upgrades of version 13 (RFC 6455).")
+		return
+	}
+	addr := h.cfg.RemoteAddr(r)
+	ticket, waits := h.enter(w, r, addr)
+	if ticket == nil {
 		return
 	}
 	steal := &hijacker{ResponseWriter: w}
@@ -140,29 +156,57 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ticket.Release() // Upgrade has answered
 		return
 	}
-	v := &viewer{conn: conn, page: page{handler: h, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn), realtime.Frames)}}
+	v := &viewer{conn: conn, place: waits, page: page{handler: h, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn), realtime.Frames)}}
 	steal.conn.mute()
+	waits.upgraded(func() { v.remote.Close(realtime.CodeJoinTimeout, "no join came in time") })
 	if !h.cfg.Hub.Go(v.read) {
 		v.remote.Detach()
 	}
 }
 
-// admit looks at origin and capacity. When it is not ok, it has answered.
+// asksForSocket says whether the upgrade can succeed, as far as the request
+// goes.
+func asksForSocket(r *http.Request) bool {
+	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
+	return r.Method == http.MethodGet && r.ProtoMajor == 1 && websocket.IsWebSocketUpgrade(r) &&
+		r.Header.Get("Sec-WebSocket-Version") == "13" && err == nil && len(key) == 16
+}
+
+// admit looks at origin and capacity, and waits for the page's turn. When it is
+// not ok, it has answered.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (ticket *realtime.Ticket, addr netip.Addr, ok bool) {
 	if !h.ours(w, r) {
 		return nil, addr, false
 	}
 	addr = h.cfg.RemoteAddr(r)
+	ticket, _ = h.enter(w, r, addr)
+	return ticket, addr, ticket != nil
+}
+
+// enter reserves a place on the node, and one among those who are coming in,
+// which the page holds until it has joined or is gone. Without a ticket it has
+// answered.
+func (h *Handler) enter(w http.ResponseWriter, r *http.Request, addr netip.Addr) (*realtime.Ticket, *place) {
 	ticket, err := h.cfg.Hub.Reserve(addr)
 	switch {
 	case errors.Is(err, realtime.ErrFull):
 		w.Header().Set("Retry-After", retryAfterFull)
 		problem(w, http.StatusServiceUnavailable, "full", "Too many viewers are connected here. Try again in some seconds.")
+		return nil, nil
 	case err != nil:
 		w.Header().Set("Retry-After", retryAfterDrain)
 		problem(w, http.StatusServiceUnavailable, "draining", "This server is about to stop. Connect again.")
+		return nil, nil
 	}
-	return ticket, addr, err == nil
+	waits, retry := h.line.enter(r.Context(), addr)
+	if waits == nil {
+		ticket.Release()
+		w.Header().Set("Retry-After", strconv.Itoa(int((retry+time.Second-1)/time.Second)))
+		problem(w, http.StatusServiceUnavailable, "joining", "Very many viewers are coming in just now. Try again in some seconds.")
+		return nil, nil
+	}
+	ticket.Until(waits.leave)
+	return ticket, waits
 }
 
 // ours says whether a request comes from a page of ours, or from no page.

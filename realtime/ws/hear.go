@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -58,7 +57,8 @@ func (s *stream) next(w http.ResponseWriter, r *http.Request) (m message, err er
 		return m, err
 	}
 	s.remote.Saw()
-	if json.Unmarshal(data, &m) != nil {
+	m, ok := parse(data)
+	if !ok {
 		return m, badMessage("messages are JSON objects")
 	}
 	return m, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"unicode/utf8"
 
 	"github.com/rialto-live/rialto/realtime"
 )
@@ -31,6 +32,13 @@ type message struct {
 	ID     string          `json:"id"`
 	Call   string          `json:"call"`
 	Data   json.RawMessage `json:"d"`
+}
+
+// parse takes JSON in UTF-8 alone: encoding/json mends other bytes in strings but
+// hands them on in raw data, which is put into frames as it stands.
+func parse(data []byte) (m message, ok bool) {
+	ok = utf8.Valid(data) && json.Unmarshal(data, &m) == nil
+	return m, ok
 }
 
 func (p *page) join(m message) error {

@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -16,7 +15,8 @@ import (
 // viewer reads one page's socket.
 type viewer struct {
 	page
-	conn *websocket.Conn
+	conn  *websocket.Conn
+	place *place // among those who come in
 }
 
 // read is the reader goroutine: the join, then the page's questions, until the
@@ -51,6 +51,7 @@ func (v *viewer) read() {
 			err = errTooMany
 		}
 		if err == nil && !joined {
+			v.place.spoke()
 			err = v.join(text)
 		} else if err == nil {
 			err = v.answer(text)
@@ -69,8 +70,8 @@ func (v *viewer) next() (message, error) {
 		return message{}, lineError{err}
 	}
 	v.remote.Saw()
-	var m message
-	if kind != websocket.TextMessage || json.Unmarshal(data, &m) != nil {
+	m, ok := parse(data)
+	if kind != websocket.TextMessage || !ok {
 		return message{}, badMessage("messages are JSON objects in text frames")
 	}
 	return m, nil

@@ -1,0 +1,288 @@
+package ws
+
+import (
+	"container/list"
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rialto-live/rialto/realtime"
+)
+
+// Limits of coming in. protocol.md repeats them. After a drain or the death of a
+// node a whole audience comes at once, and those who watch must not notice.
+const (
+	// JoinsPerCore is how many pages are let in per second and core. One costs
+	// some 300 to 500 µs of a core, with its TLS more, so that joins take half of
+	// it at most and events keep the rest. JoinBurst is how many may come at the
+	// same moment: what an event may have to wait behind.
+	JoinsPerCore = 1000
+	JoinBurst    = 50
+	// MaxJoinWait is how long a page stands in line, which bounds the line: who
+	// stands behind those could not be let in within it.
+	MaxJoinWait = 500 * time.Millisecond
+	// MaxUnjoined is how many pages per core may be between their upgrade and
+	// being let in. When there are as many, the one that has been silent longest
+	// makes room, if it has been for silentPatience: a page joins at once.
+	MaxUnjoined    = 1000
+	silentPatience = 2 * time.Second
+	// Of one address: some hundred people of one household, office or phone
+	// network come back at the same moment, more of them within seconds.
+	AddressJoinsPerSec = 250
+	AddressJoinBurst   = 250
+	AddressUnjoined    = 250
+	// maxAddresses is how many addresses are remembered. One that is forgotten
+	// for another counts from nothing; the limits of the node hold all the same.
+	maxAddresses = 8192
+
+	// What those who are refused are told to wait: spread at the rate that pages
+	// are let in. Browsers do not tell their page; programs do.
+	minRetry = time.Second
+	maxRetry = 10 * time.Second
+)
+
+// Why a page was not let in. Each is a value of the reason label.
+const (
+	refusedRate            = "rate"     // it would have stood in line for too long
+	refusedUnjoined        = "unjoined" // too many have not joined yet
+	refusedAddressRate     = "address_rate"
+	refusedAddressUnjoined = "address_unjoined"
+	refusedGone            = "gone" // it left the line by itself
+)
+
+// admission lets pages in at the rate the machine holds, in the order they came,
+// and sends the rest away for some seconds. It has no goroutine: each waits for
+// the moment it was given.
+type admission struct {
+	// static
+	cores    int
+	interval time.Duration // between two joins at the full rate
+	now      func() time.Time
+	metrics  *admissionMetrics
+
+	mu        sync.Mutex
+	due       time.Time // when the next would come at the full rate (GCRA's theoretical arrival time)
+	promised  time.Time // when the last one that was sent away would find room
+	unjoined  int
+	silent    *list.List // of *place: upgraded, and not a word yet; the oldest first
+	addresses map[netip.Addr]*visitor
+	recent    *list.List // of *visitor: the one that asked last is the last
+}
+
+// visitor is an address that asks to come in.
+type visitor struct {
+	addr     netip.Addr
+	due      time.Time
+	unjoined int
+	at       *list.Element
+}
+
+// place is held by a page from its request until it has joined or is gone.
+type place struct {
+	of      *admission
+	visitor *visitor // nil for who has no address
+	since   time.Time
+
+	// guarded by of.mu
+	left   bool
+	end    func()        // makes room
+	silent *list.Element // nil once it has spoken
+}
+
+func newAdmission(now func() time.Time, reg prometheus.Registerer) *admission {
+	cores := runtime.GOMAXPROCS(0)
+	return &admission{
+		cores: cores, interval: time.Second / time.Duration(JoinsPerCore*cores), now: now, metrics: newAdmissionMetrics(reg),
+		due: now(), silent: list.New(), addresses: map[netip.Addr]*visitor{}, recent: list.New(),
+	}
+}
+
+// enter waits in line for MaxJoinWait at most. Without a place retry says after
+// how long the page should come again. Whoever gets a place must leave it.
+func (a *admission) enter(ctx context.Context, addr netip.Addr) (p *place, retry time.Duration) {
+	addr, now := realtime.Household(addr), a.now()
+	a.mu.Lock()
+	oldest, why, wait := a.obstacle(addr, now)
+	if why != "" {
+		retry = a.busy(now)
+		a.mu.Unlock()
+		a.metrics.refused[why].Inc()
+		return nil, retry
+	}
+	p = a.take(addr, now)
+	if oldest != nil {
+		oldest.quit()
+	}
+	a.mu.Unlock()
+	if oldest != nil {
+		oldest.end()
+	}
+	a.metrics.wait.Observe(max(0, wait).Seconds())
+	if wait <= 0 {
+		return p, 0
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return p, 0
+	case <-ctx.Done():
+		p.leave()
+		a.metrics.refused[refusedGone].Inc()
+		return nil, minRetry
+	}
+}
+
+// obstacle is why addr cannot be let in, or "": then wait is when its turn
+// comes, and oldest has to make room for it, if it is not nil. Needs mu.
+func (a *admission) obstacle(addr netip.Addr, now time.Time) (oldest *place, why string, wait time.Duration) {
+	if v := a.addresses[addr]; v != nil {
+		switch {
+		case v.unjoined >= AddressUnjoined:
+			return nil, refusedAddressUnjoined, 0
+		case v.due.Sub(now) > (AddressJoinBurst-1)*time.Second/AddressJoinsPerSec:
+			return nil, refusedAddressRate, 0
+		}
+	}
+	if a.unjoined >= MaxUnjoined*a.cores {
+		if front := a.silent.Front(); front != nil {
+			oldest = front.Value.(*place)
+		}
+		if oldest == nil || now.Sub(oldest.since) < silentPatience {
+			return nil, refusedUnjoined, 0
+		}
+	}
+	wait = a.due.Sub(now) - time.Duration(JoinBurst*a.cores-1)*a.interval
+	if wait > MaxJoinWait {
+		return nil, refusedRate, 0
+	}
+	return oldest, "", wait
+}
+
+// take needs mu.
+func (a *admission) take(addr netip.Addr, now time.Time) *place {
+	a.due = later(a.due, now).Add(a.interval)
+	p := &place{of: a, since: now}
+	if addr.IsValid() {
+		p.visitor = a.visit(addr)
+		p.visitor.due = later(p.visitor.due, now).Add(time.Second / AddressJoinsPerSec)
+		p.visitor.unjoined++
+	}
+	a.unjoined++
+	a.metrics.unjoined.Inc()
+	return p
+}
+
+// visit finds an address, or remembers it in the place of the one that has not
+// asked for the longest time. Needs mu.
+func (a *admission) visit(addr netip.Addr) *visitor {
+	if v := a.addresses[addr]; v != nil {
+		a.recent.MoveToBack(v.at)
+		return v
+	}
+	if len(a.addresses) == maxAddresses {
+		delete(a.addresses, a.recent.Remove(a.recent.Front()).(*visitor).addr)
+	}
+	v := &visitor{addr: addr}
+	v.at = a.recent.PushBack(v)
+	a.addresses[addr] = v
+	return v
+}
+
+// busy says when to come back: each that is sent away gets the moment behind the
+// one before it, so that a crowd comes as the machine can take it. Needs mu.
+func (a *admission) busy(now time.Time) time.Duration {
+	a.promised = later(a.promised, now.Add(minRetry)).Add(a.interval)
+	if latest := now.Add(maxRetry); a.promised.After(latest) {
+		a.promised = now.Add(rand.N(maxRetry-minRetry) + minRetry) // and it begins anew somewhere
+	}
+	return a.promised.Sub(now)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// upgraded notes that the page has its socket and can be let go by end, which
+// may be called from any goroutine and must not wait.
+func (p *place) upgraded(end func()) {
+	p.of.mu.Lock()
+	defer p.of.mu.Unlock()
+	if !p.left {
+		p.since, p.end = p.of.now(), end
+		p.silent = p.of.silent.PushBack(p)
+	}
+}
+
+// spoke notes that the join has come: what takes time now is not the page's
+// fault.
+func (p *place) spoke() {
+	p.of.mu.Lock()
+	defer p.of.mu.Unlock()
+	p.hush()
+}
+
+// hush needs of.mu.
+func (p *place) hush() {
+	if p.silent != nil {
+		p.of.silent.Remove(p.silent)
+		p.silent = nil
+	}
+}
+
+// leave gives the place back: the page has joined, or is gone. It may be called
+// again, by anybody.
+func (p *place) leave() {
+	p.of.mu.Lock()
+	defer p.of.mu.Unlock()
+	p.quit()
+}
+
+// quit needs of.mu.
+func (p *place) quit() {
+	if p.left {
+		return
+	}
+	p.left = true
+	p.hush()
+	p.of.unjoined--
+	p.of.metrics.unjoined.Dec()
+	if p.visitor != nil {
+		p.visitor.unjoined--
+	}
+}
+
+type admissionMetrics struct {
+	refused  map[string]prometheus.Counter // fixed after newAdmissionMetrics
+	unjoined prometheus.Gauge
+	wait     prometheus.Histogram
+}
+
+func newAdmissionMetrics(reg prometheus.Registerer) *admissionMetrics {
+	m := &admissionMetrics{
+		refused:  map[string]prometheus.Counter{},
+		unjoined: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rialto_realtime_unjoined", Help: "Pages between their request and being let in."}),
+		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "rialto_realtime_join_wait_seconds", Help: "How long pages that were let in stood in line.",
+			Buckets: []float64{0, .005, .02, .05, .1, .2, .5},
+		}),
+	}
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rialto_realtime_joins_refused_total", Help: "Pages that were not let in, by reason.",
+	}, []string{"reason"})
+	for _, reason := range []string{refusedRate, refusedUnjoined, refusedAddressRate, refusedAddressUnjoined, refusedGone} {
+		m.refused[reason] = refused.WithLabelValues(reason)
+	}
+	if reg != nil {
+		reg.MustRegister(m.unjoined, refused, m.wait)
+	}
+	return m
+}
