@@ -66,9 +66,3 @@ func TestAllocBroadcast(t *testing.T) {
 
 // audience names the type where room is a variable.
 type audience = room
-
-// pass is a whole pass over a shard.
-func pass(w *writer, s *shard) {
-	for s.left = all; w.turn(s); {
-	}
-}

@@ -34,7 +34,9 @@ const (
 	maxQueued    = 16 // frames for one viewer alone
 	jumpWindow   = time.Minute
 	closeGrace   = 500 * time.Millisecond // for the viewer to answer a close
-	unblockChunk = 16 << 10               // bytes a stalled viewer must take per Config.WriteStall
+	unblockChunk = 16 << 10               // bytes a stalled viewer must take per Config.WriteStall, if its socket is not Pollable
+	unblockMost  = 8                      // frames that are taken for such a viewer at once
+	unblockJoin  = 4 << 10                // bytes up to which these go in one piece
 )
 
 type phase uint8
@@ -62,13 +64,15 @@ type Conn struct {
 
 	mu       sync.Mutex // guards what follows, and the order of bytes on the socket
 	phase    phase
-	parked   bool // unblock writes, nobody else may
+	parked   bool // the socket is full: only unpark or unblock write
 	identity Identity
 	room     *room
 	tail     []byte   // the rest of a frame whose beginning is out
 	queue    [][]byte // ready bytes for this viewer alone; they go before what is the room's
 	me       []byte   // ready bytes: the newest version of this person's document, not yet out
 	told     int64    // that version, or the last that is out
+	snap     *message // that brings it forward; only while somebody holds mu
+	owed     bool     // it is to be brought forward, and that was counted
 	cursor   uint64   // the next frame of the room's ring
 	skip     uint64   // sampled frames before this one are not for this viewer
 	cuts     uint64   // ring.cuts when cursor was set
@@ -108,7 +112,7 @@ func (c *Conn) Join(ctx context.Context, join Join, authenticate func(context.Co
 		return refused
 	}
 	in := r.admit(join.Have, c.hub.cfg.Now())
-	c.queue = append(c.queue, c.enc.text(in.first))
+	c.queue = append(c.queue, in.first.as(c.enc))
 	c.cursor, c.skip, c.cuts, c.phase = in.cursor, in.skip, in.cuts, open
 	_ = c.sock.SetReadDeadline(time.Time{}) // under mu: a close sets one
 	c.mu.Unlock()
@@ -191,6 +195,7 @@ func (c *Conn) Detach() {
 	r, who := c.room, c.identity
 	c.queue, c.tail, c.me = nil, nil, nil
 	c.mu.Unlock()
+	c.hub.poller.take(c.id)
 	_ = c.sock.Close()
 	if r != nil {
 		r.shards[c.id%uint64(len(r.shards))].remove(c)

@@ -43,20 +43,30 @@
 //	sweep           hub       Hub.Run         the hub ends
 //	census          hub       Hub.Run         the hub ends
 //	reader          viewer    Hub.Go (by ws)  the socket is gone
-//	Conn.unblock    stalled   pump            the viewer caught up, or its socket is gone
-//	                viewer
+//	Poller.run      hub       Hub.Run         all readers have ended
+//	readiness.wait  hub       Poller          the same; begun for the first who stalls
+//	Conn.unblock    stalled   pump            the viewer caught up, or its socket is gone; only for
+//	                viewer                    sockets that cannot tell when they take bytes
 //
 // A writer never waits for a socket: it offers bytes to the kernel, and a
-// viewer whose buffer is full is parked. A parked viewer has a goroutine of
-// its own for as long as it stalls, which writes with a deadline and gives the
-// viewer back to the writer when it has caught up.
+// viewer whose buffer is full is parked. Nothing is made ready for it from then
+// on, and it costs a place in the Poller's table. The socket belongs to whoever
+// owns it as before (ws, whose reader ends with Detach); the Poller owns the
+// kernel's list (epoll) of those that are full and nothing else. It names them
+// by the id of the connection, which no other ever has, goes on with each when
+// it takes bytes, and drops those that took none for Config.WriteStall. What
+// cannot tell (TLS, another system) is not Pollable: it has a goroutine for as
+// long as it stalls, which writes with a deadline.
+//
+// A snapshot is made when a socket can take it, and then for all who need one
+// (see joined): slow viewers hold places in it, no copies.
 //
 // A writer looks at the ring once for all viewers of a turn who stand at the
 // same place in it, which are most (see view), and the rooms it serves take
 // turns: a small one never waits for all of a large one.
 //
-// Lock order: Hub.mu, then shard.mu, then Conn.mu, then room.mu; registry and
-// subjects have leaves. No lock is held while a socket may block or while a port (Snapshot, Authenticate) runs.
+// Lock order: Hub.mu, then shard.mu, then Conn.mu, then room.mu; registry,
+// subjects and Poller have leaves. No lock is held while a socket may block or while a port (Snapshot, Authenticate) runs.
 //
 // # Lifecycle
 //

@@ -31,6 +31,7 @@ type Hub struct {
 	writers   []*writer
 	conns     *registry
 	subjects  *subjects
+	poller    *Poller
 	revoked   revocations
 	uncounted rate.Sometimes // says that counts are not told
 	snapshots chan struct{}
@@ -58,6 +59,7 @@ func NewHub(cfg Config) (*Hub, error) {
 		snapshots: make(chan struct{}, maxSnapshots), beforeTake: func(RoomID) {},
 		uncounted: rate.Sometimes{Interval: time.Minute},
 	}
+	h.poller = newPoller(h)
 	for range cfg.Writers {
 		h.writers = append(h.writers, newWriter())
 	}
@@ -79,6 +81,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	for _, w := range h.writers {
 		h.Go(func() { w.run(inner) })
 	}
+	var poller sync.WaitGroup
+	last := make(chan struct{})
+	poller.Go(func() { h.poller.run(last) })
 	h.Go(func() { h.sweep(inner) })
 	h.Go(func() { h.census(inner) })
 
@@ -90,6 +95,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	h.closeAll(hurriedSpread) // who attached before running was false
 	stop()
 	h.tasks.Wait()
+	close(last) // the stalled could be told until their readers were gone
+	poller.Wait()
 	h.count(context.WithoutCancel(ctx)) // nobody is left
 	return nil
 }

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"bytes"
 	"sync"
 	"time"
 )
@@ -85,32 +86,35 @@ func (c *Conn) gather(frames [][]byte) [][]byte {
 	if c.me != nil {
 		frames = append(frames, c.me)
 	}
-	r, lost, ok := c.room, 0, false
-	r.mu.RLock()
-	c.skip, lost = r.ring.lag(c.cursor, c.skip)
-	frames, c.cursor, ok = r.ring.from(c.cursor, c.skip, c.enc, frames)
-	r.mu.RUnlock()
-	if lost > 0 {
-		c.hub.metrics.drops.WithLabelValues(dropLagging).Add(float64(lost))
+	if c.snap == nil && !c.owed {
+		r, lost, ok := c.room, 0, false
+		r.mu.RLock()
+		c.skip, lost = r.ring.lag(c.cursor, c.skip)
+		frames, c.cursor, ok = r.ring.from(c.cursor, c.skip, c.enc, frames)
+		r.mu.RUnlock()
+		if lost > 0 {
+			c.hub.metrics.drops.WithLabelValues(dropLagging).Add(float64(lost))
+		}
+		if ok {
+			return frames
+		}
 	}
-	if ok {
-		return frames
+	if c.snap == nil {
+		c.jump()
 	}
-	c.jump()
-	frames = append(frames[:own], c.queue...)
-	if c.phase == open && c.me != nil {
-		frames = append(frames, c.me)
+	if c.phase != open {
+		return append(frames[:own], c.queue...)
 	}
-	return frames
+	return append(frames, c.snap.as(c.enc))
 }
 
 // jump brings the viewer forward with a snapshot, or says good-bye when that
 // has been needed too often.
 func (c *Conn) jump() {
-	r, now := c.room, c.hub.cfg.Now()
-	in := r.admit(Position{}, now)
-	slow := in.cuts == c.cuts // else everybody in the room is given a snapshot
-	c.cursor, c.skip, c.cuts = in.cursor, in.skip, in.cuts
+	now := c.hub.cfg.Now()
+	in := c.room.forward(now)
+	slow := in.cuts == c.cuts && !c.owed // else everybody in the room is given a snapshot, or this one was counted
+	c.cursor, c.skip, c.cuts, c.owed = in.cursor, in.skip, in.cuts, false
 	if slow {
 		c.hub.metrics.jumps.Inc()
 		if now.After(c.jumpsEnd) {
@@ -121,7 +125,7 @@ func (c *Conn) jump() {
 			return
 		}
 	}
-	c.queue = append(c.queue, c.enc.text(in.first))
+	c.snap = in.first
 }
 
 // endSlow is close for the writing side, which is about to look at the queue
@@ -167,6 +171,8 @@ func (c *Conn) consume(frames [][]byte, n int) {
 			}
 		case c.me != nil && c.phase == open:
 			c.me = nil
+		case c.snap != nil && c.phase == open:
+			c.snap = nil
 		default:
 			c.cursor++
 		}
@@ -179,9 +185,17 @@ func (c *Conn) consume(frames [][]byte, n int) {
 	}
 }
 
-// park hands a viewer whose socket is full to a goroutine of its own.
+// park leaves a viewer whose socket is full alone until it takes bytes. Nothing
+// is made ready for it meanwhile. The poller sees to it, or a goroutine of its
+// own if the socket cannot tell.
 func (c *Conn) park() {
 	c.parked = true
+	if c.snap != nil {
+		c.snap, c.owed = nil, true // a newer one will be there by then
+	}
+	if c.hub.poller.await(c) {
+		return
+	}
 	c.hub.metrics.parked.Inc()
 	if !c.hub.Go(c.unblock) {
 		c.hub.metrics.parked.Dec()
@@ -189,34 +203,49 @@ func (c *Conn) park() {
 	}
 }
 
+// unpark goes on with a viewer whose socket takes bytes again.
+func (c *Conn) unpark() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.parked = false
+	c.flush()
+}
+
 // unblock writes to a stalled viewer until it has caught up.
 func (c *Conn) unblock() {
 	defer c.hub.metrics.parked.Dec()
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+	var space [unblockMost][]byte
 	for {
 		c.mu.Lock()
-		frames := c.gather(s.frames[:0])
+		frames := c.gather(space[:0])
 		if len(frames) == 0 || c.phase == gone {
 			_ = c.sock.SetWriteDeadline(time.Time{})
 			c.parked = false
 			c.mu.Unlock()
 			return
 		}
-		chunk, frames := coalesce(s.buf[:], frames)
+		n := 0
+		for _, f := range frames {
+			n += len(f)
+		}
 		// Noted as out before it is: while unlocked, others may change the
 		// queue, and if the write fails nothing follows it.
-		c.consume(frames, len(chunk))
+		c.consume(frames, n)
 		c.mu.Unlock()
-		clear(s.frames[:])
-		if !c.writeStalled(chunk) {
-			c.kill("stalled")
-			return
+		if n <= unblockJoin {
+			frames = append(frames[:0], bytes.Join(frames, nil))
 		}
+		for _, f := range frames {
+			if !c.writeStalled(f) {
+				c.kill("stalled")
+				return
+			}
+		}
+		clear(space[:])
 	}
 }
 
-// writeStalled writes chunk in portions, each of which the viewer must take in
+// writeStalled writes chunk, which may be shared, in portions, each of which the viewer must take in
 // time: a slow line is given the time it needs, a dead one is not.
 func (c *Conn) writeStalled(chunk []byte) bool {
 	for len(chunk) > 0 {

@@ -44,6 +44,7 @@ type room struct {
 	state  state
 	recent memory
 	ring   ring
+	shared joined // the newest snapshot that viewers were given
 }
 
 func newRoom(h *Hub, id RoomID, cancel context.CancelFunc) *room {
@@ -309,31 +310,4 @@ func (r *room) wake() {
 	for i := range r.shards {
 		r.shards[i].wake()
 	}
-}
-
-// admission is how a viewer comes into a room, or is brought forward in it.
-type admission struct {
-	first   []byte // its joined message
-	cursor  uint64
-	skip    uint64 // what was sampled before this is in first, or gone
-	cuts    uint64
-	resumed bool
-}
-
-// admit lets a viewer in. have is what it says it has from before, or zero.
-func (r *room) admit(have Position, now time.Time) admission {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	in := admission{cursor: r.ring.next, skip: r.ring.next, cuts: r.ring.cuts}
-	// Somebody who is ahead of this node comes from another that was faster;
-	// the snapshot is older, and versions keep the viewer from going back.
-	if have.Epoch == r.at.Epoch && have.Offset <= r.at.Offset {
-		if cursor, ok := r.ring.resume(have.Offset); ok {
-			in.cursor, in.resumed = cursor, true
-			in.first = joinedText(have, now.UnixMilli(), true, r.state.unversioned(), r.recent.json())
-			return in
-		}
-	}
-	in.first = joinedText(r.at, now.UnixMilli(), false, r.state.snapshot(), r.recent.json())
-	return in
 }

@@ -139,7 +139,7 @@ func TestFramesSpeakForTheirOffset(t *testing.T) {
 			}
 			if rapid.IntRange(0, 5).Draw(t, "join") == 0 {
 				in := r.admit(Position{}, time.Now())
-				m := readFrames(t, Frames.text(in.first))[0]
+				m := readFrames(t, in.first.as(Frames))[0]
 				j := joiner{known{}, in.cursor, m.Offset}
 				j.state.take(t, m)
 				joiners = append(joiners, j)

@@ -32,7 +32,7 @@ func (v *view) end() {
 // suits says whether c, whose mu is held, stands where the view begins and has
 // nothing else to be told. If c stands elsewhere, the view goes there first.
 func (v *view) suits(c *Conn) bool {
-	if c.phase != open || c.parked || c.tail != nil || c.queue != nil || c.me != nil || c.skip > c.cursor {
+	if c.phase != open || c.parked || c.tail != nil || c.queue != nil || c.me != nil || c.owed || c.skip > c.cursor {
 		return false
 	}
 	if !v.taken || v.cursor != c.cursor || v.enc != c.enc {

@@ -122,3 +122,9 @@ func TestViewersAtDifferentPlaces(t *testing.T) {
 		}
 	}
 }
+
+// pass is a whole pass over a shard.
+func pass(w *writer, s *shard) {
+	for s.left = all; w.turn(s); {
+	}
+}

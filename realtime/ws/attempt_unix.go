@@ -19,8 +19,8 @@ type attempt struct {
 	err error
 }
 
-func newAttempt(raw syscall.RawConn) *attempt {
-	a := &attempt{raw: raw}
+func (a *attempt) begin(raw syscall.RawConn) {
+	a.raw = raw
 	a.run = func(fd uintptr) bool {
 		for {
 			a.n, a.err = syscall.Write(int(fd), a.p)
@@ -29,7 +29,6 @@ func newAttempt(raw syscall.RawConn) *attempt {
 			}
 		}
 	}
-	return a
 }
 
 func (a *attempt) write(p []byte) (int, error) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/rialto-live/rialto/realtime"
 )
 
 // What a page may send in bytes, whatever they are: gorilla hands out messages
@@ -60,7 +62,7 @@ const sendBuffer = 64 << 10
 type socket struct {
 	net.Conn
 	wire net.Conn // under TLS, if there is any
-	try  *attempt
+	try  attempt
 }
 
 func newSocket(m *mutable) *socket {
@@ -75,7 +77,7 @@ func newSocket(m *mutable) *socket {
 	// given, and half a record cannot be taken back.
 	if raw, ok := m.Conn.(syscall.Conn); ok {
 		if rc, err := raw.SyscallConn(); err == nil {
-			s.try = newAttempt(rc)
+			s.try.begin(rc)
 		}
 	}
 	return s
@@ -88,8 +90,22 @@ func (s *socket) Close() error { return s.wire.Close() }
 // TryWrite offers p to the kernel once. Without a kernel socket to ask it
 // takes nothing, and the caller writes from a goroutine that may wait.
 func (s *socket) TryWrite(p []byte) (int, error) {
-	if s.try == nil {
+	if s.try.raw == nil {
 		return 0, nil
 	}
 	return s.try.write(p)
+}
+
+// Await has the hub told when the kernel takes bytes again.
+func (s *socket) Await(p *realtime.Poller, id uint64) bool {
+	return s.try.raw != nil && p.Watch(s.try.raw, id)
+}
+
+// Unsent is how much the kernel holds that the page's machine has not got, in
+// bytes.
+func (s *socket) Unsent() int {
+	if s.try.raw == nil {
+		return 0
+	}
+	return unsent(s.try.raw)
 }

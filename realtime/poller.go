@@ -1,0 +1,177 @@
+package realtime
+
+import (
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Pollable is a Socket that can tell when it takes bytes again. A viewer on any
+// other costs a goroutine while it stalls.
+type Pollable interface {
+	Socket
+	// Await has p.Ready(id) called once, when the socket takes bytes, also if it
+	// does already. It returns false if it cannot tell. It must not call Ready
+	// itself: the caller holds a lock that Ready needs.
+	Await(p *Poller, id uint64) bool
+	// Unsent is how many bytes the other side has not taken yet. While the
+	// socket is awaited, only a viewer who is alive makes it fall.
+	Unsent() int
+}
+
+// stallChecks is how often within Config.WriteStall the stalled are looked at:
+// one who takes nothing is dropped at most a part of that late.
+const stallChecks = 4
+
+// Poller knows the viewers whose sockets are full. It has one goroutine for
+// all of them, and for each a place in a table, by the id of its connection:
+// file descriptors come back as somebody else's, ids never do.
+type Poller struct {
+	// static
+	hub   *Hub
+	begun time.Time
+
+	waiter sync.WaitGroup // readiness.wait; Add under mu while not closed
+
+	mu     sync.Mutex // a leaf
+	closed bool
+	asked  bool      // for queue
+	queue  readiness // the kernel's, from when it is first needed; nil where there is none
+	parked map[uint64]stall
+}
+
+// stall is a viewer whose socket is full.
+type stall struct {
+	conn   *Conn
+	since  time.Duration // after Poller.begun: it was last seen to take something
+	unsent int           // bytes, then
+}
+
+func newPoller(h *Hub) *Poller {
+	return &Poller{hub: h, begun: time.Now(), parked: map[uint64]stall{}}
+}
+
+// Watch asks the kernel to tell when raw takes bytes, once; Ready(id) follows.
+// It returns false where the kernel cannot be asked.
+func (p *Poller) Watch(raw syscall.RawConn, id uint64) bool {
+	queue := p.readiness()
+	return queue != nil && queue.watch(raw, id)
+}
+
+func (p *Poller) readiness() readiness {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked || p.closed {
+		return p.queue
+	}
+	p.asked = true
+	queue, err := newReadiness()
+	if err != nil {
+		p.hub.cfg.Log.Error("realtime: viewers who stall cost a goroutine each", "error", err)
+	}
+	if queue != nil {
+		p.queue = queue
+		p.waiter.Go(func() { queue.wait(p.Ready) })
+	}
+	return queue
+}
+
+// Ready says that the socket of a connection takes bytes again. An id that
+// nobody waits for is ignored.
+func (p *Poller) Ready(id uint64) {
+	if s, ok := p.take(id); ok {
+		s.conn.unpark()
+	}
+}
+
+// await takes care of c, whose mu is held, until its socket takes bytes.
+func (p *Poller) await(c *Conn) bool {
+	sock, ok := c.sock.(Pollable)
+	if !ok {
+		return false
+	}
+	s := stall{c, time.Since(p.begun), sock.Unsent()}
+	p.mu.Lock()
+	p.parked[c.id] = s
+	p.mu.Unlock()
+	p.hub.metrics.parked.Inc()
+	if sock.Await(p, c.id) {
+		return true
+	}
+	p.take(c.id)
+	return false
+}
+
+// take ends the care for a connection; it may have ended before.
+func (p *Poller) take(id uint64) (s stall, ok bool) {
+	p.mu.Lock()
+	s, ok = p.parked[id]
+	delete(p.parked, id)
+	p.mu.Unlock()
+	if ok {
+		p.hub.metrics.parked.Dec()
+	}
+	return s, ok
+}
+
+// run drops viewers that take nothing until stop is closed; then nobody is
+// waited for any more.
+func (p *Poller) run(stop <-chan struct{}) {
+	ticker := time.NewTicker(max(p.hub.cfg.WriteStall/stallChecks, time.Millisecond))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stop:
+			p.close()
+			return
+		case <-ticker.C:
+			p.dropStalled()
+		}
+	}
+}
+
+func (p *Poller) close() {
+	p.mu.Lock()
+	queue := p.queue
+	p.queue, p.closed = nil, true
+	p.mu.Unlock()
+	if queue != nil {
+		queue.close()
+	}
+	p.waiter.Wait()
+}
+
+// dropStalled drops who has taken nothing for Config.WriteStall. A slow line is
+// given the time it needs: each byte that left counts.
+func (p *Poller) dropStalled() {
+	now := time.Since(p.begun)
+	var late []stall
+	p.mu.Lock()
+	for _, s := range p.parked {
+		if now-s.since >= p.hub.cfg.WriteStall {
+			late = append(late, s)
+		}
+	}
+	p.mu.Unlock()
+	for _, s := range late {
+		unsent := s.conn.sock.(Pollable).Unsent()
+		if unsent >= s.unsent {
+			s.conn.kill("stalled")
+			continue
+		}
+		p.mu.Lock()
+		if again, ok := p.parked[s.conn.id]; ok && again == s {
+			p.parked[s.conn.id] = stall{s.conn, now, unsent}
+		}
+		p.mu.Unlock()
+	}
+}
+
+// readiness is the kernel's list of sockets that are awaited.
+type readiness interface {
+	// watch adds a socket, or asks again for one that is in the list.
+	watch(raw syscall.RawConn, id uint64) bool
+	// wait calls ready for each that takes bytes, until close.
+	wait(ready func(id uint64))
+	close()
+}

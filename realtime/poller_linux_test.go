@@ -1,0 +1,120 @@
+package realtime
+
+import (
+	"net"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pair is a TCP connection.
+func pair(t *testing.T) (near, far net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if far, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if near, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close(); far.Close() })
+	return near, far
+}
+
+// fillUp writes until c takes nothing more.
+func fillUp(t *testing.T, c net.Conn) {
+	t.Helper()
+	_ = c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+	if err := rawOf(t, c).Write(func(fd uintptr) bool {
+		for {
+			if _, err := syscall.Write(int(fd), make([]byte, 1<<16)); err != nil {
+				return true
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func number(t *testing.T, c net.Conn) (fd int) {
+	t.Helper()
+	if err := rawOf(t, c).Control(func(n uintptr) { fd = int(n) }); err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+func rawOf(t *testing.T, c net.Conn) syscall.RawConn {
+	t.Helper()
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// TestReadiness: a socket is told of once for each time it is asked about, when
+// it takes bytes; one that was closed is never told of, also when its
+// descriptor has become another's.
+func TestReadiness(t *testing.T) {
+	queue, err := newReadiness()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan uint64, 10)
+	done := make(chan struct{})
+	go func() { defer close(done); queue.wait(func(id uint64) { told <- id }) }()
+	t.Cleanup(func() { queue.close(); <-done })
+
+	const gone, large, late = 7, 1<<63 + 9, 3
+	near, _ := pair(t)
+	fillUp(t, near)
+	raw, fd := rawOf(t, near), number(t, near)
+	if !queue.watch(raw, gone) {
+		t.Fatal("not watched")
+	}
+	near.Close()
+	if queue.watch(raw, late) {
+		t.Error("a closed socket is watched")
+	}
+	again, far := pair(t)
+	for number(t, again) != fd { // whatever else of the program opens files may be quicker
+		if again, far = far, again; number(t, again) == fd {
+			break
+		}
+		again, far = pair(t)
+	}
+	fillUp(t, again)
+	if !queue.watch(rawOf(t, again), large) {
+		t.Fatal("not watched")
+	}
+	for range 3 {
+		_ = far.SetReadDeadline(time.Now().Add(time.Second))
+		for buf := make([]byte, 1<<16); ; {
+			if n, _ := far.Read(buf); n == 0 {
+				break
+			}
+			_ = far.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		}
+		if id := <-told; id != large {
+			t.Fatalf("told of %d", id)
+		}
+		if !queue.watch(rawOf(t, again), large) { // takes bytes: told of at once
+			t.Fatal("not watched again")
+		}
+		if id := <-told; id != large {
+			t.Fatalf("told of %d", id)
+		}
+		if len(told) != 0 {
+			t.Fatalf("told of %d, unasked", <-told)
+		}
+		fillUp(t, again)
+		if !queue.watch(rawOf(t, again), large) {
+			t.Fatal("not watched when full again")
+		}
+	}
+}
