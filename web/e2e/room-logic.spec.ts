@@ -82,7 +82,8 @@ const ME = "gst_me";
 
 /** A room whose answers the test gives. */
 class FakeRoom {
-  readonly asked: { text: string; id: string; settle(id: string): void; refuse(error: CallError): void }[] = [];
+  readonly asked: { text: string; id: string; settle(id: string, did?: string): void; refuse(error: CallError): void }[] = [];
+  readonly state = new RoomState();
   readonly remarks: number[] = [];
   private readonly handlers = new Map<string, (items: never[], recent: boolean) => void>();
 
@@ -90,8 +91,9 @@ class FakeRoom {
     this.handlers.set(type, handler);
     return () => this.handlers.delete(type);
   };
-  readonly call = (_name: string, { text }: { text: string }, { id }: { id: string }): Promise<{ id: string }> =>
-    new Promise((resolve, reject) => this.asked.push({ text, id, settle: (line) => resolve({ id: line }), refuse: reject }));
+  readonly on: RoomState["on"] = (type, handler) => this.state.on(type, handler);
+  readonly call = (_name: string, { text }: { text: string }, { id }: { id: string }): Promise<{ id: string; did?: string }> =>
+    new Promise((resolve, reject) => this.asked.push({ text, id, settle: (line, did) => resolve({ id: line, ...(did === undefined ? {} : { did }) }), refuse: reject }));
   readonly remark = (_name: string, { count }: { count: number }): boolean => this.remarks.push(count) > 0;
 
   says(lines: ChatLine[], recent = false): void {
@@ -198,4 +200,78 @@ test("hearts go at once when it is the first, then as counts", async () => {
   expect(room.remarks).toEqual([1]);
   await expect.poll(() => room.remarks).toEqual([1, 20]);
   log.close();
+});
+
+let version = 0;
+const tell = (room: FakeRoom, t: string, d: object): void => room.state.apply([{ t, k: "talk", v: ++version, d }]);
+
+test("lines that were taken down go at once, with all of those who may not write; and come back from no snapshot", () => {
+  const { room, log, ids } = chat();
+  const [a, b, mine] = [line("a"), line("b", "b", { subject: "gst_loud" }), line("m", "m", { subject: ME })];
+  room.says([a, b, mine, line("c", "c", { subject: "gst_loud" })]);
+  tell(room, "lines.gone", { lines: ["a"], authors: [] });
+  expect(ids()).toEqual(["b", "m", "c"]);
+  tell(room, "lines.gone", { lines: ["a"], authors: ["gst_loud"] });
+  expect(ids()).toEqual(["m"]);
+  expect(log.takenDown.value).toBe(false);
+  room.says([a, b, mine], true);
+  expect(ids(), "what is told again to who comes back").toEqual(["m"]);
+  room.says([line("d", "d", { subject: "gst_loud" })]);
+  expect(ids(), "who says something just now may").toEqual(["m", "d"]);
+  tell(room, "lines.gone", { lines: ["a", "m"], authors: [] });
+  expect(ids()).toEqual(["d"]);
+  expect(log.takenDown.value, "one's own").toBe(true);
+});
+
+test("slow mode counts from the last line that was taken, and ends the wait when it is turned off", async () => {
+  const { room, log } = chat();
+  tell(room, "talk.set", { slow_seconds: 30 });
+  expect(log.waitUntil.value).toBe(0);
+  const said = log.say("one");
+  room.asked[0]!.settle("l1");
+  await said;
+  expect(log.slowed.value).toBe(true);
+  expect(log.waitUntil.value - performance.now()).toBeGreaterThan(25_000);
+  tell(room, "talk.set", { slow_seconds: 0 });
+  expect([log.slowed.value, log.waitUntil.value]).toEqual([false, 0]);
+  const early = log.say("two");
+  room.asked[1]!.refuse(new CallError("slow_mode", "", room.asked[1]!.id, 9_000));
+  expect(await early).toEqual({ ok: false, problem: "" });
+  expect(log.slowed.value).toBe(true);
+  log.orders.value = true;
+  tell(room, "talk.set", { slow_seconds: 60 });
+  expect(log.slowed.value, "not for who runs the show").toBe(false);
+});
+
+test("a time-out is kept until it ends, is lifted, or a line is taken", async () => {
+  const { room, log } = chat();
+  const refused = log.say("let me");
+  room.asked[0]!.refuse(new CallError("timed_out", "", room.asked[0]!.id, 300_000));
+  expect(await refused).toEqual({ ok: false, problem: "" });
+  expect(log.heldUntil.value - serverNow()).toBeGreaterThan(290_000);
+  tell(room, "lines.gone", { lines: [], authors: [ME] });
+  expect(log.heldUntil.value).toBeGreaterThan(0);
+  tell(room, "lines.gone", { lines: [], authors: [] });
+  expect(log.heldUntil.value).toBe(0);
+});
+
+test("a command is no line: it says what it did, keeps its words when refused, and is done once when nobody knows", async () => {
+  const { room, log, ids, pending } = chat();
+  log.orders.value = true;
+  const done = log.say(" /slow  10");
+  expect(room.asked[0]!.text).toBe("/slow 10");
+  expect(pending()).toEqual([]);
+  room.asked[0]!.settle("", "Slow mode: 10 seconds.");
+  expect(await done).toEqual({ ok: true, did: "Slow mode: 10 seconds." });
+  expect(ids()).toEqual([]);
+  const wrong = log.say("/pin 99");
+  room.asked[1]!.refuse(new CallError("command_invalid", "There is no row 99.", room.asked[1]!.id));
+  expect(await wrong).toEqual({ ok: false, problem: "There is no row 99." });
+  const unsure = log.say("/ban Tom");
+  room.asked[2]!.refuse(new CallError("line_lost", "", room.asked[2]!.id));
+  expect(await unsure).toMatchObject({ ok: false });
+  void log.say("/ban Tom");
+  expect(room.asked[3]!.id).toBe(room.asked[2]!.id);
+  void log.say("/ban Tim");
+  expect(room.asked[4]!.id).not.toBe(room.asked[2]!.id);
 });

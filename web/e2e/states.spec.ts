@@ -5,8 +5,9 @@ import { inspect } from "./fixtures/inspect";
 import { Shop } from "./fixtures/pages";
 import { buyingStates } from "./fixtures/buying-states";
 import { states, usual } from "./fixtures/states";
+import { talkStates } from "./fixtures/talk-states";
 
-for (const [name, state] of Object.entries({ ...states, ...buyingStates })) {
+for (const [name, state] of Object.entries({ ...states, ...buyingStates, ...talkStates })) {
   test(`${name}: everybody can read it, at every width, within the content policy`, async ({ page }, info) => {
     const shop = new Shop(page);
     usual(shop);

@@ -3,7 +3,8 @@
 
 /** Name, question and answer of each call. */
 export interface RoomCalls {
-  "chat.say": { ask: { text: string }; answer: { id: string } };
+  /** `did`: a host's or moderator's command was done, and no line was said. */
+  "chat.say": { ask: { text: string }; answer: { id: string; did?: string } };
 }
 
 /** Said without an answer: one that is lost is no loss. */

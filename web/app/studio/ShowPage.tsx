@@ -15,12 +15,14 @@ import { LineDetails, Preview } from "./Preview";
 import { followRoom } from "./room";
 import { ChatLog } from "../shared/chat";
 import { Room } from "../shared/realtime";
+import { Moderation } from "../shared/talk/moderation";
+import { Talk } from "../shared/talk/talk";
 import { SalesBoard } from "./sales";
 import { Orders, SalesNumbers } from "./SalesPanel";
 import { RunSheet } from "./sheet";
 import { SheetPanel } from "./SheetPanel";
 import { BrandsCard } from "./BrandsCard";
-import { ChatCard } from "./ChatCard";
+import { ChatCard, RulesCard } from "./ChatCard";
 import { FlashDesk } from "./flashdesk";
 import { useHotkeys } from "./hotkeys";
 import { chosenQuality, Stage } from "./stage";
@@ -76,9 +78,11 @@ function Desk({ first, me }: { first: Show; me: Me }): JSX.Element {
     const sheet = new RunSheet(first.id);
     const room = new Room(first.id);
     const chat = new ChatLog(room, () => (me.account ? { subject: me.subject, name: me.account.name } : null));
-    return { stage, sheet, room, chat, desk: new FlashDesk(first.id, sheet), board: new SalesBoard(first.id) };
+    chat.orders.value = true;
+    const mod = new Moderation(new Talk(first.id, room, () => first.creator.id, () => me));
+    return { stage, sheet, room, chat, mod, desk: new FlashDesk(first.id, sheet), board: new SalesBoard(first.id) };
   }, [first.id]);
-  const { stage, sheet, room, chat, desk, board } = model;
+  const { stage, sheet, room, chat, mod, desk, board } = model;
 
   useEffect(() => {
     if (first.state !== "ended") void stage.open();
@@ -88,6 +92,7 @@ function Desk({ first, me }: { first: Show; me: Me }): JSX.Element {
     return () => {
       leave();
       chat.close();
+      mod.talk.close();
       board.close();
       stage.close();
     };
@@ -115,7 +120,8 @@ function Desk({ first, me }: { first: Show; me: Me }): JSX.Element {
         </div>
         <div class="st-col st-col--side">
           {!ended && !stage.wanted.value && <Checks stage={stage} />}
-          <ChatCard log={chat} room={room} ended={ended} />
+          <ChatCard log={chat} room={room} mod={mod} ended={ended} />
+          {!ended && <RulesCard mod={mod} />}
           {!ended && <BrandsCard show={show.id} />}
           {!ended && <Share id={show.id} />}
           {!ended && <ObsCard show={show.id} />}

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ChatLine } from "../events";
 import { Button } from "../ui/controls";
+import { useKeptFocus } from "../ui/focus";
 import { Composer } from "./Composer";
 import type { ChatLog, PendingLine } from "./log";
 import { Who } from "./Who";
@@ -20,13 +21,17 @@ type PanelProps = {
   away?: boolean;
   /** The field has the focus from the start. */
   typing?: boolean;
-  /** What can be done with a line: shown at its end. */
-  actions?: (line: ChatLine) => ComponentChildren;
+  /** What can be done with a line: shown at its end. Only one line's control is in the order of the Tab key. */
+  actions?: ((line: ChatLine, inOrder: boolean) => ComponentChildren) | undefined;
+  /** Stands above the lines. */
+  top?: ComponentChildren;
+  /** Seconds between two lines of this person. */
+  slow?: number;
   /** Stands beside the field: the heart, for viewers. */
   beside?: ComponentChildren;
 };
 
-export function ChatPanel({ log, closed = null, away = false, typing = false, actions, beside }: PanelProps) {
+export function ChatPanel({ log, closed = null, away = false, typing = false, actions, top, slow = 0, beside }: PanelProps) {
   const [listening, listen] = useState(false);
   return (
     <div
@@ -35,12 +40,13 @@ export function ChatPanel({ log, closed = null, away = false, typing = false, ac
       onFocusIn={() => listen(true)}
       onFocusOut={(event) => listen(event.currentTarget.contains(event.relatedTarget as Node | null))}
     >
+      {top}
       <Lines log={log} listening={listening} actions={actions} />
       {closed ? (
         <p class="chat-closed">{closed}</p>
       ) : (
         <div class="chat-foot">
-          <Composer log={log} away={away} typing={typing} />
+          <Composer log={log} away={away} typing={typing} slow={slow} />
           {beside}
         </div>
       )}
@@ -76,6 +82,8 @@ function Lines({ log, listening, actions }: { log: ChatLog; listening: boolean; 
     if (!element) return;
     const watch = new ResizeObserver(() => atEnd.current && toEnd());
     watch.observe(element);
+    // What belongs to a line may be drawn later than the line.
+    if (element.lastElementChild) watch.observe(element.lastElementChild);
     return () => watch.disconnect();
   }, []);
 
@@ -88,13 +96,29 @@ function Lines({ log, listening, actions }: { log: ChatLog; listening: boolean; 
     setSince(now ? null : log.heard.peek());
   };
   const fresh = since === null ? 0 : log.heard.value - since;
+  // Up and down go from line to line; Tab passes all of them in one step.
+  const [stop, setStop] = useState("");
+  const inOrder = lines.some(({ id }) => id === stop) ? stop : lines.at(-1)?.id;
+  useKeptFocus(box);
+  const walk = (event: KeyboardEvent): void => {
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (step === 0 || !(event.target instanceof HTMLElement) || !event.target.matches("[data-line]")) return;
+    const all = [...(box.current?.querySelectorAll<HTMLElement>("[data-line]") ?? [])];
+    all[all.indexOf(event.target) + step]?.focus();
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const stand = (event: FocusEvent): void => {
+    const line = event.target instanceof HTMLElement ? event.target.dataset.line : undefined;
+    if (line) setStop(line);
+  };
   return (
-    <div class="chat-box">
+    <div class="chat-box" onKeyDown={walk} onFocusIn={stand}>
       <div class="chat-scroll" ref={box} role="log" aria-label="Chat" aria-live={listening ? "polite" : "off"} tabIndex={0} onScroll={onScroll}>
         {log.empty.value && <p class="chat-empty">Nobody has said anything yet. Say hello!</p>}
         <ol>
           {lines.map((line) => (
-            <Line key={line.id} line={line} mine={log.isMine(line)} actions={actions?.(line)} />
+            <Line key={line.id} line={line} mine={log.isMine(line)} actions={actions?.(line, line.id === inOrder)} />
           ))}
           {pending.map((line) => (
             <Pending key={line.callId} log={log} line={line} />
@@ -112,7 +136,7 @@ function Lines({ log, listening, actions }: { log: ChatLog; listening: boolean; 
 
 export function Line({ line, mine, actions }: { line: ChatLine; mine: boolean; actions?: ComponentChildren }) {
   return (
-    <li class={mine ? "chat-line chat-mine" : "chat-line"}>
+    <li class={`chat-line${mine ? " chat-mine" : ""}${actions ? " chat-doing" : ""}`}>
       <span>
         <Who line={line} mine={mine} />
         {line.text}

@@ -1,18 +1,36 @@
 // Where one types. What the room refuses comes back into the field with the reason, unless something new stands there.
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { serverNow, useDeadlines } from "../clock";
+import { completed, matching, type Command } from "../talk/commands";
+import { spanWords } from "../talk/words";
 import { Button } from "../ui/controls";
 import { SendIcon } from "../ui/icons";
+import { dayAndTime, timeOfDay } from "../when";
+import { CommandList } from "./CommandList";
 import { lengthOf, MAX_TEXT, tidy, type ChatLog } from "./log";
 
 /** From here on the field says how much room is left. */
 const COUNT_FROM = MAX_TEXT - 40;
 /** Pasted text beyond any use is cut; the room's own limit is told in words. */
 const FIELD_LIMIT = MAX_TEXT * 4;
+const DAY_MS = 86_400_000;
 
-export function Composer({ log, away, typing }: { log: ChatLog; away: boolean; typing: boolean }) {
+type ComposerProps = {
+  log: ChatLog;
+  away: boolean;
+  typing: boolean;
+  /** Seconds between two lines, for those it holds for; 0: off. */
+  slow?: number;
+};
+
+export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
   const [text, setText] = useState("");
   const [problem, setProblem] = useState("");
+  const [did, setDid] = useState("");
+  /** The command that the arrows stand on; -1: none. */
+  const [at, setAt] = useState(-1);
+  const [listed, list] = useState(true);
   const field = useRef<HTMLInputElement>(null);
   const now = useRef(text);
   now.current = text;
@@ -20,6 +38,7 @@ export function Composer({ log, away, typing }: { log: ChatLog; away: boolean; t
   const wait = useWait(log.waitUntil.value);
   const length = lengthOf(tidy(text));
   const left = MAX_TEXT - length;
+  const commands = log.orders.value && listed ? matching(text) : [];
 
   useEffect(() => {
     if (typing) field.current?.focus();
@@ -29,20 +48,52 @@ export function Composer({ log, away, typing }: { log: ChatLog; away: boolean; t
     if (wait === 0) setProblem("");
   }, [wait]);
 
+  const type = (typed: string): void => {
+    setText(typed);
+    setAt(-1);
+    list(true);
+    if (wait === 0) setProblem("");
+  };
+  const pick = (command: Command): void => {
+    type(completed(command));
+    field.current?.focus();
+  };
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (length === 0 || wait > 0) return;
     if (left < 0) return setProblem(`${-left} too many: ${MAX_TEXT} characters at most.`);
     setText("");
     setProblem("");
+    setDid("");
     const said = await log.say(text);
-    if (said.ok) return;
+    if (said.ok) return setDid(said.did ?? "");
     setProblem(said.problem);
     if (now.current === "") setText(text);
+  };
+  const press = (event: KeyboardEvent): void => {
+    if (commands.length === 0 || event.isComposing) return;
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    const chosen = commands[at] ?? (event.key === "Tab" && !event.shiftKey && commands.length === 1 ? commands[0] : undefined);
+    const complete = (event.key === "Enter" || (event.key === "Tab" && !event.shiftKey)) && chosen && completed(chosen).trimEnd() !== text.trim() && !text.trimStart().includes(" ");
+    if (step !== 0) setAt((at + step + commands.length) % commands.length);
+    else if (event.key === "Escape") list(false);
+    else if (complete) pick(chosen);
+    else return;
+    // Not the sheet's Escape, nor the desk's arrows.
+    event.preventDefault();
+    event.stopPropagation();
   };
 
   return (
     <form class="composer" onSubmit={(event) => void submit(event)} noValidate>
+      {commands.length > 0 && <CommandList id={`${id}-commands`} commands={commands} at={at} onPick={pick} />}
+      <Held until={log.heldUntil.value} />
+      {log.takenDown.value && log.heldUntil.value === 0 && (
+        <p class="composer-note" role="status">
+          A moderator took down what you said.
+        </p>
+      )}
+      <p class="composer-note num">{wait > 0 && log.slowed.value ? `You can write again in ${wait} s.` : slow > 0 && `Slow mode: one line every ${spanWords(slow)}.`}</p>
       {problem && (
         <p class="composer-problem" id={`${id}-problem`} role="alert">
           {problem}
@@ -56,16 +107,17 @@ export function Composer({ log, away, typing }: { log: ChatLog; away: boolean; t
           id={id}
           ref={field}
           value={text}
-          placeholder={away ? "Reconnecting" : "Say something"}
+          placeholder={away ? "Reconnecting" : log.orders.value ? "Say something, or /" : "Say something"}
           maxLength={FIELD_LIMIT}
           autocomplete="off"
           enterKeyHint="send"
           aria-describedby={[problem ? `${id}-problem` : "", length >= COUNT_FROM ? `${id}-left` : ""].filter(Boolean).join(" ") || undefined}
           aria-invalid={left < 0 || undefined}
-          onInput={(event) => {
-            setText(event.currentTarget.value);
-            if (wait === 0) setProblem("");
-          }}
+          aria-autocomplete={log.orders.value ? "list" : undefined}
+          aria-controls={commands.length > 0 ? `${id}-commands` : undefined}
+          aria-activedescendant={commands[at] ? `${id}-commands-${at}` : undefined}
+          onKeyDown={press}
+          onInput={(event) => type(event.currentTarget.value)}
         />
         {length >= COUNT_FROM && (
           <span class="composer-left num" id={`${id}-left`}>
@@ -77,7 +129,23 @@ export function Composer({ log, away, typing }: { log: ChatLog; away: boolean; t
           {wait > 0 ? <span class="num">{wait} s</span> : <SendIcon />}
         </Button>
       </div>
+      {/* Always there: a screen reader hears what changes in it. */}
+      <p class="composer-did" role="status">
+        {did}
+      </p>
     </form>
+  );
+}
+
+/** Sending stays possible: only the server knows whether a moderator has thought better of it. */
+function Held({ until }: { until: number }) {
+  const now = useDeadlines([until], false);
+  if (until <= now) return null;
+  const when = until - serverNow() < DAY_MS / 2 ? timeOfDay(until) : dayAndTime(new Date(until).toISOString(), now);
+  return (
+    <p class="composer-note composer-held" role="status">
+      You cannot write until {when}.
+    </p>
   );
 }
 

@@ -5,7 +5,7 @@
 
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { serverNow } from "../clock";
-import type { ChatLine } from "../events";
+import type { ChatLine, EventPayloads } from "../events";
 import { CallError, newCallId, type Room } from "../realtime";
 
 /** Lines a page keeps; older ones are gone. */
@@ -32,7 +32,8 @@ export interface PendingLine {
 }
 
 export type Said =
-  | { ok: true }
+  /** `did`: it was a command, and this is what it did. */
+  | { ok: true; did?: string }
   /** The words go back to where they were typed; `problem` says why. */
   | { ok: false; problem: string };
 
@@ -49,6 +50,14 @@ export class ChatLog {
   readonly pending: Signal<readonly PendingLine[]> = signal([]);
   /** Until then (performance.now()) the room takes no line of this person. */
   readonly waitUntil: Signal<number> = signal(0);
+  /** It is slow mode that makes this person wait. */
+  readonly slowed: Signal<boolean> = signal(false);
+  /** Until then (the server's clock) a moderator lets this person not write; 0: nobody does. */
+  readonly heldUntil: Signal<number> = signal(0);
+  /** Hosts and moderators: no slow mode, and what begins with a stroke is a command. */
+  readonly orders: Signal<boolean> = signal(false);
+  /** A moderator took down lines of this person. */
+  readonly takenDown: Signal<boolean> = signal(false);
   readonly hearts: Signal<HeartBurst> = signal({ n: 0, count: 0 });
   /** Lines that came since the page opened, not counting those from before. For "3 new". */
   readonly heard: Signal<number> = signal(0);
@@ -59,6 +68,12 @@ export class ChatLog {
   private heartTimer: ReturnType<typeof setTimeout> | undefined;
   private heartsSentAt = -Infinity;
   private readonly release: (() => void)[];
+  /** A command whose answer did not come: the same words again are the same call. */
+  private unsure: { callId: string; text: string } | null = null;
+  /** When the room took the last line (performance.now()). */
+  private saidAt = -Infinity;
+  private slowSeconds = 0;
+  private gone: EventPayloads["lines.gone"] = { lines: [], authors: [] };
 
   /** To be made before the room is opened: what was said before comes with the first answer. `self` names this person. */
   constructor(
@@ -71,6 +86,8 @@ export class ChatLog {
         const count = bursts.reduce((sum, burst) => sum + burst.count, 0);
         if (!recent && count > 0) this.hearts.value = { n: this.hearts.peek().n + 1, count };
       }),
+      room.on("lines.gone", (gone) => this.takeDown(gone)),
+      room.on("talk.set", ({ slow_seconds }) => this.pace(slow_seconds)),
     ];
   }
 
@@ -88,6 +105,7 @@ export class ChatLog {
     const text = tidy(typed);
     if (text === "") return { ok: false, problem: "Type something first." };
     if (lengthOf(text) > MAX_TEXT) return { ok: false, problem: `That is too long: ${MAX_TEXT} characters at most.` };
+    if (this.orders.peek() && text.startsWith("/")) return this.order(text);
     if (this.pending.peek().length >= MAX_PENDING) return { ok: false, problem: "Your last lines are still waiting. Try them again first." };
     const line: PendingLine = { callId: newCallId(), text, at: serverNow(), state: "sending" };
     this.pending.value = [...this.pending.peek(), line];
@@ -125,12 +143,70 @@ export class ChatLog {
 
   private async send(line: PendingLine): Promise<Said> {
     try {
-      const { id } = await this.room.call("chat.say", { text: line.text }, { id: line.callId });
+      const { id, did } = await this.room.call("chat.say", { text: line.text }, { id: line.callId });
+      this.heldUntil.value = 0;
+      this.takenDown.value = false;
+      if (did !== undefined) {
+        this.discard(line.callId);
+        return { ok: true, did };
+      }
       this.confirm(line, id);
+      this.saidAt = performance.now();
+      this.slowDown();
       return { ok: true };
     } catch (error) {
       return this.refused(line, error);
     }
+  }
+
+  /** A command is no line: it never stands among them. */
+  private async order(text: string): Promise<Said> {
+    const callId = this.unsure?.text === text ? this.unsure.callId : newCallId();
+    this.unsure = null;
+    try {
+      const { did } = await this.room.call("chat.say", { text }, { id: callId });
+      return { ok: true, did: did ?? "Done." };
+    } catch (error) {
+      if (!(error instanceof CallError)) return { ok: false, problem: "Something on this page went wrong. Load it again." };
+      if (!error.unsure) return { ok: false, problem: wordsFor(error) };
+      this.unsure = { callId, text };
+      return { ok: false, problem: "No answer came. Send it again: it is done once." };
+    }
+  }
+
+  private pace(seconds: number): void {
+    this.slowSeconds = seconds;
+    if (this.slowed.peek()) this.waitUntil.value = 0;
+    this.slowed.value = false;
+    this.slowDown();
+  }
+
+  /** In slow mode the next line waits, counted from the last one that the room took. */
+  private slowDown(): void {
+    const until = this.saidAt + this.slowSeconds * 1_000;
+    if (this.slowSeconds === 0 || this.orders.peek() || until <= performance.now()) return;
+    this.wait(until, true);
+  }
+
+  private wait(until: number, slow: boolean): void {
+    batch(() => {
+      this.slowed.value = slow;
+      this.waitUntil.value = until;
+    });
+  }
+
+  /** What moderators took down: single lines, and all of those who may not write just now. */
+  private takeDown(gone: EventPayloads["lines.gone"]): void {
+    const self = this.self()?.subject ?? "";
+    if (this.gone.authors.includes(self) && !gone.authors.includes(self)) this.heldUntil.value = 0;
+    const ids = new Set(gone.lines);
+    const authors = new Set(gone.authors);
+    this.gone = gone;
+    const taken = this.lines.peek().filter((line) => ids.has(line.id) || authors.has(line.subject));
+    if (taken.length === 0) return;
+    if (taken.some((line) => this.isMine(line))) this.takenDown.value = true;
+    this.lines.value = this.lines.peek().filter((line) => !taken.includes(line));
+    for (const { id } of taken) this.known.delete(id);
   }
 
   private confirm(line: PendingLine, id: string): void {
@@ -152,8 +228,9 @@ export class ChatLog {
       this.mark(line.callId, "failed");
       return { ok: true };
     }
-    if (failure.code === "too_often" || failure.code === "room_busy")
-      this.waitUntil.value = performance.now() + (failure.retryAfterMs ?? PAUSE_MS);
+    const pause = failure.retryAfterMs ?? PAUSE_MS;
+    if (failure.code === "too_often" || failure.code === "room_busy" || failure.code === "slow_mode") this.wait(performance.now() + pause, failure.code === "slow_mode");
+    if (failure.code === "timed_out") this.heldUntil.value = serverNow() + pause;
     this.discard(line.callId);
     return { ok: false, problem: wordsFor(failure) };
   }
@@ -162,7 +239,9 @@ export class ChatLog {
     this.pending.value = this.pending.peek().map((line) => (line.callId === callId ? { ...line, state } : line));
   }
 
-  private hear(lines: ChatLine[], recent: boolean): void {
+  private hear(all: ChatLine[], recent: boolean): void {
+    // What is told to those who come may be older than the moderator's word. Who says something just now may.
+    const lines = recent ? all.filter(({ subject }) => !this.gone.authors.includes(subject)) : all;
     batch(() => {
       for (const line of lines) if (this.isMine(line)) this.recognise(line);
       const added = this.add(lines);
@@ -179,7 +258,8 @@ export class ChatLog {
 
   /** Adds what is not there yet, by time; a line that we wrote down ourselves gives way to the room's. */
   private add(lines: readonly ChatLine[]): number {
-    const fresh = lines.filter((line, i) => line.id && !this.known.has(line.id) && lines.findIndex(({ id }) => id === line.id) === i);
+    const down = new Set(this.gone.lines);
+    const fresh = lines.filter((line, i) => line.id && !down.has(line.id) && !this.known.has(line.id) && lines.findIndex(({ id }) => id === line.id) === i);
     const better = new Map(lines.filter((line) => this.known.has(line.id)).map((line) => [line.id, line]));
     if (fresh.length === 0 && better.size === 0) return 0;
     const all = this.lines.peek().map((line) => better.get(line.id) ?? line);
@@ -216,6 +296,9 @@ function wordsFor(error: CallError): string {
       return "Very many people are talking. Yours can go in a moment.";
     case "no_identity":
       return "We do not know who you are yet. Load this page again, then it works.";
+    case "slow_mode":
+    case "timed_out":
+      return ""; // The field says it, and for how long.
     case "banned":
     case "forbidden":
       return "You cannot talk in this show.";

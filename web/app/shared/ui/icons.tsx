@@ -77,3 +77,27 @@ export const ChatIcon = () => (
     <path d="M5 5.5h14v10h-8L7 19v-3.5H5z" />
   </Icon>
 );
+
+export const MoreIcon = () => (
+  <Icon>
+    <path d="M6 12h.01M12 12h.01M18 12h.01" stroke-width="3" />
+  </Icon>
+);
+
+export const UpIcon = () => (
+  <Icon>
+    <path d="M12 19V6M6 11.5L12 5.5l6 6" />
+  </Icon>
+);
+
+export const PollIcon = () => (
+  <Icon>
+    <path d="M5 6.5h14M5 12h8M5 17.5h11" stroke-width="3" />
+  </Icon>
+);
+
+export const LoudIcon = () => (
+  <Icon>
+    <path d="M4 10v4h3l9 4.5v-13L7 10H4zM8 14.5l1 4.5M19 10.5v3" />
+  </Icon>
+);

@@ -61,16 +61,17 @@ export function Sheet({ title, onClose, footer, place = "side", tall = false, ch
       }}
     >
       <div class="sheet-body">
-        <header class="sheet-head">
+        {/* No header: a sheet over a sheet would make two of the page's. */}
+        <div class="sheet-head">
           <h2 id={heading} tabIndex={-1}>
             {title}
           </h2>
           <IconButton label="Close" onClick={() => close.current()}>
             <CloseIcon />
           </IconButton>
-        </header>
+        </div>
         <div class="sheet-content">{children}</div>
-        {footer && <footer class="sheet-foot">{footer}</footer>}
+        {footer && <div class="sheet-foot">{footer}</div>}
       </div>
     </dialog>
   );

@@ -10,7 +10,7 @@ import { Bag } from "./Bag";
 import { PinnedCard } from "./PinnedCard";
 import { ShopState } from "./shop";
 import { Stage } from "./Stage";
-import { ChatColumn, ChatFade, ChatSheet, Dock, Viewers } from "./Talk";
+import { ChatFade, Dock, TalkColumn, TalkSheet, Viewers, type TalkTab } from "./Talk";
 import { useRoomy, useWide } from "./wide";
 import { orderAddress } from "../order/address";
 import type { CloseReason } from "../../shared/realtime";
@@ -52,7 +52,7 @@ export default function WatchPage({ route }: { route: { show: string } }) {
 
 function Watch({ model, shop }: { model: WatchModel; shop: ShopState }) {
   const bagOpen = useSignal(false);
-  const chatOpen = useSignal(false);
+  const talkOpen = useSignal<TalkTab | null>(null);
   // A picture taken with an upright phone fills an upright phone; a wide one leaves room below it.
   const tall = useSignal(false);
   const wide = useWide();
@@ -67,7 +67,7 @@ function Watch({ model, shop }: { model: WatchModel; shop: ShopState }) {
   const folded = tall.value && !wide;
   // A slate that has something to say has the small picture to itself.
   const clear = folded || scene === "live" || scene === "connecting" || scene === "in_line" || scene === "reconnecting";
-  const fade = talking && clear && scene !== "ended" && !roomy && !chatOpen.value && <ChatFade model={model} open={chatOpen} />;
+  const fade = talking && clear && scene !== "ended" && !roomy && !talkOpen.value && <ChatFade model={model} open={talkOpen} />;
   const bag = <Bag model={model} shop={shop} open={bagOpen} selling={selling} folded={folded} />;
   return (
     <div class={`watch${tall.value ? " watch-tall" : ""}${talking && !roomy ? " watch-docked" : ""}`}>
@@ -84,14 +84,14 @@ function Watch({ model, shop }: { model: WatchModel; shop: ShopState }) {
           {pinned && selling && <PinnedCard model={model} shop={shop} product={pinned} />}
           {(!folded || !talking) && bag}
         </div>
-        {talking && roomy && <ChatColumn model={model} />}
+        {talking && roomy && <TalkColumn model={model} at={talkOpen} />}
         {talking && !roomy && (
-          <Dock model={model} open={chatOpen}>
+          <Dock model={model} open={talkOpen}>
             {folded && bag}
           </Dock>
         )}
       </main>
-      {chatOpen.value && !roomy && <ChatSheet model={model} onClose={() => (chatOpen.value = false)} />}
+      {talkOpen.value && !roomy && <TalkSheet model={model} at={talkOpen} />}
       {buying && <BuySheet model={model} shop={shop} product={buying} />}
     </div>
   );

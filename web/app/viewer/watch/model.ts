@@ -124,6 +124,11 @@ export class WatchModel {
     return this.listing.read();
   }
 
+  /** What belongs to this show and was made later ends with it. */
+  whenStopped(end: () => void): void {
+    this.release.push(end);
+  }
+
   retry = (): void => {
     this.failure.value = null;
     void this.load();

@@ -1,0 +1,61 @@
+// Who did what to a show's talk, the newest first.
+
+import { useEffect, useState } from "preact/hooks";
+import { serverNow } from "../clock";
+import { Button } from "../ui/controls";
+import { Sheet } from "../ui/sheet";
+import { Skeleton } from "../ui/states";
+import { dayAndTime } from "../when";
+import { getAudit } from "./api";
+import { auditWords } from "./audit";
+import type { AuditEntry } from "./types";
+import { wordsFor } from "./words";
+
+export function AuditSheet({ show, onClose }: { show: string; onClose: () => void }) {
+  const [items, setItems] = useState<readonly AuditEntry[]>([]);
+  const [next, setNext] = useState<string | null>(null);
+  const [state, setState] = useState<"loading" | "ready" | "failed">("loading");
+  const [failure, setFailure] = useState<unknown>(null);
+  const read = async (cursor: string | null): Promise<void> => {
+    setState("loading");
+    try {
+      const page = await getAudit(show, cursor);
+      setItems((known) => (cursor ? [...known, ...page.items] : page.items));
+      setNext(page.next);
+      setState("ready");
+    } catch (error) {
+      setFailure(error);
+      setState("failed");
+    }
+  };
+  useEffect(() => void read(null), [show]);
+  return (
+    <Sheet place="center" title="Who did what" onClose={onClose}>
+      {state === "ready" && items.length === 0 && <p class="mod-hint">Nothing was moderated in this show yet.</p>}
+      <ol class="audit">
+        {items.map((entry) => (
+          <li key={entry.id}>
+            <p>{auditWords(entry)}</p>
+            {entry.detail && <p class="audit-detail">{entry.detail}</p>}
+            <time class="num" dateTime={entry.at}>
+              {dayAndTime(entry.at, serverNow())}
+            </time>
+          </li>
+        ))}
+      </ol>
+      {state === "loading" && (
+        <p aria-busy="true">
+          <span class="sr-only">Loading what was done</span>
+          <Skeleton class="ask-skeleton" />
+        </p>
+      )}
+      {state === "failed" && (
+        <div role="alert">
+          <p class="mod-trouble">{wordsFor(failure)}</p>
+          <Button onClick={() => void read(items.length > 0 ? next : null)}>Try again</Button>
+        </div>
+      )}
+      {state === "ready" && next && <Button onClick={() => void read(next)}>Show earlier</Button>}
+    </Sheet>
+  );
+}

@@ -1,0 +1,121 @@
+// What hosts and moderators do to a show's talk. One thing at a time for each place on the page; what can be undone says so.
+
+import { signal, type Signal } from "@preact/signals";
+import type { ChatLine } from "../events";
+import { isCode, untilAnswered } from "../http";
+import { newId } from "../ids";
+import * as api from "./api";
+import { spanWords, wordsFor } from "./words";
+import type { Talk } from "./talk";
+import type { Ban, Moderator, Timeout } from "./types";
+
+const TRIES = 3;
+export const MAX_ANNOUNCEMENT = 200;
+export const SLOW_CHOICES = [0, 5, 10, 30, 60, 300] as const;
+export const POLL_SECONDS = [30, 60, 120, 300, 600] as const;
+
+export interface Note {
+  words: string;
+  undo?: () => Promise<boolean>;
+}
+
+/** A person as a line names them. */
+export interface Person {
+  subject: string;
+  name: string;
+}
+
+export class Moderation {
+  /** The line whose actions are open. */
+  readonly target: Signal<ChatLine | null> = signal(null);
+  readonly busy: Signal<string | null> = signal(null);
+  readonly note: Signal<Note | null> = signal(null);
+  readonly trouble: Signal<{ at: string; words: string } | null> = signal(null);
+  /** A poll whose answer did not come: the same words again are the same poll. */
+  private opening: { id: string; words: string } | null = null;
+
+  constructor(readonly talk: Talk) {}
+
+  dropLine(line: ChatLine): Promise<boolean> {
+    return this.run("line", `The line of ${line.name} is gone.`, () => api.dropLine(this.talk.show, line.id, { subject: line.subject, name: line.name, text: line.text }));
+  }
+
+  pause({ subject, name }: Person, seconds: number): Promise<boolean> {
+    const undo = (): Promise<boolean> => this.resume({ subject, name });
+    return this.run("line", { words: `${name} cannot write for ${spanWords(seconds)}.`, undo }, () => api.putTimeout(this.talk.show, subject, { seconds, reason: "", name }));
+  }
+
+  resume({ subject, name }: Person | Timeout): Promise<boolean> {
+    return this.run(subject, `${name} can write again.`, () => api.dropTimeout(this.talk.show, subject));
+  }
+
+  ban({ subject, name }: Person): Promise<boolean> {
+    const undo = (): Promise<boolean> => this.letIn({ subject, name });
+    return this.run("line", { words: `${name} is out of this show.`, undo }, () => api.putBan(this.talk.show, subject, { reason: "", name }));
+  }
+
+  letIn({ subject, name }: Person | Ban): Promise<boolean> {
+    return this.run(subject, `${name || "The person"} may come back.`, () => api.dropBan(this.talk.show, subject));
+  }
+
+  slow(seconds: number): Promise<boolean> {
+    const words = seconds === 0 ? "Slow mode is off." : `Slow mode: one line per person every ${spanWords(seconds)}.`;
+    return this.run("slow", words, () => api.putSlow(this.talk.show, seconds));
+  }
+
+  announce(text: string): Promise<boolean> {
+    return this.run("announce", "Announced.", () => api.putAnnouncement(this.talk.show, text.trim()));
+  }
+
+  unannounce(): Promise<boolean> {
+    return this.run("announce", "The announcement is off.", () => api.dropAnnouncement(this.talk.show));
+  }
+
+  async invite(email: string): Promise<boolean> {
+    const done = await this.run("invite", `${email} can moderate this show now.`, () => api.putModerator(this.talk.show, email));
+    await this.talk.read();
+    return done;
+  }
+
+  dismiss({ email, name }: Moderator): Promise<boolean> {
+    return this.run(email, `${name} does not moderate any more.`, () => api.dropModerator(this.talk.show, email));
+  }
+
+  openPoll(question: string, choices: readonly string[], seconds: number): Promise<boolean> {
+    const body = { question: question.trim(), choices: choices.map((choice) => choice.trim()).filter(Boolean), seconds };
+    const words = JSON.stringify(body);
+    if (this.opening?.words !== words) this.opening = { id: newId("pol"), words };
+    const { id } = this.opening;
+    return this.run("poll", "The poll is open.", async () => {
+      await api.putPoll(this.talk.show, id, body);
+      this.opening = null;
+    });
+  }
+
+  endPoll(id: string): Promise<boolean> {
+    return this.run("endpoll", "The poll is closed.", () => api.closePoll(this.talk.show, id));
+  }
+
+  private async run(place: string, note: string | Note, task: () => Promise<unknown>): Promise<boolean> {
+    if (this.busy.peek() !== null) return false;
+    this.busy.value = place;
+    this.trouble.value = null;
+    try {
+      await untilAnswered(task, TRIES);
+      this.note.value = typeof note === "string" ? { words: note } : note;
+      this.talk.stale();
+      return true;
+    } catch (error) {
+      this.trouble.value = { at: place, words: refusalWords(error) };
+      return false;
+    } finally {
+      this.busy.value = null;
+    }
+  }
+}
+
+function refusalWords(error: unknown): string {
+  if (isCode(error, "poll_open")) return "A poll is open already. Close it first.";
+  if (isCode(error, "account_unknown", "moderator_unknown")) return "Nobody has an account with this address yet. Ask them to sign up first.";
+  return wordsFor(error);
+}

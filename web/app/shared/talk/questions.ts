@@ -1,0 +1,191 @@
+// The questions of a show as one page knows them: open ones by votes, then those that were answered. Read when they are
+// looked at, and again whenever the room says that something changed.
+
+import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { isTransient, jitter, sleep, untilAnswered } from "../http";
+import { newId } from "../ids";
+import { dropQuestion, getQuestions, mergeQuestion, putAnswer, putQuestion, setQuestionVote } from "./api";
+import type { Talk } from "./talk";
+import type { Question } from "./types";
+import { wordsFor } from "./words";
+
+export const MIN_QUESTION = 3;
+export const MAX_QUESTION = 200;
+export const MAX_ANSWER = 500;
+/** Pages that hear of a change ask again within this time, not all in the same instant. */
+const SPREAD_MS = 800;
+const TRIES = 3;
+
+export type Loading = "loading" | "ready" | "failed";
+
+export class Questions {
+  readonly items: Signal<readonly Question[]> = signal([]);
+  readonly state: Signal<Loading> = signal("loading");
+  readonly failure: Signal<unknown> = signal(null);
+  readonly next: Signal<string | null> = signal(null);
+  /** What is under way: a question's id, "ask" or "more". */
+  readonly busy: Signal<ReadonlySet<string>> = signal(new Set());
+  /** What the last thing did, in words. */
+  readonly said: Signal<string> = signal("");
+  readonly trouble: Signal<{ at: string; words: string } | null> = signal(null);
+  readonly openOnes: ReadonlySignal<readonly Question[]> = computed(() => this.items.value.filter(({ state }) => state === "open"));
+  readonly answeredOnes: ReadonlySignal<readonly Question[]> = computed(() => this.items.value.filter(({ state }) => state === "answered"));
+
+  private readonly leave = new AbortController();
+  private readonly off: () => void;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private reading: Promise<void> | null = null;
+  private again = false;
+  /** Of the words that were sent last and are not answered: the same words again are the same question. */
+  private asking: { id: string; text: string } | null = null;
+
+  constructor(private readonly talk: Talk) {
+    this.off = talk.room.on("questions.set", () => this.readSoon());
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    this.leave.abort();
+    this.off();
+  }
+
+  readSoon(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      void this.read();
+    }, Math.random() * SPREAD_MS);
+  }
+
+  /** Reads the first page, and what is below it again when somebody asks for more. */
+  read(): Promise<void> {
+    // One that is under way may have been answered before what we want to know happened.
+    if (this.reading) this.again = true;
+    this.reading ??= this.readUntilNew().finally(() => (this.reading = null));
+    return this.reading;
+  }
+
+  retry(): void {
+    this.state.value = "loading";
+    void this.read();
+  }
+
+  async more(): Promise<void> {
+    const cursor = this.next.peek();
+    if (!cursor) return;
+    await this.run("more", async () => {
+      const page = await getQuestions(this.talk.show, cursor, { signal: this.leave.signal });
+      const known = new Set(this.items.peek().map(({ id }) => id));
+      this.items.value = [...this.items.peek(), ...page.items.filter(({ id }) => !known.has(id))];
+      this.next.value = page.next;
+    });
+  }
+
+  /** Whether it was taken. Words that somebody used before join that question, and that is said. */
+  async ask(typed: string): Promise<boolean> {
+    const text = typed.trim();
+    if (this.asking?.text !== text) this.asking = { id: newId("que"), text };
+    const { id } = this.asking;
+    return this.run("ask", async () => {
+      const { id: there } = await putQuestion(this.talk.show, id, text);
+      this.asking = null;
+      this.talk.remember(there);
+      this.said.value = there === id ? "Asked. You are told here when it is answered." : "Others asked this too: yours was added to theirs.";
+      void this.read();
+    });
+  }
+
+  /** The mark is there at once, and goes when the server says no. */
+  async vote({ id, voted, votes }: Question): Promise<void> {
+    if (this.busy.peek().has(id)) return;
+    this.change(id, { voted: !voted, votes: Math.max(0, votes + (voted ? -1 : 1)) });
+    if (!(await this.run(id, async () => void (await setQuestionVote(this.talk.show, id, !voted))))) this.change(id, { voted, votes });
+  }
+
+  answer(question: Question, text: string): Promise<boolean> {
+    return this.run(question.id, async () => {
+      await putAnswer(this.talk.show, question.id, text.trim());
+      this.said.value = "Answered. Whoever asked is told.";
+      void this.read();
+    });
+  }
+
+  merge(question: Question, into: Question): Promise<boolean> {
+    return this.run(question.id, async () => {
+      await mergeQuestion(this.talk.show, question.id, into.id);
+      this.said.value = `Merged into “${into.text}”.`;
+      void this.read();
+    });
+  }
+
+  remove(question: Question): Promise<boolean> {
+    return this.run(question.id, async () => {
+      await dropQuestion(this.talk.show, question.id);
+      this.items.value = this.items.peek().filter(({ id }) => id !== question.id);
+      this.said.value = "The question is gone.";
+    });
+  }
+
+  /** One thing at a time for each place; false: it failed, or one is under way. */
+  private async run(place: string, task: () => Promise<void>): Promise<boolean> {
+    if (this.busy.peek().has(place)) return false;
+    this.mark(place, true);
+    this.trouble.value = null;
+    this.said.value = "";
+    try {
+      await untilAnswered(task, TRIES, this.leave.signal);
+      return true;
+    } catch (error) {
+      if (!this.leave.signal.aborted) this.trouble.value = { at: place, words: wordsFor(error) };
+      return false;
+    } finally {
+      this.mark(place, false);
+    }
+  }
+
+  private mark(place: string, on: boolean): void {
+    const busy = new Set(this.busy.peek());
+    if (on) busy.add(place);
+    else busy.delete(place);
+    this.busy.value = busy;
+  }
+
+  private change(id: string, to: Partial<Question>): void {
+    this.items.value = this.items.peek().map((item) => (item.id === id ? { ...item, ...to } : item));
+  }
+
+  private async readUntilNew(): Promise<void> {
+    for (let attempt = 0; !this.leave.signal.aborted; ) {
+      this.again = false;
+      try {
+        const page = await getQuestions(this.talk.show, null, { signal: this.leave.signal });
+        batch(() => this.take(page.items, page.next));
+        if (!this.again) return;
+        attempt = 0;
+      } catch (error) {
+        if (this.leave.signal.aborted) return;
+        if (!isTransient(error) || attempt >= TRIES) {
+          this.failure.value = error;
+          this.state.value = "failed";
+          return;
+        }
+        await sleep(jitter(attempt++), this.leave.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  private take(items: readonly Question[], next: string | null): void {
+    this.items.value = items;
+    this.next.value = next;
+    this.state.value = "ready";
+    this.failure.value = null;
+    for (const { id, mine, state } of items) if (mine && state === "open") this.talk.remember(id);
+  }
+}
+
+/** Why a question cannot be asked, in words; null when it can. */
+export function questionFault(text: string): string | null {
+  const length = [...text.trim()].length;
+  if (length < MIN_QUESTION) return "A few words more, please.";
+  if (length > MAX_QUESTION) return `${length - MAX_QUESTION} too many: ${MAX_QUESTION} characters at most.`;
+  return null;
+}

@@ -1,0 +1,202 @@
+// The talk of a show as one page knows it, beside the chat's lines: announcement, slow mode, poll, how many questions there
+// are, and whether this person may moderate. The room says what is public; what is one's own is read over HTTP.
+
+import { batch, computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import type { Me } from "../api";
+import { isTransient, jitter, sleep, untilAnswered } from "../http";
+import type { Room } from "../realtime";
+import { getTalk, putPollVote } from "./api";
+import { Kept } from "./kept";
+import { pollView, type PollView } from "./poll";
+import type { Announcement, TalkDocument } from "./types";
+import { wordsFor } from "./words";
+
+const TRIES = 3;
+/** What changes while a reading waits is answered by the same reading. */
+const REREAD_MS = 250;
+
+export interface Answered {
+  id: string;
+  text: string;
+  answer: string | null;
+}
+
+export class Talk {
+  /** null until it was read, which guests need not. */
+  readonly document: Signal<TalkDocument | null> = signal(null);
+  /** Why the document could not be read; null while it can. */
+  readonly failure: Signal<unknown> = signal(null);
+  /** Seconds between two lines of one person; 0: as they like. */
+  readonly slow: ReadonlySignal<number>;
+  /** What is pinned above the chat. */
+  readonly announced: ReadonlySignal<Announcement | null>;
+  /** The same, unless this person has put it away. */
+  readonly announcement: ReadonlySignal<Announcement | null>;
+  readonly open: ReadonlySignal<number>;
+  readonly answeredCount: ReadonlySignal<number>;
+  readonly moderates: ReadonlySignal<boolean>;
+  /** A question of one's own that was answered just now. */
+  readonly answered: Signal<Answered | null> = signal(null);
+  /** Why the last vote did not count. */
+  readonly voteTrouble: Signal<string> = signal("");
+
+  private readonly chosen: Signal<ReadonlyMap<string, number>> = signal(new Map());
+  private readonly gone: Signal<number> = signal(0);
+  private readonly putAway: Kept;
+  private readonly asked: Kept;
+  /** Polls that were open while this page was. */
+  private readonly seenOpen = new Set<string>();
+  private voting = false;
+  private readonly leave = new AbortController();
+  private readonly release: (() => void)[] = [];
+  private reading: Promise<void> | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    readonly show: string,
+    readonly room: Room,
+    /** The creator's account. */
+    private readonly host: () => string | null,
+    readonly me: () => Me | null,
+  ) {
+    this.putAway = new Kept(`rialto.away.${show}`);
+    this.asked = new Kept(`rialto.asked.${show}`);
+    this.slow = computed(() => room.state("talk.set", "talk").value?.slow_seconds ?? this.document.value?.slow_seconds ?? 0);
+    this.announced = computed(() => {
+      const set = room.state("announcement.set", "talk").value ?? this.document.value?.announcement;
+      return set?.text ? set : null;
+    });
+    this.announcement = computed(() => {
+      void this.gone.value;
+      const now = this.announced.value;
+      return now && !this.putAway.has(keyOf(now)) ? now : null;
+    });
+    this.open = computed(() => room.state("questions.set", "questions").value?.open ?? 0);
+    this.answeredCount = computed(() => room.state("questions.set", "questions").value?.answered ?? 0);
+    this.moderates = computed(() => {
+      const account = this.me()?.account;
+      return account ? account.id === this.host() || (this.document.value?.leads ?? false) : false;
+    });
+    this.release.push(
+      room.on("questions.set", ({ last_answer: last }) => {
+        if (last && this.asked.has(last.id) && !this.putAway.has(last.id)) this.answered.value = last;
+      }),
+      effect(() => {
+        const poll = room.state("poll.set", "poll").value;
+        if (poll?.state === "open") this.seenOpen.add(poll.id);
+        const wanted = this.me()?.account || (poll?.state === "open" && !this.chosen.peek().has(poll.id));
+        if (room.phase.value === "joined" && wanted) void this.read();
+      }),
+    );
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    this.leave.abort();
+    for (const off of this.release) off();
+  }
+
+  /** Not shown to this person again until it changes. */
+  dismiss(): void {
+    const now = this.announced.peek();
+    if (now) this.putAway.add(keyOf(now));
+    this.gone.value++;
+  }
+
+  /** The newest poll at a time of the server's clock; null before there was any. */
+  pollAt(now: number): PollView | null {
+    const poll = this.room.state("poll.set", "poll").value;
+    return poll ? pollView(poll, this.room.state("poll.votes", "poll").value, this.chosen.value.get(poll.id) ?? null, now) : null;
+  }
+
+  /** Whether the poll is worth a line outside its own tab: it runs, or it ended before this person's eyes. */
+  isNews(poll: PollView): boolean {
+    void this.gone.value;
+    return poll.open || (this.seenOpen.has(poll.id) && !this.putAway.has(poll.id));
+  }
+
+  dismissPoll(id: string): void {
+    this.putAway.add(id);
+    this.gone.value++;
+  }
+
+  /** Chooses, or chooses anew while the poll is open. The mark is there at once, and goes when the server says no. */
+  async vote(poll: string, choice: number): Promise<void> {
+    const before = this.chosen.peek().get(poll);
+    this.choose(poll, choice);
+    this.voteTrouble.value = "";
+    // The one under way looks again when it is through.
+    if (this.voting) return;
+    this.voting = true;
+    let sent = before;
+    try {
+      for (let wanted = this.chosen.peek().get(poll); wanted !== undefined && wanted !== sent; wanted = this.chosen.peek().get(poll)) {
+        const now = wanted;
+        await untilAnswered(() => putPollVote(this.show, poll, now), TRIES, this.leave.signal);
+        sent = now;
+      }
+    } catch (error) {
+      if (this.leave.signal.aborted) return;
+      batch(() => {
+        this.choose(poll, sent);
+        this.voteTrouble.value = `Your vote did not count. ${wordsFor(error)}`;
+      });
+    } finally {
+      this.voting = false;
+    }
+  }
+
+  /** This person asked it here: its answer is told. */
+  remember(question: string): void {
+    this.asked.add(question);
+  }
+
+  dismissAnswer(): void {
+    const told = this.answered.peek();
+    if (told) this.putAway.add(told.id);
+    this.answered.value = null;
+  }
+
+  /** Reads again soon; many callers make one reading. */
+  stale(): void {
+    if (this.timer !== undefined) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      void this.read();
+    }, REREAD_MS);
+  }
+
+  read(): Promise<void> {
+    this.reading ??= this.readOnce().finally(() => (this.reading = null));
+    return this.reading;
+  }
+
+  private async readOnce(): Promise<void> {
+    for (let attempt = 0; !this.leave.signal.aborted; attempt++) {
+      try {
+        const read = await getTalk(this.show, { signal: this.leave.signal });
+        batch(() => {
+          this.document.value = read;
+          this.failure.value = null;
+          const { poll } = read;
+          if (poll && poll.choice !== null && !this.chosen.peek().has(poll.id)) this.choose(poll.id, poll.choice);
+        });
+        return;
+      } catch (error) {
+        if (this.leave.signal.aborted) return;
+        this.failure.value = error;
+        if (!isTransient(error) || attempt >= TRIES) return;
+        await sleep(jitter(attempt), this.leave.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  private choose(poll: string, choice: number | undefined): void {
+    const chosen = new Map(this.chosen.peek());
+    if (choice === undefined) chosen.delete(poll);
+    else chosen.set(poll, choice);
+    this.chosen.value = chosen;
+  }
+}
+
+const keyOf = (announcement: Announcement): string => `${announcement.at} ${announcement.text}`;

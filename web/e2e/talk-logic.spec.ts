@@ -1,0 +1,86 @@
+// The talk of a show without a page: polls, commands, what is wrong with a question, and the words of the log.
+
+import { expect, test } from "@playwright/test";
+import { auditWords } from "../app/shared/talk/audit";
+import { COMMANDS, completed, matching } from "../app/shared/talk/commands";
+import { outcome, percents, pollFault, pollView } from "../app/shared/talk/poll";
+import { questionFault } from "../app/shared/talk/questions";
+import { Kept } from "../app/shared/talk/kept";
+import { spanWords } from "../app/shared/talk/words";
+
+test("shares are whole and make a hundred, or nothing at all", () => {
+  expect(percents([0, 0])).toEqual([0, 0]);
+  expect(percents([1, 1, 1])).toEqual([34, 33, 33]);
+  expect(percents([2, 1])).toEqual([67, 33]);
+  expect(percents([5, 0])).toEqual([100, 0]);
+  for (const counts of [[1, 2, 3, 4, 5, 6], [999, 1], [7, 7, 7, 7, 7, 7], [1_000_000, 1, 1]]) expect(percents(counts).reduce((a, b) => a + b, 0)).toBe(100);
+});
+
+const poll = { id: "pol_1", question: "Which?", choices: ["A", "B", "C"], state: "open" as const, ends_at: "2026-01-01T00:01:00Z", by: "Mara" };
+const start = Date.parse("2026-01-01T00:00:00Z");
+
+test("a poll is open until its time by the server's clock, or until the server closes it", () => {
+  expect(pollView(poll, undefined, null, start)).toMatchObject({ open: true, voted: false, voters: 0 });
+  expect(pollView(poll, undefined, null, start + 59_999).open).toBe(true);
+  expect(pollView(poll, undefined, null, start + 60_000).open).toBe(false);
+  expect(pollView({ ...poll, state: "closed" }, undefined, 1, start)).toMatchObject({ open: false, voted: true });
+});
+
+test("votes of another poll do not count, and fewer counts than choices are none", () => {
+  const votes = { id: "pol_2", counts: [9, 9, 9], voters: 27 };
+  expect(pollView(poll, votes, null, start).voters).toBe(0);
+  const view = pollView(poll, { id: "pol_1", counts: [3, 1], voters: 4 }, 0, start);
+  expect(view.choices).toEqual([
+    { text: "A", votes: 3, percent: 75, mine: true },
+    { text: "B", votes: 1, percent: 25, mine: false },
+    { text: "C", votes: 0, percent: 0, mine: false },
+  ]);
+});
+
+test("how a poll came out, in words", () => {
+  const of = (counts: number[]): string => outcome(pollView(poll, { id: "pol_1", counts, voters: counts.reduce((a, b) => a + b, 0) }, null, start));
+  expect(of([3, 1, 0])).toBe("A won with 75 %.");
+  expect(of([2, 2, 1])).toBe("A and B are level.");
+  expect(of([1, 1, 1])).toBe("A, B and C are level.");
+  expect(of([0, 0, 0])).toBe("Nobody voted.");
+});
+
+test("what is wrong with a poll, and with a question, at the limits and past them", () => {
+  expect(pollFault("Which?", ["A", "B"])).toBeNull();
+  expect(pollFault("  ", ["A", "B"])).toMatch(/question/);
+  expect(pollFault("Which?", ["A", " "])).toMatch(/2 choices/);
+  expect(pollFault("Which?", ["A", "a "])).toMatch(/same/);
+  expect(questionFault("why")).toBeNull();
+  expect(questionFault(" a ")).not.toBeNull();
+  expect(questionFault("🥘".repeat(200))).toBeNull();
+  expect(questionFault("🥘".repeat(201))).toBe("1 too many: 200 characters at most.");
+});
+
+test("commands are found as they are typed, and by their whole name once their words follow", () => {
+  const names = (text: string): string[] => matching(text).map(({ name }) => name);
+  expect(names("/")).toHaveLength(COMMANDS.length);
+  expect(names("/p")).toEqual(["/pin", "/poll"]);
+  expect(names("/PIN")).toEqual(["/pin"]);
+  expect(names("/pin 2")).toEqual(["/pin"]);
+  expect(names("/p 2")).toEqual([]);
+  expect(names("say /pin")).toEqual([]);
+  expect(completed(matching("/sl")[0]!)).toBe("/slow ");
+  expect(completed(matching("/unp")[0]!)).toBe("/unpin");
+});
+
+test("the log says who did what to whom; names are never read as patterns, unknown actions keep their names", () => {
+  const by = { subject: "acc_1", name: "Jo" };
+  expect(auditWords({ action: "timed_out", by, name: "$& Tom" })).toBe("Jo timed $& Tom out");
+  expect(auditWords({ action: "slow_mode_set", by, name: "" })).toBe("Jo set slow mode");
+  expect(auditWords({ action: "fish_fed", by, name: "Tom" })).toBe("Jo: fish fed (Tom)");
+});
+
+test("lengths of time in words", () => {
+  expect([1, 45, 60, 300, 3_600, 90].map(spanWords)).toEqual(["1 second", "45 seconds", "1 minute", "5 minutes", "1 hour", "90 seconds"]);
+});
+
+test("what is kept for a tab is bounded, and without a browser's store it is kept as long as the page", () => {
+  const kept = new Kept("k");
+  for (let i = 0; i <= 20; i++) kept.add(`q${i}`);
+  expect([kept.has("q0"), kept.has("q1"), kept.has("q20")]).toEqual([false, true, true]);
+});
