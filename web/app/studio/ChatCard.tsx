@@ -29,10 +29,10 @@ export function ChatCard({ log, room, mod, ended }: { log: ChatLog; room: Room; 
           closed={ended ? "The show is over, and so is the chat." : null}
           top={
             !ended && (
-              <div class="st-told">
+              <>
                 <AnnouncementCard talk={talk} keep />
                 <PollChip talk={talk} onOpen={() => (at.value = "poll")} />
-              </div>
+              </>
             )
           }
           actions={ended ? undefined : (line, inOrder) => <LineButton mod={mod} line={line} inOrder={inOrder} />}

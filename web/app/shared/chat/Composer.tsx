@@ -94,6 +94,10 @@ export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
         </p>
       )}
       <p class="composer-note num">{wait > 0 && log.slowed.value ? `You can write again in ${wait} s.` : slow > 0 && `Slow mode: one line every ${spanWords(slow)}.`}</p>
+      {/* Said once: the countdown is not read aloud each second. */}
+      <p class="sr-only" role="status">
+        {wait > 0 && log.slowed.value && "Slow mode: you can write again when Send is free."}
+      </p>
       {problem && (
         <p class="composer-problem" id={`${id}-problem`} role="alert">
           {problem}

@@ -1,7 +1,8 @@
 // A poll in full: choices to tap while it is open, and what they got once one has chosen or it is over.
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { clockText, useDeadlines } from "../clock";
+import { useKeptFocus } from "../ui/focus";
 import { CheckIcon } from "../ui/icons";
 import { outcome, type PollChoice, type PollView } from "./poll";
 import { usePoll } from "./PollChip";
@@ -16,11 +17,14 @@ export function PollCard({ talk, closed = false }: { talk: Talk; /** Nobody can 
 
 function Card({ talk, poll }: { talk: Talk; poll: PollView }) {
   const results = !poll.open || poll.voted;
+  const list = useRef<HTMLUListElement>(null);
+  // Choices are no buttons any more once it is closed: the list then keeps the place.
+  useKeptFocus(list);
   return (
     <section class="poll" aria-label="Poll">
       <h3 class="poll-question">{poll.question}</h3>
       <PollState poll={poll} />
-      <ul class="poll-choices">
+      <ul class="poll-choices" ref={list} tabIndex={-1}>
         {poll.choices.map((choice, i) => (
           <li key={i}>{poll.open ? <Choice choice={choice} results={results} onPick={() => void talk.vote(poll.id, i)} /> : <Bar choice={choice} />}</li>
         ))}

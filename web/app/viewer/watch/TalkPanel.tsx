@@ -39,11 +39,11 @@ export function TalkPanel({ model, at, typing = false }: { model: WatchModel; at
           actions={mod ? (line, inOrder) => <Keeper mod={mod} line={line} inOrder={inOrder} /> : undefined}
           top={
             !closed && (
-              <div class="talk-told">
+              <>
                 <AnnouncementCard talk={talk} />
                 <AnswerNote talk={talk} />
                 <PollChip talk={talk} onOpen={() => (at.value = "poll")} />
-              </div>
+              </>
             )
           }
           beside={<HeartButton log={model.chat} />}
