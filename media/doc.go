@@ -21,8 +21,12 @@
 // and what it leaves is taken up by the next turn at once. So neither joiners nor a flood of requests nor a large
 // keyframe keeps others waiting long, and Relay.Lateness says how long it is (lateness.go).
 //
+// A viewer's timestamps of the picture are the server's clock: a page knows from them which moment is on its screen, and
+// shows a pin with it. The publisher's reports say when a picture was taken (report.go), and a viewer's time is kept near
+// that (timeline.go). The reports that viewers get are by the server's clock as well.
+//
 // Numbers of a viewer's stream (SSRC, sequence, time) change only at a cut: a join, a first picture sent again, a skip,
-// a takeover. What is sent again under its own number is therefore byte for byte what was sent; where the viewer knows
+// a takeover, time that is brought nearer to the server's clock. What is sent again under its own number is therefore byte for byte what was sent; where the viewer knows
 // a retransmission stream, it goes there (RFC 4588), each time under a new number. Payloads are never changed for a
 // viewer; the numbers that VP8 keeps in them are left out when they come in (vp8.go).
 //
@@ -35,9 +39,9 @@
 //	announcer            1           calls Config.OnAir
 //	sweep                1           grace times and grants that run out
 //
-// Layer.Write is called by the transport, one goroutine for each layer. Relay.mu guards who publishes and who
+// Layer.Write is called by the transport, one goroutine for each layer, Layer.Report by any. Relay.mu guards who publishes and who
 // watches; it is not taken for packets. No lock is held while calling out (OnEnd, OnAir, Feedback, Sender), and no two
-// locks of ours nest except Relay.mu before a worker's or the announcer's mailbox.
+// locks of ours nest (lead.mu is a leaf) except Relay.mu before a worker's or the announcer's mailbox.
 //
 // # Invariants
 //

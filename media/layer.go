@@ -137,8 +137,9 @@ func (l *Layer) askKeyframe(p *packet, now time.Duration) {
 // Report takes the publisher's sender report for this layer. Any goroutine may call it.
 func (l *Layer) Report(sr *rtcp.SenderReport) {
 	now := l.pub.stream.relay.now()
-	l.pub.lead.hear(sr.NTPTime, ntpTime(time.Now()), now)
-	l.report.Store(&senderReport{ntp: sr.NTPTime, ts: sr.RTPTime, at: now})
+	came := ntpTime(time.Now())
+	l.pub.lead.hear(sr.NTPTime, came, now)
+	l.report.Store(&senderReport{ntp: sr.NTPTime, ts: sr.RTPTime, at: now, came: came})
 }
 
 // joinPoint is where a viewer may begin: the newest keyframe, unless it is older than maxGOP against what came last.

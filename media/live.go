@@ -198,6 +198,9 @@ func (t *track) take(v *Subscriber, w *worker, late uint64, now time.Duration) {
 	if p.newest != nil {
 		t.note(p.newest, p.key, now)
 	}
+	if t.kind == Video && now >= t.keep {
+		t.keepTime(p.newest, now)
+	}
 	if now >= v.nextReport {
 		v.sendReports(b, now)
 	}

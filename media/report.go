@@ -10,21 +10,27 @@ import (
 
 // senderReport ties a publisher's wall clock to its timestamps, as of an arrival time here.
 type senderReport struct {
-	ntp uint64 // 32.32 seconds
-	ts  uint32
-	at  time.Duration
+	ntp  uint64 // 32.32 seconds
+	ts   uint32
+	at   time.Duration
+	came uint64 // at, by the server's clock
 }
 
-// ntpSpan turns a duration into 32.32 fixed point seconds.
+// ntpSpan turns a duration into 32.32 fixed point seconds; those of a negative one wrap.
 func ntpSpan(d time.Duration) uint64 {
+	if d < 0 {
+		return -ntpSpan(-d)
+	}
 	sec := uint64(d / time.Second)
 	frac := uint64(d%time.Second) << 32 / uint64(time.Second)
 	return sec<<32 | frac
 }
 
+// before1970 is how many seconds of reports (RFC 3550 section 4: since 1900) were before Unix time began.
+const before1970 = 2_208_988_800
+
 // ntpTime is a moment as reports say it (RFC 3550 section 4): seconds since 1900, 32.32.
 func ntpTime(t time.Time) uint64 {
-	const before1970 = 2_208_988_800
 	return uint64(t.Unix()+before1970)<<32 + ntpSpan(time.Duration(t.Nanosecond()))
 }
 

@@ -161,9 +161,9 @@ func TestSenderReportsKeepLipSync(t *testing.T) {
 			t.Fatal(err)
 		}
 		sound := &camera{t: t, layer: mic, asked: &asked{}, pub: c.pub, ts: 5000}
-		// One moment of the publisher's clock: video time c.ts, audio time 5000.
+		// One moment of the publisher's clock: video time of the frame that was sent, audio time 5000.
 		const ntp = 3_900_000_000 << 32
-		c.layer.Report(&rtcp.SenderReport{NTPTime: ntp, RTPTime: c.ts})
+		c.layer.Report(&rtcp.SenderReport{NTPTime: ntp, RTPTime: c.ts - 1800})
 		mic.Report(&rtcp.SenderReport{NTPTime: ntp, RTPTime: sound.ts})
 		// The viewer is told the server's clock instead.
 		start, videoTS, audioTS := ntpTime(time.Now()), c.ts, sound.ts
@@ -200,7 +200,7 @@ func TestSenderReportsKeepLipSync(t *testing.T) {
 		if got, want := a.RTPTime-firstAudio.Timestamp, uint32(Opus.ticks(since)); got != want {
 			t.Errorf("audio report is %d after its first packet, want %d (%d)", got, want, audioTS)
 		}
-		if got, want := v.RTPTime-firstVideo.Timestamp, uint32(VP8.ticks(since))+1800; got != want {
+		if got, want := v.RTPTime-firstVideo.Timestamp, uint32(VP8.ticks(since)); got != want {
 			t.Errorf("video report is %d after its first packet, want %d (%d)", got, want, videoTS)
 		}
 		// Two for each track soon, and then one per second.

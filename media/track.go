@@ -35,6 +35,7 @@ type track struct {
 	inTS    uint32
 	wall    time.Duration // when it belongs, in the viewer's time
 	keySent time.Duration
+	keep    time.Duration // when its time is to be looked at: see keepTime
 
 	packets, octets uint32
 
@@ -137,6 +138,8 @@ func (t *track) cutTo(l *Layer, p *packet, wall time.Duration, divisor int32) {
 		c.out = last.sequence(t.pos)
 		step := max(l.codec.ticks(wall-t.wall), l.codec.ticks(time.Millisecond))
 		c.outTS = t.outTS + uint32(step)
+	} else {
+		c.outTS = t.begin(l, p, wall)
 	}
 	t.cuts.push(c)
 	if l != t.layer {

@@ -1,0 +1,79 @@
+package media
+
+import "time"
+
+// A viewer's timestamps of the picture are the server's clock: the moment a picture was taken, in Unix time, at 90 kHz, modulo
+// 2^32. A page that knows a frame's timestamp (requestVideoFrameCallback tells it) so knows which moment is on its screen, and
+// shows a pin with it. RFC 3550 (5.1) wants timestamps to begin at random so that nobody guesses what is encrypted; SRTP takes
+// its secrets elsewhere.
+//
+// When a picture was taken, the publisher's reports say (see lead). Before there is one, it is when it came.
+
+const (
+	// lagMost is by how much a picture may come after it was taken, and lagLeast by how much before, to be believed: some
+	// encoders report what is not so.
+	lagMost  = 3 * time.Second
+	lagLeast = -200 * time.Millisecond
+	// keepWithin is how far a viewer's time may be from the truth, and keepStep what is mended of it at once, each reportEvery:
+	// less than a frame lasts, so that time never goes back, and little enough to be no jolt.
+	keepWithin = 5 * time.Millisecond
+	keepStep   = 10 * time.Millisecond
+)
+
+// pictureTicks is a moment in 32.32 seconds since 1900 as timestamps of the picture say it.
+func pictureTicks(ntp uint64) uint32 {
+	const rate = 90_000
+	return (uint32(ntp>>32)-before1970)*rate + uint32((ntp&(1<<32-1))*rate>>32)
+}
+
+// span turns 32.32 seconds that may be negative into a duration. It is meant for less than a century.
+func span(ntp uint64) time.Duration {
+	n := int64(ntp)
+	return time.Duration(n>>32)*time.Second + time.Duration((n&(1<<32-1))*int64(time.Second)>>32)
+}
+
+// taken is when a packet's picture was taken, by the server's clock, in 32.32 seconds. ok is false while no report says so.
+func (l *Layer) taken(ts uint32, at time.Duration) (ntp uint64, ok bool) {
+	sr := l.report.Load()
+	if sr == nil {
+		return 0, false
+	}
+	rate := int64(l.codec.ClockRate())
+	since := time.Duration(int64(int32(ts-sr.ts)) * int64(time.Second) / rate)
+	ntp = sr.ntp + l.pub.lead.now.Load() + ntpSpan(since)
+	came := sr.came + ntpSpan(at-sr.at)
+	lag := span(came - ntp)
+	return ntp, lag <= lagMost && lag >= lagLeast
+}
+
+// begin is the first timestamp of a viewer who gets p at wall of the relay's clock.
+func (t *track) begin(l *Layer, p *packet, wall time.Duration) uint32 {
+	if t.kind != Video {
+		return t.outTS
+	}
+	now := ntpTime(time.Now()) + ntpSpan(wall-l.pub.stream.relay.now())
+	if ntp, ok := l.taken(p.ts, p.at); ok { // as long before wall as it was taken before it came
+		now = ntp + ntpSpan(wall-p.at)
+	}
+	return pictureTicks(now)
+}
+
+// keepTime brings a live viewer's time a little nearer to the server's clock, as of newest, the last packet of a frame that was
+// sent: clocks drift apart, and before the first report nobody knows when a picture was taken.
+func (t *track) keepTime(newest *packet, now time.Duration) {
+	if newest == nil || !newest.marker {
+		return
+	}
+	t.keep = now + reportEvery
+	ntp, ok := t.layer.taken(newest.ts, newest.at)
+	if !ok {
+		return
+	}
+	within, step := int32(t.layer.codec.ticks(keepWithin)), int32(t.layer.codec.ticks(keepStep))
+	off := int32(pictureTicks(ntp) - t.outTS)
+	if off >= -within && off <= within {
+		return
+	}
+	t.outTS += uint32(min(max(off, -step), step))
+	t.cuts.push(cut{layer: t.layer, from: t.pos, out: t.cuts.current().sequence(t.pos), inTS: newest.ts, outTS: t.outTS, divisor: 1})
+}
