@@ -109,8 +109,9 @@ export const putProduct = (
 ) => api<Product>("PUT", `/shows/${enc(show)}/products/${enc(id)}`, body, o);
 export const removeProduct = (show: string, id: string, o?: CallOptions) =>
   api<void>("DELETE", `/shows/${enc(show)}/products/${enc(id)}`, undefined, o);
-export const putPin = (show: string, product: string | null, o?: CallOptions) =>
-  api<unknown>("PUT", `/shows/${enc(show)}/pin`, { product }, o);
+/** `pressedAt`: when the creator pressed, in whole ms of the server's clock; undefined: now. */
+export const putPin = (show: string, product: string | null, pressedAt?: number, o?: CallOptions) =>
+  api<unknown>("PUT", `/shows/${enc(show)}/pin`, { product, pinned_at: pressedAt }, o);
 export const getSales = (show: string, o?: CallOptions) => api<Sales>("GET", `/shows/${enc(show)}/sales`, undefined, o);
 
 

@@ -3,7 +3,7 @@
 
 import { signal, type Signal } from "@preact/signals";
 import { ApiError, jitter, refusal, sleep } from "./http";
-import { LineMeter, type Line } from "./line";
+import type { Line, LineMeter } from "./line";
 
 export type WatchPhase =
   | "idle"
@@ -50,7 +50,8 @@ export class Watcher {
   private session: Session | null = null;
   private nudge: (() => void) | null = null;
   private endSession: (() => void) | null = null;
-  private meter = new LineMeter();
+  /** Comes after the picture: nothing to measure before. */
+  private meter: LineMeter | null = null;
 
   constructor(private readonly url: string) {}
 
@@ -80,8 +81,14 @@ export class Watcher {
 
   /** Something says that the server may have restarted: a session without packets is given up at once. */
   suspect(): void {
-    if (this.meter.silentFor() > SILENT_MS) this.endSession?.();
+    if (this.meter && this.meter.silentFor() > SILENT_MS) this.endSession?.();
     this.kick();
+  }
+
+  /** The RTP timestamp of the frame that came last; null when there is none, or the browser does not say. */
+  timestamp(): number | null {
+    const receiver = this.session?.pc.getReceivers().find(({ track }) => track.kind === "video");
+    return receiver?.getSynchronizationSources()[0]?.rtpTimestamp ?? null;
   }
 
   private async run(signal: AbortSignal): Promise<void> {
@@ -134,7 +141,7 @@ export class Watcher {
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     const session: Session = { pc, resource: null };
     this.session = session;
-    this.meter = new LineMeter();
+    this.meter = null;
     const stats = setInterval(() => void this.measure(pc), STATS_MS);
     try {
       const broken = this.untilBroken(pc, signal);
@@ -219,7 +226,9 @@ export class Watcher {
 
   private async measure(pc: RTCPeerConnection): Promise<void> {
     try {
-      this.line.value = this.meter.read(await pc.getStats(), performance.now());
+      const { LineMeter } = await import("./line");
+      const stats = await pc.getStats();
+      if (this.session?.pc === pc) this.line.value = (this.meter ??= new LineMeter()).read(stats, performance.now());
     } catch {
       // A closed connection has no line to measure.
     }

@@ -75,7 +75,7 @@ export function ShowPage({ id, me }: { id: string; me: Me }): JSX.Element {
 function Desk({ first, me }: { first: Show; me: Me }): JSX.Element {
   const model = useMemo(() => {
     const stage = new Stage(first, chosenQuality(location.search));
-    const sheet = new RunSheet(first.id);
+    const sheet = new RunSheet(first.id, () => stage.moment());
     const room = new Room(first.id);
     const chat = new ChatLog(room, () => (me.account ? { subject: me.subject, name: me.account.name } : null));
     chat.orders.value = true;

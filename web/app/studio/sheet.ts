@@ -24,7 +24,11 @@ export class RunSheet {
   private readonly versions = new Map<string, number>();
   private readonly flashLefts = new Map<string, { left: number | null; version: number }>();
 
-  constructor(private readonly show: string) {}
+  constructor(
+    private readonly show: string,
+    /** The moment of the picture that is being taken, by the server's clock; undefined: not known. */
+    private readonly moment: () => number | undefined = () => undefined,
+  ) {}
 
   async load(): Promise<void> {
     const turn = ++this.latest;
@@ -94,10 +98,11 @@ export class RunSheet {
   /** Pins a product, or takes the pin off with null. The page shows it pinned when the server says so. */
   async pin(product: string | null): Promise<void> {
     if (this.pinning.value !== null) return;
+    const pressed = this.moment();
     this.pinning.value = product ?? this.pinned.value;
     this.trouble.value = "";
     try {
-      await api.putPin(this.show, product);
+      await api.putPin(this.show, product, pressed);
       // The event follows with its version; this only saves the round trip on the creator's own page.
       this.pinned.value = product;
     } catch (error) {

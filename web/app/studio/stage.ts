@@ -3,6 +3,7 @@
 import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import * as api from "../shared/api";
 import type { Show } from "../shared/api";
+import { clockUncertainty, serverNow } from "../shared/clock";
 import { Capture } from "./capture";
 import { LOW, STANDARD, type Quality } from "./devices";
 import { guardLive, markLive, Tabs, wasLive } from "./guards";
@@ -10,6 +11,9 @@ import { Meter } from "./meter";
 import { PictureCheck } from "./picture";
 import { Publisher } from "./publisher";
 import { words } from "../shared/back/words";
+
+/** With a clock worse than this the server's own moment is the better one. */
+const SURE_MS = 500;
 
 export class Stage {
   readonly show: Signal<Show>;
@@ -86,6 +90,15 @@ export class Stage {
     await this.capture.open();
     const { id, state } = this.show.peek();
     if (state !== "ended" && wasLive(id) && !(await this.tabs.anyone())) this.goLive();
+  }
+
+  /**
+   * Of which moment viewers will take the picture that is being taken now, in ms of the server's clock: that is when it left
+   * by the shortest way to the server. undefined: not known.
+   */
+  moment(): number | undefined {
+    if (clockUncertainty() > SURE_MS) return undefined;
+    return Math.floor(serverNow() + (this.publisher.line.peek().rttMs ?? 0) / 2);
   }
 
   goLive(): void {

@@ -29,6 +29,11 @@ export function Stage({ model, tall, children }: { model: WatchModel; tall: Sign
     play(element, () => setMuted(true));
   }, [stream]);
 
+  const streaming = stream !== null;
+  useEffect(() => {
+    if (video.current && streaming) return model.alignPins(video.current);
+  }, [model, streaming]);
+
   useEffect(() => {
     const back = (): void => {
       if (document.visibilityState === "visible" && video.current?.srcObject) play(video.current, () => setMuted(true));

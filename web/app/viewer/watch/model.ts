@@ -10,6 +10,7 @@ import { me, whoAmI } from "../../shared/session";
 import { Room } from "../../shared/realtime";
 import { Watcher } from "../../shared/whep";
 import { Mine } from "./mine";
+import type { Pins } from "./pins";
 
 /** What the stage shows. */
 export type Scene =
@@ -48,6 +49,9 @@ export class WatchModel {
   /** The page lost the room: numbers on it may be old. */
   readonly stale: ReadonlySignal<boolean>;
 
+  /** What the card shows; null: nothing; undefined: the room has not said yet. */
+  private readonly card: Signal<string | null | undefined> = signal(undefined);
+  private pins: Pins | null = null;
   private readonly listing: Listing;
   private readonly leave = new AbortController();
   private readonly release: (() => void)[] = [];
@@ -64,8 +68,8 @@ export class WatchModel {
     this.watcher = new Watcher(`/whep/${encodeURIComponent(id)}`);
     this.scene = computed(() => this.judgeScene());
     this.pinned = computed(() => {
-      const pin = this.room.state("pin.set", "pin").value;
-      const id = pin ? pin.product : this.catalog.value?.pinned;
+      const pin = this.card.value;
+      const id = pin === undefined ? this.catalog.value?.pinned : pin;
       return this.catalog.value?.products.find((product) => product.id === id) ?? null;
     });
     this.stale = computed(() => this.show.value !== null && this.room.phase.value === "waiting");
@@ -75,7 +79,10 @@ export class WatchModel {
     this.release.push(
       this.room.on("catalog.set", () => this.reread()),
       // A pin of something we have not read yet: the list we hold is old.
-      this.room.on("pin.set", ({ product }) => {
+      this.room.on("pin.set", (pin) => {
+        const { product } = pin;
+        if (this.pins) this.pins.take(pin);
+        else this.card.value = product;
         if (product && !this.catalog.peek()?.products.some((p) => p.id === product)) this.reread();
       }),
       this.room.on("price.set", ({ variant, flash }) => {
@@ -99,6 +106,19 @@ export class WatchModel {
     this.mine.close();
     this.room.close();
     this.watcher.stop();
+  }
+
+  /** Pins wait for this picture from now on, until what is returned is called. Without it they show at once. */
+  alignPins(video: HTMLVideoElement): () => void {
+    let off: (() => void) | null = () => undefined;
+    // Not needed before the first picture.
+    void import("./pins")
+      .then(({ Pins }) => off && (off = (this.pins = new Pins(this.card)).follow(video, () => this.watcher.timestamp())))
+      .catch(() => undefined);
+    return () => {
+      off?.();
+      off = this.pins = null;
+    };
   }
 
   /** Price, flash price and opening of a variant, each by the newer of list and room. */
