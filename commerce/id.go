@@ -40,6 +40,10 @@ type (
 	flashKind   struct{}
 	dropKind    struct{}
 	mailKind    struct{}
+	lineKind    struct{}
+	auditKind   struct{}
+	askKind     struct{}
+	pollKind    struct{}
 
 	AccountID = ID[accountKind]
 	SessionID = ID[sessionKind]
@@ -56,6 +60,11 @@ type (
 	FlashID   = ID[flashKind]
 	DropID    = ID[dropKind]
 	MailID    = ID[mailKind]
+
+	LineID     = ID[lineKind] // a line of chat: made by realtime, known here by its id alone
+	AuditID    = ID[auditKind]
+	QuestionID = ID[askKind]
+	PollID     = ID[pollKind] // begins like a pool's: nothing takes both
 )
 
 func (accountKind) prefix() string { return "acc_" }
@@ -73,6 +82,10 @@ func (banKind) prefix() string     { return "ban_" }
 func (flashKind) prefix() string   { return "fls_" }
 func (dropKind) prefix() string    { return "drp_" }
 func (mailKind) prefix() string    { return "eml_" }
+func (lineKind) prefix() string    { return "lin_" }
+func (auditKind) prefix() string   { return "aud_" }
+func (askKind) prefix() string     { return "que_" }
+func (pollKind) prefix() string    { return "pol_" }
 
 const (
 	prefixLength = 4

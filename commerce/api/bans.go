@@ -34,22 +34,25 @@ func (a *API) registerBans() {
 		translation{is: community.ErrReason, status: http.StatusUnprocessableEntity, code: "reason_invalid"},
 		translation{is: community.ErrSubject, status: http.StatusUnprocessableEntity, code: "subject_invalid"},
 		translation{is: community.ErrCreator, status: http.StatusConflict, code: "not_bannable"},
+		translation{is: community.ErrModerator, status: http.StatusConflict, code: "not_bannable"},
+		translation{is: community.ErrPerson, status: http.StatusUnprocessableEntity, code: "name_invalid"},
 		translation{is: community.ErrTooMany, status: http.StatusConflict, code: "too_many_bans"},
 	)
 	register(a, operation{
 		ID: "ban", Method: http.MethodPut, Path: "/shows/{show}/bans/{subject}", Tag: tagShows,
 		Summary: "Keep a person out, and end what they have open", Rule: editRule,
-		Codes: []string{"signed_out", "forbidden", "show_unknown", "subject_invalid", "reason_invalid", "not_bannable", "too_many_bans"},
+		Codes: []string{"signed_out", "forbidden", "show_unknown", "subject_invalid", "reason_invalid", "name_invalid", "not_bannable", "account_unknown", "too_many_bans"},
 	}, func(ctx context.Context, in *struct {
 		BanPath
 		Body struct {
+			Name   string `json:"name,omitempty" doc:"As the chat showed it; an account's own name goes before it"`
 			Reason string `json:"reason,omitempty"`
 			All    bool   `json:"all_shows,omitempty" doc:"From all shows of this creator"`
 		}
 	}) (*banOutput, error) {
 		out := &banOutput{}
 		err := a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, who Identity) error {
-			b, err := community.Impose(ctx, tx, *who.Account, s, in.Subject, in.Body.Reason, in.Body.All)
+			b, err := community.Impose(ctx, tx, *who.Account, s, community.Wish{Subject: in.Subject, Name: in.Body.Name, Reason: in.Body.Reason}, in.Body.All)
 			out.Body.ID, out.Body.Subject, out.Body.Show, out.Body.Reason, out.Body.Created = b.ID, b.Subject, b.Show, b.Reason, b.Created.UTC()
 			return err
 		})

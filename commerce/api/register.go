@@ -27,6 +27,10 @@ func (a *API) parts() []func() {
 		a.registerShows,
 		a.registerKeys,
 		a.registerBans,
+		a.registerTalk,
+		a.registerModerators,
+		a.registerQuestions,
+		a.registerPolls,
 		a.registerRoom,
 		a.registerPictures,
 		a.registerSale,
@@ -47,6 +51,7 @@ const (
 
 	tagPeople  = "People"
 	tagShows   = "Shows"
+	tagTalk    = "Talk"
 	tagCatalog = "Catalogue"
 	tagSale    = "Sale"
 	tagMail    = "Mailbox"

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/drop"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/outbox"
@@ -22,7 +23,7 @@ var roomRule = guard.Rule{Name: "room_address", Burst: 300, Every: 100 * time.Mi
 
 // eventKinds is all that commerce lets a show say.
 func eventKinds() []outbox.EventKind {
-	return slices.Concat(show.Kinds, price.Kinds, stock.Kinds, drop.Kinds)
+	return slices.Concat(show.Kinds, price.Kinds, stock.Kinds, drop.Kinds, community.Kinds)
 }
 
 type roomTicketOutput struct {

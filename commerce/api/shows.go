@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/cursor"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/show"
@@ -178,14 +179,17 @@ func (a *API) registerShowEdits() {
 	}, func(ctx context.Context, in *ShowPath) (*showOutput, error) {
 		out := &showOutput{Status: http.StatusOK}
 		var closed []commerce.PoolID
-		err := a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, _ Identity) (err error) {
+		err := a.onShow(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, _ Identity) (err error) {
 			if closed, err = a.closeSale(ctx, tx, s.ID); err != nil {
+				return err
+			}
+			if err := community.End(ctx, tx, s.ID); err != nil {
 				return err
 			}
 			s, err = show.End(ctx, tx, s)
 			out.Body = showBodyOf(s)
 			return err
-		})
+		}, func(s show.Show, who Identity) error { return s.MayEnd(*who.Account) })
 		if err != nil {
 			return nil, err
 		}
@@ -217,9 +221,9 @@ func (a *API) editing(ctx context.Context, id commerce.ShowID, do work) error {
 	return a.onShow(ctx, id, do, func(s show.Show, who Identity) error { return s.MayEdit(*who.Account) })
 }
 
-// moderating is editing for the creator and for operators.
+// moderating is for what the creator, moderators and operators do: community judges in the transaction who may.
 func (a *API) moderating(ctx context.Context, id commerce.ShowID, do work) error {
-	return a.onShow(ctx, id, do, func(s show.Show, who Identity) error { return s.MayModerate(*who.Account) })
+	return a.onShow(ctx, id, do, checkedWithin)
 }
 
 func (a *API) onShow(ctx context.Context, id commerce.ShowID, do work, may func(show.Show, Identity) error) error {

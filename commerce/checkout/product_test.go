@@ -105,7 +105,7 @@ func TestBannedBuyer(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = community.Impose(ctx, tx, account.Account{ID: w.creator.ID, Roles: w.creator.Roles}, sh, banned, "rude", false)
+		_, err = community.Impose(ctx, tx, account.Account{ID: w.creator.ID, Roles: w.creator.Roles}, sh, community.Wish{Subject: banned, Reason: "rude"}, false)
 		return err
 	})
 	if err != nil {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -36,33 +34,37 @@ var (
 type Ban struct {
 	ID      commerce.BanID
 	Subject string
+	Name    string
 	// Show is none for a ban from all shows of the creator.
 	Show    *commerce.ShowID
 	Reason  string
 	Created time.Time
 }
 
-// Impose keeps subject out of a show, or with all out of every show of its creator. The same ban again keeps
-// its date, takes the new reason, and ends connections again.
-func Impose(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, subject, reason string, all bool) (Ban, error) {
-	reason = strings.TrimSpace(reason)
-	if utf8.RuneCountInString(reason) > MaxReason || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl) {
-		return Ban{}, ErrReason
-	}
-	if err := s.MayModerate(by); err != nil {
+// Impose keeps somebody out of a show, or with all out of every show of its creator. The same ban again keeps
+// its date, takes the new reason, and ends connections again. Whoever moderated what they are banned from does so no
+// more.
+func Impose(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, w Wish, all bool) (Ban, error) {
+	if err := s.MayModerate(ctx, tx, by); err != nil {
 		return Ban{}, err
 	}
-	if err := mayBeBanned(ctx, tx, s, subject); err != nil {
+	if err := w.judge(ctx, tx, by, s); err != nil {
 		return Ban{}, err
 	}
-	b := Ban{ID: commerce.NewID[commerce.BanID](), Subject: subject, Show: &s.ID, Reason: reason}
+	b := Ban{ID: commerce.NewID[commerce.BanID](), Subject: w.Subject, Name: w.Name, Show: &s.ID, Reason: w.Reason}
 	if all {
 		b.Show = nil
 	}
-	err := tx.QueryRow(ctx, `
-		insert into ban (id, creator, show, subject, reason, made_by) values ($1, $2, $3, $4, $5, $6)
-		on conflict on constraint ban_once do update set reason = excluded.reason
-		returning id, created_at`, b.ID, s.Creator, b.Show, subject, reason, by.ID).Scan(&b.ID, &b.Created)
+	var same bool
+	err := tx.QueryRow(ctx, `select exists (select from ban where creator = $1 and subject = $2 and show is not distinct from $3 and reason = $4)`,
+		s.Creator, b.Subject, b.Show, b.Reason).Scan(&same)
+	if err != nil {
+		return Ban{}, fmt.Errorf("ban in %s: %w", s.ID, err)
+	}
+	err = tx.QueryRow(ctx, `
+		insert into ban (id, creator, show, subject, name, reason, made_by) values ($1, $2, $3, $4, $5, $6, $7)
+		on conflict on constraint ban_once do update set reason = excluded.reason, name = excluded.name
+		returning id, created_at`, b.ID, s.Creator, b.Show, b.Subject, b.Name, b.Reason, by.ID).Scan(&b.ID, &b.Created)
 	if err != nil {
 		return Ban{}, fmt.Errorf("ban in %s: %w", s.ID, err)
 	}
@@ -73,42 +75,63 @@ func Impose(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, sub
 	if count > MaxBans {
 		return Ban{}, ErrTooMany
 	}
-	return b, revoke(ctx, tx, s, subject, all)
+	shows, err := reached(ctx, tx, s, all)
+	if err != nil {
+		return Ban{}, err
+	}
+	if err := revoke(ctx, tx, shows, b.Subject); err != nil || same {
+		return b, err
+	}
+	if id, _, _ := commerce.ParseSubject(b.Subject); !id.IsZero() {
+		if _, err := tx.Exec(ctx, `delete from show_moderator where account = $1 and show = any($2)`, id, shows); err != nil {
+			return Ban{}, fmt.Errorf("ban in %s: %w", s.ID, err)
+		}
+	}
+	if err := note(ctx, tx, s, by, Entry{Action: ActionBanned, Subject: b.Subject, Name: b.Name, Detail: extent(all, b.Reason)}); err != nil {
+		return Ban{}, err
+	}
+	return b, regone(ctx, tx, shows)
 }
 
-func mayBeBanned(ctx context.Context, q schema.Querier, s show.Show, subject string) error {
-	id, _, err := commerce.ParseSubject(subject)
+// extent is the detail of a ban in the audit log.
+func extent(all bool, reason string) string {
+	if !all {
+		return reason
+	}
+	return strings.TrimSpace("all shows " + reason)
+}
+
+// reached is the shows that a ban means: this one, or with all those of its creator that have not ended, too.
+func reached(ctx context.Context, tx pgx.Tx, s show.Show, all bool) ([]commerce.ShowID, error) {
+	if !all {
+		return []commerce.ShowID{s.ID}, nil
+	}
+	rows, err := tx.Query(ctx, `select id from show where creator = $1 and (state <> 'ended' or id = $2)`, s.Creator, s.ID)
 	if err != nil {
-		return ErrSubject
+		return nil, fmt.Errorf("shows of %s: %w", s.Creator, err)
 	}
-	if id.IsZero() {
-		return nil
-	}
-	if id == s.Creator {
-		return ErrCreator
-	}
-	a, err := account.Get(ctx, q, id)
+	shows, err := pgx.CollectRows(rows, pgx.RowTo[commerce.ShowID])
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("shows of %s: %w", s.Creator, err)
 	}
-	if a.Has(account.Operator) {
-		return ErrCreator
+	return shows, nil
+}
+
+// regone tells the rooms of shows whose lines are not shown any more.
+func regone(ctx context.Context, tx pgx.Tx, shows []commerce.ShowID) error {
+	events := make(map[commerce.ShowID][]outbox.EventRow, len(shows))
+	for _, id := range shows {
+		gone, err := goneEvent(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		events[id] = []outbox.EventRow{gone}
 	}
-	return nil
+	return outbox.Events(ctx, tx, events)
 }
 
 // revoke names each show, because an order without a show would reach shows of other creators.
-func revoke(ctx context.Context, tx pgx.Tx, s show.Show, subject string, all bool) error {
-	shows := []commerce.ShowID{s.ID}
-	if all {
-		rows, err := tx.Query(ctx, `select id from show where creator = $1 and (state <> 'ended' or id = $2)`, s.Creator, s.ID)
-		if err != nil {
-			return fmt.Errorf("shows of %s: %w", s.Creator, err)
-		}
-		if shows, err = pgx.CollectRows(rows, pgx.RowTo[commerce.ShowID]); err != nil {
-			return fmt.Errorf("shows of %s: %w", s.Creator, err)
-		}
-	}
+func revoke(ctx context.Context, tx pgx.Tx, shows []commerce.ShowID, subject string) error {
 	controls := make([]outbox.ControlMessage, 0, len(shows))
 	for _, id := range shows {
 		controls = append(controls, outbox.ControlMessage{Op: outbox.OpRevoke, Show: id.String(), Subject: subject})
@@ -127,14 +150,30 @@ func Lift(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, subje
 	if _, _, err := commerce.ParseSubject(subject); err != nil {
 		return ErrSubject
 	}
-	if err := s.MayModerate(by); err != nil {
+	if err := s.MayModerate(ctx, tx, by); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `delete from ban where creator = $1 and subject = $2 and (show = $3 or show is null)`, s.Creator, subject, s.ID)
+	rows, err := tx.Query(ctx, `delete from ban where creator = $1 and subject = $2 and (show = $3 or show is null) returning name, show is null`, s.Creator, subject, s.ID)
 	if err != nil {
 		return fmt.Errorf("lift a ban in %s: %w", s.ID, err)
 	}
-	return nil
+	var name string
+	var whole, all bool
+	tag, err := pgx.ForEachRow(rows, []any{&name, &whole}, func() error { all = all || whole; return nil })
+	if err != nil {
+		return fmt.Errorf("lift a ban in %s: %w", s.ID, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil
+	}
+	shows, err := reached(ctx, tx, s, all)
+	if err != nil {
+		return err
+	}
+	if err := note(ctx, tx, s, by, Entry{Action: ActionBanLifted, Subject: subject, Name: name, Detail: extent(all, "")}); err != nil {
+		return err
+	}
+	return regone(ctx, tx, shows)
 }
 
 // Check says ErrBanned when subject may not take part in a show. Nobody known ("") is never banned, and an
@@ -154,4 +193,25 @@ func Check(ctx context.Context, q schema.Querier, id commerce.ShowID, subject st
 		return ErrBanned
 	}
 	return nil
+}
+
+// Bans lists who may not take part in a show, newest first, at most 200.
+func Bans(ctx context.Context, q schema.Querier, s show.Show) ([]Ban, error) {
+	rows, err := q.Query(ctx, `select id, subject, name, show, reason, created_at from ban where creator = $1 and (show = $2 or show is null)
+		order by created_at desc, id desc limit $3`, s.Creator, s.ID, listed)
+	if err != nil {
+		return nil, fmt.Errorf("bans of %s: %w", s.ID, err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (b Ban, err error) {
+		err = row.Scan(&b.ID, &b.Subject, &b.Name, &b.Show, &b.Reason, &b.Created)
+		b.Created = b.Created.UTC()
+		if b.Name == "" {
+			b.Name = GuestName(b.Subject)
+		}
+		return b, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bans of %s: %w", s.ID, err)
+	}
+	return list, nil
 }

@@ -56,7 +56,7 @@ func (s stage) ban(by account.Account, id commerce.ShowID, subject, reason strin
 		if err != nil {
 			return err
 		}
-		b, err = community.Impose(ctx, tx, by, sh, subject, reason, all)
+		b, err = community.Impose(ctx, tx, by, sh, community.Wish{Subject: subject, Reason: reason}, all)
 		return err
 	})
 	return b, err

@@ -53,10 +53,10 @@ type EffectRow struct {
 	NotBefore time.Time // zero: at once
 }
 
-// ControlMessage is an order to every node about open connections. Zero members match everything, so a
+// ControlMessage is an order to every node about what is open there. Zero members match everything, so a
 // revoke without Show means all shows.
 type ControlMessage struct {
-	Op                 string `json:"op"` // OpRevoke or OpClose
+	Op                 string `json:"op"` // OpRevoke, OpClose, OpTalk or OpRejoin
 	Show               string `json:"show"`
 	Subject            string `json:"subject"`
 	Session            string `json:"session"`
@@ -67,6 +67,10 @@ const (
 	OpRevoke = "revoke"
 	OpClose  = "close"
 	OpMe     = "me" // a MeMessage
+	// OpTalk: the rules of the talk in Show have changed, read them again.
+	OpTalk = "talk"
+	// OpRejoin: Subject is somebody else in Show from now on (a moderator, or none any more): their pages join again.
+	OpRejoin = "rejoin"
 
 	// KindEvent and KindControl are the Dispatcher's handler names of those lanes.
 	KindEvent   = "event"
@@ -168,7 +172,7 @@ func Seq(ctx context.Context, q schema.Querier, show commerce.ShowID) (seq int64
 func Control(ctx context.Context, tx pgx.Tx, messages ...ControlMessage) error {
 	rows := make([]any, 0, len(messages))
 	for _, m := range messages {
-		if m.Op != OpRevoke && m.Op != OpClose {
+		if !slices.Contains([]string{OpRevoke, OpClose, OpTalk, OpRejoin}, m.Op) {
 			return fmt.Errorf("%w: control op %.64q", ErrRow, m.Op)
 		}
 		if m == (ControlMessage{Op: m.Op}) {

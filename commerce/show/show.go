@@ -119,8 +119,8 @@ func (s Show) MayEdit(by account.Account) error {
 	return nil
 }
 
-// MayModerate says whether somebody may end the show and ban people from it: its creator, or an operator.
-func (s Show) MayModerate(by account.Account) error {
+// MayEnd says whether somebody may end the show: its creator, or an operator. ErrNotYours otherwise.
+func (s Show) MayEnd(by account.Account) error {
 	if s.Creator != by.ID && !by.Has(account.Operator) {
 		return ErrNotYours
 	}

@@ -108,7 +108,7 @@ func TestPublishByTicket(t *testing.T) {
 func (w *world) ban(id commerce.ShowID, subject string, all bool) {
 	w.t.Helper()
 	w.on(id, func(ctx context.Context, tx pgx.Tx, s show.Show) error {
-		_, err := community.Impose(ctx, tx, w.mara.Account, s, subject, "", all)
+		_, err := community.Impose(ctx, tx, w.mara.Account, s, community.Wish{Subject: subject}, all)
 		return err
 	})
 }

@@ -97,8 +97,11 @@ func (d Door) role(ctx context.Context, s show.Show, who api.Identity) (realtime
 		return realtime.RoleViewer, nil
 	case who.Account != nil && who.Account.ID == s.Creator:
 		return realtime.RoleHost, nil
-	case who.Account != nil && who.Account.Has(account.Operator):
-		return realtime.RoleModerator, nil
+	case who.Account != nil:
+		err := s.MayModerate(ctx, d.Pool, *who.Account)
+		if err == nil || !errors.Is(err, show.ErrNotYours) {
+			return realtime.RoleModerator, err
+		}
 	}
 	bought, err := order.Bought(ctx, d.Pool, s.ID, who.Subject)
 	if err != nil || !bought {
@@ -107,15 +110,9 @@ func (d Door) role(ctx context.Context, s show.Show, who api.Identity) (realtime
 	return realtime.RoleBuyer, nil
 }
 
-// guestDigits of a guest's id tell guests apart for the eye.
-const guestDigits = 4
-
 func nameOf(who api.Identity) string {
-	switch {
-	case who.Account != nil:
+	if who.Account != nil {
 		return who.Account.Name
-	case who.Subject == "":
-		return ""
 	}
-	return "Guest " + who.Subject[len(who.Subject)-guestDigits:]
+	return community.GuestName(who.Subject)
 }

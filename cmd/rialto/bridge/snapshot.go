@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/drop"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/price"
@@ -54,7 +55,11 @@ func Snapshot(pool *pgxpool.Pool) func(context.Context, realtime.RoomID) ([]real
 			if err != nil {
 				return err
 			}
-			events, err = versioned(slices.Concat(said, prices, counts, releases), version)
+			talk, err := community.Events(ctx, q, id)
+			if err != nil {
+				return err
+			}
+			events, err = versioned(slices.Concat(said, prices, counts, releases, talk), version)
 			return err
 		})
 		return events, err
