@@ -112,6 +112,10 @@ func (a *API) registerPolls() {
 		}
 		return out, nil
 	})
+	a.registerVoting()
+}
+
+func (a *API) registerVoting() {
 	register(a, operation{
 		ID: "vote", Method: http.MethodPut, Path: "/shows/{show}/polls/{poll}/vote", Tag: tagTalk, Status: http.StatusNoContent, Rule: voteAddress,
 		Summary: "My choice in a poll; another one takes its place while the poll is open",
