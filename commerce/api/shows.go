@@ -180,10 +180,10 @@ func (a *API) registerShowEdits() {
 		out := &showOutput{Status: http.StatusOK}
 		var closed []commerce.PoolID
 		err := a.onShow(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, _ Identity) (err error) {
-			if closed, err = a.closeSale(ctx, tx, s.ID); err != nil {
-				return err
+			if closed, err = a.closeSale(ctx, tx, s.ID); err == nil {
+				err = community.End(ctx, tx, s.ID)
 			}
-			if err := community.End(ctx, tx, s.ID); err != nil {
+			if err != nil {
 				return err
 			}
 			s, err = show.End(ctx, tx, s)
