@@ -29,7 +29,7 @@ type stage struct {
 
 func (s stage) person(name string, role account.Role) account.Account {
 	s.Helper()
-	a := account.Account{ID: commerce.NewID[commerce.AccountID](), Roles: []account.Role{role}}
+	a := account.Account{ID: commerce.NewID[commerce.AccountID](), Name: name, Roles: []account.Role{role}}
 	_, err := s.pool.Exec(s.Context(), `insert into account (id, email, name, roles, password_hash) values ($1, $2, $3, $4, 'none')`, a.ID, name+"@example.com", name, a.Roles)
 	if err != nil {
 		s.Fatal(err)

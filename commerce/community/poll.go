@@ -167,7 +167,7 @@ func OpenPoll(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, p
 		return Poll{}, false, ErrTooManyPolls
 	}
 	opened, err = scanPoll(tx.QueryRow(ctx, `insert into poll as p (id, show, question, choices, seconds, made_by, name, made_at, ends_at, told)
-		values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp() + make_interval(secs => $5), array_fill(0, array[cardinality($4::text[])]))
+		values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp() + make_interval(secs => $5::int), array_fill(0, array[cardinality($4::text[])]))
 		returning `+pollColumns, p.ID, s.ID, p.Question, p.Choices, p.Seconds, by.ID, by.Name))
 	if schema.Violates(err, "poll_pkey") {
 		return Poll{}, false, ErrPollTaken // the same id for another show, at this moment

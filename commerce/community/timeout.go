@@ -143,7 +143,7 @@ func TimeOut(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, w 
 		return Timeout{}, fmt.Errorf("time out in %s: %w", s.ID, err)
 	}
 	err = tx.QueryRow(ctx, `insert into talk_timeout (show, subject, name, seconds, reason, until, made_by, made_at)
-		values ($1, $2, $3, $4, $5, now() + make_interval(secs => $4), $6, now())
+		values ($1, $2, $3, $4, $5, now() + make_interval(secs => $4::int), $6, now())
 		on conflict (show, subject) do update set name = excluded.name, seconds = excluded.seconds, reason = excluded.reason,
 			until = excluded.until, made_by = excluded.made_by, made_at = excluded.made_at
 		returning until`, s.ID, t.Subject, t.Name, t.Seconds, t.Reason, by.ID).Scan(&t.Until)
