@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/rialto-live/rialto/cmd/rialto/bench"
 )
@@ -26,7 +27,7 @@ func runBench(ctx context.Context, args []string, at terminal) error {
         what a crowd that joins a running show gets, and what those notice who watch it already
   churn [--joins N] [--at-once N] [--settle N] [--json]
         what a server has kept when that many have joined and left; exit code 1 if it is over 5 %%
-  realtime [--conns N] [--idle N] [--seconds N] [--rounds N] [--json]
+  realtime [--conns N] [--idle N] [--seconds N] [--rounds N] [--only PARTS] [--json]
         what telling a room costs, beside bare writes; what merged, idle and stalled connections cost; exit code 1 if
         anybody was not told everything
   realtime --url URL [--hello TEXT] [--conns N] [--seconds N] [--json] [--anywhere]
@@ -89,6 +90,7 @@ func runBenchRealtime(ctx context.Context, args []string, at terminal) error {
 	flags.IntVar(&o.Idle, "idle", bench.DefaultIdle, "how `many` connections say and hear nothing")
 	flags.IntVar(&o.Seconds, "seconds", bench.DefaultRealtimeSeconds, "`how long` each server is heard in a round")
 	flags.IntVar(&o.Rounds, "rounds", bench.DefaultRealtimeRounds, "how `often` bare writes and the hub are measured in turn")
+	flags.StringVar(&o.Only, "only", "", "`parts` to measure, with commas: "+strings.Join(bench.RealtimeParts, ", ")+"; without it, all")
 	flags.BoolVar(&o.JSON, "json", false, "print one JSON object")
 	flags.StringVar(&o.URL, "url", "", "`address` of a WebSocket server to measure instead, such as ws://127.0.0.1:8080/ws")
 	flags.StringVar(&o.Hello, "hello", "", "`text` that each connection to it says first")

@@ -43,6 +43,14 @@ func TestBenchRealtime(t *testing.T) {
 	}
 }
 
+// One part can be measured by itself, and people are told of that alone.
+func TestBenchRealtimeOfOnePart(t *testing.T) {
+	p := finish(t, 0, nil, program(t), "bench", "realtime", "--conns", "20", "--only", "stalled")
+	if out := p.out.String(); !strings.Contains(out, "  stalled ") || strings.Contains(out, "  idle ") || strings.Contains(out, "  hub ") {
+		t.Errorf("it says\n%s", out)
+	}
+}
+
 // Any WebSocket server can be listened to; ours with a join.
 func TestBenchRealtimeOfAServer(t *testing.T) {
 	n := newMarket(t).node()
@@ -71,6 +79,7 @@ func TestBenchRealtimeSaysWhatIsWrong(t *testing.T) {
 		{[]string{"--url", "ws://192.0.2.1/ws"}, exitUsage, "--anywhere"},
 		{[]string{"--url", "http://127.0.0.1/ws"}, exitUsage, "is no ws address"},
 		{[]string{"now"}, exitUsage, "takes no"},
+		{[]string{"--only", "idle,double"}, exitUsage, "--only knows single, merged, idle, stalled, cores, not \"double\""},
 		{[]string{"--url", "ws://127.0.0.1:1/ws", "--conns", "2", "--seconds", "1"}, exitFailed, "none of 2 could connect"},
 	} {
 		code, _, errs := ask(t, "", nil, append([]string{"bench", "realtime"}, tc.args...)...)

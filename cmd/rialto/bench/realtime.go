@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +34,9 @@ type RealtimeOptions struct {
 	Idle    int // connections that say and hear nothing
 	Seconds int
 	Rounds  int // how often the floor and the hub are measured in turn
-	JSON    bool
+	// Only names the parts of RealtimeParts to measure, with commas between them; "" is all.
+	Only string
+	JSON bool
 
 	URL      string // a server to measure in place of ours; see URLResult
 	Hello    string // what its clients say first
@@ -42,9 +45,23 @@ type RealtimeOptions struct {
 	Progress io.Writer
 }
 
+// RealtimeParts are what can be measured by itself: events written one by one beside the floor; merged; connections that are
+// idle; that read nothing; and one thread of Go beside two.
+var RealtimeParts = []string{"single", "merged", "idle", "stalled", "cores"}
+
+// wants says whether a part is to be measured.
+func (o RealtimeOptions) wants(part string) bool {
+	return o.Only == "" || slices.Contains(strings.Split(o.Only, ","), part)
+}
+
 // Validate says everything that is wrong with the options.
 func (o RealtimeOptions) Validate() error {
 	err := errors.Join(within("conns", o.Conns, MaxConnections), within("seconds", o.Seconds, MaxSeconds))
+	for part := range strings.SplitSeq(o.Only, ",") {
+		if o.Only != "" && !slices.Contains(RealtimeParts, part) {
+			err = errors.Join(err, fmt.Errorf("--only knows %s, not %q", strings.Join(RealtimeParts, ", "), part))
+		}
+	}
 	if o.URL == "" {
 		if o.Hello != "" || o.Anywhere {
 			err = errors.Join(err, errors.New("--hello and --anywhere go with --url"))
@@ -99,60 +116,79 @@ func roomFor(conns int) error {
 }
 
 func (o RealtimeOptions) measure(ctx context.Context, core int, all []int) (r RealtimeResult, err error) {
-	r = RealtimeResult{Connections: o.Conns, IdleConnections: o.Idle, Rounds: o.Rounds, Cores: len(all)}
-	order, err := o.sideBySide(ctx, core, &r)
-	if err != nil {
-		return r, err
-	}
-	fmt.Fprintf(o.Progress, "%d changes a second, merged ...\n", changesASec)
-	h, t, err := window(ctx, seats{kind: "hub", core: core, most: o.Conns, keyed: true}, merging(o.Seconds))
-	if err != nil {
-		return r, err
-	}
-	r.merge(h, t)
-	for i, kind := range []string{"hub", "rawwrite"} {
-		fmt.Fprintf(o.Progress, "%d idle connections of the %s ...\n", o.Idle, []string{"hub", "floor"}[i])
-		idle, err := o.idle(ctx, kind, core)
+	r = RealtimeResult{Connections: o.Conns, IdleConnections: o.Idle, Rounds: o.Rounds, Cores: len(all), only: o.Only}
+	var order hubOrder
+	if o.wants("single") || o.wants("cores") {
+		fmt.Fprintf(o.Progress, "the pace: the floor with %d connections ...\n", o.Conns)
+		perSecond, err := pace(ctx, seats{kind: "rawwrite", core: core, most: o.Conns})
 		if err != nil {
 			return r, err
 		}
-		*[]*Idle{&r.IdleEach, &r.FloorIdleEach}[i] = idle
+		order, r.EventsPerSecond = evenly(perSecond, o.Seconds), round(perSecond)
 	}
-	r.KBPerIdle = round(r.IdleEach.RSS / 1024)
-	fmt.Fprintf(o.Progress, "%d connections that read nothing ...\n", o.Conns)
-	if r.Stalled, err = o.stalled(ctx, core); err != nil {
-		return r, err
-	}
-	r.Lost += r.Stalled.Lost
-	if err := o.bothCores(ctx, all, order, &r); err != nil {
-		return r, err
+	for _, part := range []struct {
+		name    string
+		measure func() error
+	}{
+		{"single", func() error { return o.sideBySide(ctx, core, order, &r) }},
+		{"merged", func() error { return o.merged(ctx, core, &r) }},
+		{"idle", func() error { return o.bothIdle(ctx, core, &r) }},
+		{"stalled", func() error {
+			fmt.Fprintf(o.Progress, "%d connections that read nothing ...\n", o.Conns)
+			r.Stalled, err = o.stalled(ctx, core)
+			r.Lost += r.Stalled.Lost
+			return err
+		}},
+		{"cores", func() error { return o.bothCores(ctx, all, order, &r) }}, // the last, for it pins no more
+	} {
+		if !o.wants(part.name) {
+			continue
+		}
+		if err := part.measure(); err != nil {
+			return r, fmt.Errorf("%s: %w", part.name, err)
+		}
 	}
 	r.finish()
 	return r, nil
 }
 
-// sideBySide measures floor and hub in turn, each on a core of its own, and returns at what pace.
-func (o RealtimeOptions) sideBySide(ctx context.Context, core int, r *RealtimeResult) (hubOrder, error) {
-	fmt.Fprintf(o.Progress, "the pace: the floor with %d connections ...\n", o.Conns)
-	perSecond, err := pace(ctx, seats{kind: "rawwrite", core: core, most: o.Conns})
-	if err != nil {
-		return hubOrder{}, err
+func (o RealtimeOptions) merged(ctx context.Context, core int, r *RealtimeResult) error {
+	fmt.Fprintf(o.Progress, "%d changes a second, merged ...\n", changesASec)
+	h, t, err := window(ctx, seats{kind: "hub", core: core, most: o.Conns, keyed: true}, merging(o.Seconds))
+	if err == nil {
+		r.merge(h, t)
 	}
-	order := evenly(perSecond, o.Seconds)
-	r.EventsPerSecond = round(perSecond)
+	return err
+}
+
+func (o RealtimeOptions) bothIdle(ctx context.Context, core int, r *RealtimeResult) (err error) {
+	fmt.Fprintf(o.Progress, "%d idle connections of the hub ...\n", o.Idle)
+	if r.IdleEach, err = o.idle(ctx, "hub", core); err != nil {
+		return err
+	}
+	r.KBPerIdle = round(r.IdleEach.RSS / 1024)
+	fmt.Fprintf(o.Progress, "%d idle connections of the floor ...\n", o.Idle)
+	r.FloorIdleEach, err = o.idle(ctx, "rawwrite", core)
+	return err
+}
+
+// sideBySide measures floor and hub in turn, each on a core of its own.
+func (o RealtimeOptions) sideBySide(ctx context.Context, core int, order hubOrder, r *RealtimeResult) error {
 	for n := range o.Rounds {
 		for _, kind := range []string{"rawwrite", "hub"} {
-			fmt.Fprintf(o.Progress, "round %d of %d: the %s, %.1f events a second ...\n", n+1, o.Rounds, kind, perSecond)
+			fmt.Fprintf(o.Progress, "round %d of %d: the %s, %.1f events a second ...\n", n+1, o.Rounds, kindNames[kind], r.EventsPerSecond)
 			h, t, err := window(ctx, seats{kind: kind, core: core, most: o.Conns}, order)
 			if err != nil {
-				return order, err
+				return err
 			}
 			r.side(kind).add(h)
 			r.judge(h, t)
 		}
 	}
-	return order, nil
+	return nil
 }
+
+var kindNames = map[string]string{"rawwrite": "floor", "hub": "hub"}
 
 // bothCores measures the hub with one and with two threads that run Go, in turn. Server and load share all cores in both.
 func (o RealtimeOptions) bothCores(ctx context.Context, all []int, order hubOrder, r *RealtimeResult) error {

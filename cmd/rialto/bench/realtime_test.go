@@ -29,16 +29,17 @@ func TestRealtimeOptions(t *testing.T) {
 		}
 	}
 	for says, bad := range map[string]RealtimeOptions{
-		"--conns is 1 to 60000, not 60001":     {Conns: MaxConnections + 1},
-		"--idle is 1 to 60000, not 60001":      {Idle: MaxConnections + 1},
-		"--rounds is 1 to 9, not 10":           {Rounds: MaxRealtimeRounds + 1},
-		"--seconds is 1 to 120, not 121":       {Seconds: MaxSeconds + 1},
-		"--hello and --anywhere go with --url": {Hello: "x"},
-		"--hello has at most 65536 bytes":      {URL: "ws://127.0.0.1/", Hello: strings.Repeat("x", maxHello+1)},
-		"is not on this machine":               {URL: "ws://192.0.2.1/"},
-		`"http://127.0.0.1/" is no ws address`: {URL: "http://127.0.0.1/"},
-		`"wss://127.0.0.1/" is no ws address`:  {URL: "wss://127.0.0.1/"},
-		"--url: parse":                         {URL: "ws://%"},
+		"--conns is 1 to 60000, not 60001":                   {Conns: MaxConnections + 1},
+		"--idle is 1 to 60000, not 60001":                    {Idle: MaxConnections + 1},
+		"--rounds is 1 to 9, not 10":                         {Rounds: MaxRealtimeRounds + 1},
+		"--seconds is 1 to 120, not 121":                     {Seconds: MaxSeconds + 1},
+		"--hello and --anywhere go with --url":               {Hello: "x"},
+		`single, merged, idle, stalled, cores, not "double"`: {Only: "idle,double"},
+		"--hello has at most 65536 bytes":                    {URL: "ws://127.0.0.1/", Hello: strings.Repeat("x", maxHello+1)},
+		"is not on this machine":                             {URL: "ws://192.0.2.1/"},
+		`"http://127.0.0.1/" is no ws address`:               {URL: "http://127.0.0.1/"},
+		`"wss://127.0.0.1/" is no ws address`:                {URL: "wss://127.0.0.1/"},
+		"--url: parse":                                       {URL: "ws://%"},
 	} {
 		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
@@ -274,6 +275,12 @@ func TestRealtimeResult(t *testing.T) {
 	l := &ledger{}
 	r.merge(heard{lasts: 10 * time.Second, cpu: 22 * time.Millisecond, messages: 1000, wanted: 22_000, writes: 1100}, l)
 	r.finish()
+	var one strings.Builder
+	only := r
+	only.only = "idle,merged"
+	if only.print(&one); !strings.Contains(one.String(), "idle") || !strings.Contains(one.String(), "merged") || strings.Contains(one.String(), "stalled") || strings.Contains(one.String(), "GOMAXPROCS") || strings.Contains(one.String(), "floor's") {
+		t.Errorf("of two parts it says\n%s", one.String())
+	}
 	if r.FloorPerMessage != 11 || r.CPUPerMessage != 16.5 || r.OverFloor != 1.5 || r.P99OverFloor != 3 || r.Unsteady {
 		t.Errorf("%+v", r)
 	}

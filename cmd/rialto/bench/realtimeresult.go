@@ -70,6 +70,7 @@ type RealtimeResult struct {
 
 	hub, floor, one, two side
 	sized, sizes         int64
+	only                 string
 }
 
 func (r *RealtimeResult) side(kind string) *side {
@@ -127,31 +128,46 @@ func (r *RealtimeResult) finish() {
 	r.CPUPerEventMerged = round(r.CPUPerEventMerged)
 }
 
-// print writes the result for people.
+// print writes the result for people: what was measured of it.
 func (r RealtimeResult) print(out io.Writer) {
-	fmt.Fprintf(out, "%d connections in one room, %.1f events a second of %.0f bytes, %d rounds of %.0f s\n\n",
-		r.Connections, r.EventsPerSecond, r.MessageBytes, r.Rounds, r.Seconds)
-	fmt.Fprintf(out, "  floor           %7.2f us a message   one bare write(2) of the same bytes; its core is %.0f %% busy\n", r.FloorPerMessage, 100*r.FloorCoreBusy)
-	fmt.Fprintf(out, "  hub             %7.2f us a message   %.2f x the floor; its core is %.0f %% busy\n", r.CPUPerMessage, r.OverFloor, 100*r.CoreBusy)
-	fmt.Fprintf(out, "  delivery        %7.1f ms             p99 %.1f; floor %.1f, p99 %.1f; p99 is %.2f x the floor's\n",
-		r.Delivery.P50, r.Delivery.P99, r.FloorDelivery.P50, r.FloorDelivery.P99, r.P99OverFloor)
-	fmt.Fprintf(out, "  GOMAXPROCS=1    %7.2f us a message   server and load share %d cores\n", r.OneCPUPerMessage, r.Cores)
-	fmt.Fprintf(out, "  GOMAXPROCS=2    %7.2f us a message   %.2f x that\n", r.TwoCPUPerMessage, r.TwoOverOne)
-	fmt.Fprintf(out, "  merged          %7.2f us an event    1/%.0f of a write for each; %.0f changes of %d keys and %.1f lossless events a second\n",
-		r.CPUPerEventMerged, ratio(1, r.MergedOverSingle), r.Merged.Changes, r.Merged.Keys, r.Merged.Lossless)
-	fmt.Fprintf(out, "                  %7.2f writes a viewer and second, of at most %.2f (ticks and lossless events); %.2f messages; core %.0f %% busy\n",
-		r.Merged.Writes, r.Merged.WritesMost, r.Merged.Messages, 100*r.Merged.CoreBusy)
-	fmt.Fprintf(out, "  idle            %7.2f KB             each of %d; %.2f once garbage is collected; floor %.2f, %.2f\n",
-		r.KBPerIdle, r.IdleConnections, r.IdleEach.Collected/1024, r.FloorIdleEach.RSS/1024, r.FloorIdleEach.Collected/1024)
-	fmt.Fprintf(out, "                  %7.0f bytes of heap, %.0f of stacks, %.2f goroutines each\n", r.IdleEach.Heap, r.IdleEach.Stacks, r.IdleEach.Routines)
-	fmt.Fprintf(out, "  stalled         %7.0f bytes more     each of %d: heap %.0f, stacks %.0f, resident %.0f; %.2f goroutines; the kernel took %.0f KB\n",
-		r.Stalled.HeapStacks, r.Stalled.Connections, r.Stalled.Heap, r.Stalled.Stacks, r.Stalled.RSS, r.Stalled.Routines, r.Stalled.TakenKB)
+	o := RealtimeOptions{Only: r.only}
+	fmt.Fprintf(out, "%d connections in one room\n\n", r.Connections)
+	if o.wants("single") {
+		fmt.Fprintf(out, "  events          %7.1f a second of %.0f bytes, %d rounds of %.0f s\n", r.EventsPerSecond, r.MessageBytes, r.Rounds, r.Seconds)
+		fmt.Fprintf(out, "  floor           %7.2f us a message   one bare write(2) of the same bytes; its core is %.0f %% busy\n", r.FloorPerMessage, 100*r.FloorCoreBusy)
+		fmt.Fprintf(out, "  hub             %7.2f us a message   %.2f x the floor; its core is %.0f %% busy\n", r.CPUPerMessage, r.OverFloor, 100*r.CoreBusy)
+		fmt.Fprintf(out, "  delivery        %7.1f ms             p99 %.1f; floor %.1f, p99 %.1f; p99 is %.2f x the floor's\n",
+			r.Delivery.P50, r.Delivery.P99, r.FloorDelivery.P50, r.FloorDelivery.P99, r.P99OverFloor)
+	}
+	if o.wants("merged") {
+		fmt.Fprintf(out, "  merged          %7.3f us an event    %.3f x a write for each; %.0f changes of %d keys and %.1f lossless events a second\n",
+			r.CPUPerEventMerged, r.MergedOverSingle, r.Merged.Changes, r.Merged.Keys, r.Merged.Lossless)
+		fmt.Fprintf(out, "                  %7.2f writes a viewer and second, of at most %.2f (ticks and lossless events); %.2f messages; core %.0f %% busy\n",
+			r.Merged.Writes, r.Merged.WritesMost, r.Merged.Messages, 100*r.Merged.CoreBusy)
+	}
+	r.printMemory(out, o)
+	if o.wants("cores") {
+		fmt.Fprintf(out, "  GOMAXPROCS=1    %7.2f us a message   server and load share %d cores\n", r.OneCPUPerMessage, r.Cores)
+		fmt.Fprintf(out, "  GOMAXPROCS=2    %7.2f us a message   %.2f x that\n", r.TwoCPUPerMessage, r.TwoOverOne)
+	}
 	fmt.Fprintf(out, "  told            %d messages; %d events lost, %d wrong of %d looked at; %d snapshots for the slow\n",
 		r.Delivered, r.Lost, r.Wrong, r.Checked, r.Snapshots)
-	if !r.Stalled.Full {
-		fmt.Fprintf(out, "\nnot all sockets were full, so that what stalled connections cost is not known\n")
-	}
 	if r.Unsteady {
 		fmt.Fprintf(out, "\nunsteady: the floor's rounds differ by more than a fifth, so the machine is too busy to say much\n")
+	}
+}
+
+func (r RealtimeResult) printMemory(out io.Writer, o RealtimeOptions) {
+	if o.wants("idle") {
+		fmt.Fprintf(out, "  idle            %7.2f KB             each of %d; %.2f once garbage is collected; floor %.2f, %.2f\n",
+			r.KBPerIdle, r.IdleConnections, r.IdleEach.Collected/1024, r.FloorIdleEach.RSS/1024, r.FloorIdleEach.Collected/1024)
+		fmt.Fprintf(out, "                  %7.0f bytes of heap, %.0f of stacks, %.2f goroutines each\n", r.IdleEach.Heap, r.IdleEach.Stacks, r.IdleEach.Routines)
+	}
+	if o.wants("stalled") {
+		fmt.Fprintf(out, "  stalled         %7.0f bytes more     each of %d: heap %.0f, stacks %.0f, resident %.0f; %.2f goroutines; the kernel took %.0f KB\n",
+			r.Stalled.HeapStacks, r.Stalled.Connections, r.Stalled.Heap, r.Stalled.Stacks, r.Stalled.RSS, r.Stalled.Routines, r.Stalled.TakenKB)
+		if !r.Stalled.Full {
+			fmt.Fprintf(out, "                  not all sockets were full, so that this is not what stalled connections cost\n")
+		}
 	}
 }
