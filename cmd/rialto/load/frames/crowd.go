@@ -205,7 +205,11 @@ func (c *Crowd) connect(fd, index int) error {
 			}
 		}
 	}
-	if err := unix.Connect(fd, to); err != nil {
+	if err := unix.Connect(fd, to); errors.Is(err, unix.EINTR) {
+		if err := connected(fd); err != nil { // it goes on by itself, connect(2)
+			return err
+		}
+	} else if err != nil {
 		return err
 	}
 	if err := unix.SetNonblock(fd, true); err != nil {
@@ -216,6 +220,27 @@ func (c *Crowd) connect(fd, index int) error {
 	}
 	return unix.EpollCtl(c.epoll, unix.EPOLL_CTL_ADD, fd,
 		&unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(index)})
+}
+
+// connected waits for the end of a connect that a signal has interrupted.
+func connected(fd int) error {
+	until := time.Now().Add(connectWithin * time.Second)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(max(time.Until(until).Milliseconds(), 0)))
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return err
+		case n == 0:
+			return unix.ETIMEDOUT
+		}
+		code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		if err == nil && code != 0 {
+			err = unix.Errno(code)
+		}
+		return err
+	}
 }
 
 // look reads what has come to every socket, and says whether there was anything.
