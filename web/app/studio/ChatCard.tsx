@@ -31,7 +31,7 @@ export function ChatCard({ log, room, mod, ended }: { log: ChatLog; room: Room; 
             !ended && (
               <>
                 <AnnouncementCard talk={talk} keep />
-                <PollChip talk={talk} onOpen={() => (at.value = "poll")} />
+                <PollChip talk={talk} votes={false} onOpen={() => (at.value = "poll")} />
               </>
             )
           }

@@ -12,8 +12,17 @@ export function usePoll(talk: Talk): PollView | null {
   return talk.pollAt(now);
 }
 
+type ChipProps = {
+  talk: Talk;
+  onOpen: () => void;
+  /** It opens a sheet. */
+  popup?: boolean;
+  /** Who looks may vote; hosts only read. */
+  votes?: boolean;
+};
+
 /** One line about the poll, where there is no room for all of it. */
-export function PollChip({ talk, onOpen, popup = false }: { talk: Talk; onOpen: () => void; /** It opens a sheet. */ popup?: boolean }) {
+export function PollChip({ talk, onOpen, popup = false, votes = true }: ChipProps) {
   const poll = usePoll(talk);
   const now = useDeadlines(poll ? [poll.endsAt] : [], true);
   if (!poll || !talk.isNews(poll)) return null;
@@ -25,7 +34,7 @@ export function PollChip({ talk, onOpen, popup = false }: { talk: Talk; onOpen: 
           <span>{poll.question}</span>
           <small class="num">{poll.open ? `Poll · ${clockText(poll.endsAt - now)} left` : `Poll closed · ${outcome(poll)}`}</small>
         </span>
-        <span class="strip-do">{!poll.open ? "Result" : poll.voted ? "Voted" : "Vote"}</span>
+        <span class="strip-do">{!poll.open ? "Result" : !votes ? "Tally" : poll.voted ? "Voted" : "Vote"}</span>
       </button>
       {!poll.open && (
         <IconButton label="Put the poll away" onClick={() => talk.dismissPoll(poll.id)}>

@@ -18,17 +18,17 @@ export function QuestionDesk({ questions, question }: DeskProps) {
   return (
     <div class="ask-do">
       {open && (
-        <Button busy={busy} onClick={() => go("answer")}>
-          Answered<span class="sr-only">{about}</span>
+        <Button busy={busy} aria-label={`Answered${about}`} onClick={() => go("answer")}>
+          Answered
         </Button>
       )}
       {open && (
-        <Button tone="quiet" onClick={() => go("merge")}>
-          Merge<span class="sr-only">{about}</span>
+        <Button tone="quiet" aria-label={`Merge${about}`} onClick={() => go("merge")}>
+          Merge
         </Button>
       )}
-      <Button tone="quiet" onClick={() => go("delete")}>
-        Delete<span class="sr-only">{about}</span>
+      <Button tone="quiet" aria-label={`Delete${about}`} onClick={() => go("delete")}>
+        Delete
       </Button>
       {step === "answer" && <AnswerSheet questions={questions} question={question} onClose={close} />}
       {step === "merge" && <MergeSheet questions={questions} question={question} onClose={close} />}

@@ -109,13 +109,13 @@ function Row({ questions, question, moderates, fixed }: RowProps) {
             Take it back
           </Button>
         )}
-        {moderates && <QuestionDesk questions={questions} question={question} />}
         {trouble?.at === question.id && (
           <p class="ask-trouble" role="alert">
             {trouble.words}
           </p>
         )}
       </div>
+      {moderates && <QuestionDesk questions={questions} question={question} />}
     </li>
   );
 }

@@ -42,7 +42,7 @@ export function TalkPanel({ model, at, typing = false }: { model: WatchModel; at
               <>
                 <AnnouncementCard talk={talk} />
                 <AnswerNote talk={talk} />
-                <PollChip talk={talk} onOpen={() => (at.value = "poll")} />
+                <PollChip talk={talk} votes={!moderates} onOpen={() => (at.value = "poll")} />
               </>
             )
           }

@@ -1,0 +1,78 @@
+// The talk at the host's desk, in states that answers made up for it bring about: everybody can read it, and use it.
+
+import { expect, test, type Page } from "@playwright/test";
+import { Stage, tooSmall } from "./fixtures/desk";
+import { inspect } from "./fixtures/inspect";
+import { SHOW, said, talk } from "./fixtures/kitchen";
+import { problem } from "./fixtures/pages";
+import { TALK, announced, asksAll, charge, counted, votes } from "./fixtures/talk-states";
+
+// Each is looked at in every size and colour, beside a camera that runs.
+test.describe.configure({ timeout: 180_000 });
+
+const card = (page: Page) => page.getByRole("region", { name: "Chat and questions" });
+const lines = (page: Page) => page.getByRole("log", { name: "Chat" }).getByRole("listitem");
+
+async function deskOf(page: Page, before?: (stage: Stage) => void): Promise<Stage> {
+  const stage = await new Stage(page).begin();
+  stage.recent = talk();
+  before?.(stage);
+  await stage.desk();
+  await expect(lines(page)).toHaveCount(7, { timeout: 30_000 });
+  return stage;
+}
+
+test("chat with its actions, an announcement and a poll; the rules unfolded; what was done can be undone", async ({ page }, info) => {
+  const stage = await deskOf(page, (s) => {
+    s.snapshot = [announced(20, "Everything copper ships free."), asksAll(21), votes(22, [3, 2, 1]), counted(3, 2)];
+    s.answers[TALK] = { body: charge() };
+  });
+  await page.getByText("Rules and moderators").click();
+  await expect(page.getByText("jo@example.com")).toBeVisible();
+  await card(page).scrollIntoViewIfNeeded();
+  await inspect(page, "studio-talk", info);
+  expect(await tooSmall(page), "touch targets").toEqual([]);
+  stage.answers[`PUT /shows/${SHOW}/timeouts/gst_tom`] = { body: {} };
+  stage.sample(said("Tom", "rude words", { subject: "gst_tom", at: Date.now() }));
+  await page.getByRole("button", { name: "Moderate Tom: rude words" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Time out 60 minutes" }).click();
+  await expect(card(page).getByText("Tom cannot write for 1 hour.")).toBeVisible();
+  expect(stage.calls.find(({ key }) => key.startsWith("PUT") && key.includes("/timeouts/"))?.body).toEqual({ seconds: 3600, reason: "", name: "Tom" });
+  stage.answers[`DELETE /shows/${SHOW}/timeouts/gst_tom`] = { status: 204 };
+  await card(page).getByRole("button", { name: "Undo" }).click();
+  await expect(card(page).getByText("Tom can write again.")).toBeVisible();
+});
+
+test("an action that fails says so where it was asked, and can be tried again", async ({ page }, info) => {
+  const stage = await deskOf(page);
+  const tom = lines(page).filter({ hasText: "bought two!" });
+  const id = (stage.recent[3] as { d: { id: string } }).d.id;
+  stage.answers[`DELETE /shows/${SHOW}/lines/${id}`] = problem(500, "internal", "The server had a problem.");
+  await tom.getByRole("button").click();
+  const sheet = page.getByRole("dialog", { name: "Tom" });
+  await sheet.getByRole("button", { name: "Delete the line" }).click();
+  await expect(sheet.getByRole("alert")).toContainText("The server had a problem.");
+  await inspect(page, "studio-line-failed", info);
+  stage.answers[`DELETE /shows/${SHOW}/lines/${id}`] = { status: 204 };
+  await sheet.getByRole("button", { name: "Delete the line" }).click();
+  await expect(sheet).toHaveCount(0);
+  stage.send({ t: "lines.gone", k: "talk", v: 60, d: { lines: [id], authors: [] } });
+  await expect(lines(page)).toHaveCount(6);
+  expect(stage.calls.find(({ key }) => key.startsWith(`DELETE /shows/${SHOW}/lines/`))?.body).toMatchObject({ name: "Tom", text: "bought two!" });
+});
+
+test("arrows walk the lines, and nothing at the desk moves with them; a line that goes hands its focus on", async ({ page }) => {
+  const stage = await deskOf(page);
+  const dots = lines(page).getByRole("button");
+  const chosen = await page.locator(".st-row--on").count();
+  await dots.last().focus();
+  await page.keyboard.press("ArrowUp");
+  await expect(dots.nth(5)).toBeFocused();
+  expect(await dots.evaluateAll((all) => all.filter((one) => (one as HTMLElement).tabIndex === 0).length), "one stop for the Tab key").toBe(1);
+  const id = await dots.nth(5).getAttribute("data-line");
+  stage.send({ t: "lines.gone", k: "talk", v: 60, d: { lines: [id], authors: [] } });
+  await expect(lines(page)).toHaveCount(6);
+  await expect(dots.nth(5), "the line that took its place").toBeFocused();
+  expect(stage.count(`PUT /shows/${SHOW}/pin`)).toBe(0);
+  await expect(page.locator(".st-row--on"), "no row of the run sheet was chosen").toHaveCount(chosen);
+});
