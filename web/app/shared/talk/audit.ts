@@ -1,7 +1,7 @@
 import type { AuditEntry } from "./types";
 
 /** What each action is called; {who} did it to {whom}. */
-const SENTENCES: Readonly<Record<string, string>> = {
+const KNOWN: Readonly<Record<AuditEntry["action"], string>> = {
   line_removed: "{who} deleted a line of {whom}",
   timed_out: "{who} timed {whom} out",
   timeout_lifted: "{who} let {whom} write again",
@@ -21,8 +21,11 @@ const SENTENCES: Readonly<Record<string, string>> = {
   poll_closed: "{who} closed a poll",
 };
 
+/** A server that is newer than the page may know more. */
+const SENTENCES: Readonly<Record<string, string>> = KNOWN;
+
 /** One sentence for an entry; an action that this page does not know keeps its own name. */
-export function auditWords({ action, by, name }: Pick<AuditEntry, "action" | "by" | "name">): string {
+export function auditWords({ action, by, name }: { action: string } & Pick<AuditEntry, "by" | "name">): string {
   const sentence = SENTENCES[action] ?? `{who}: ${action.replaceAll("_", " ")}${name ? " ({whom})" : ""}`;
   // Names may hold anything, a "$&" too.
   return sentence.replace("{who}", () => by.name || "Somebody").replace("{whom}", () => name || "somebody");

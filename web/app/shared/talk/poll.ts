@@ -1,6 +1,6 @@
 // A poll as it stands: shares of a hundred, what is left of its time, and whether it is over.
 
-import type { Poll, TalkEvents } from "./types";
+import type { Poll, PollVotes } from "./types";
 
 export const MIN_CHOICES = 2;
 export const MAX_CHOICES = 6;
@@ -28,7 +28,7 @@ export interface PollView {
 }
 
 /** `mine` is the own choice, null when there is none. Open until the server closes it or its clock has run out. */
-export function pollView(poll: Poll, votes: TalkEvents["poll.votes"] | undefined, mine: number | null, now: number): PollView {
+export function pollView(poll: Poll, votes: PollVotes | undefined, mine: number | null, now: number): PollView {
   const counted = votes?.id === poll.id ? votes : null;
   const counts = poll.choices.map((_, i) => counted?.counts[i] ?? 0);
   const shares = percents(counts);

@@ -8,18 +8,12 @@ import type { Room } from "../realtime";
 import { getTalk, putPollVote } from "./api";
 import { Kept } from "./kept";
 import { pollView, type PollView } from "./poll";
-import type { Announcement, TalkDocument } from "./types";
+import type { Announcement, LastAnswer, TalkDocument } from "./types";
 import { wordsFor } from "./words";
 
 const TRIES = 3;
 /** What changes while a reading waits is answered by the same reading. */
 const REREAD_MS = 250;
-
-export interface Answered {
-  id: string;
-  text: string;
-  answer: string | null;
-}
 
 export class Talk {
   /** null until it was read, which guests need not. */
@@ -36,7 +30,7 @@ export class Talk {
   readonly answeredCount: ReadonlySignal<number>;
   readonly moderates: ReadonlySignal<boolean>;
   /** A question of one's own that was answered just now. */
-  readonly answered: Signal<Answered | null> = signal(null);
+  readonly answered: Signal<LastAnswer | null> = signal(null);
   /** Why the last vote did not count. */
   readonly voteTrouble: Signal<string> = signal("");
 
