@@ -18,12 +18,11 @@ const (
 	dropQueueFull = "queue_full" // an answer to a viewer who takes nothing
 	dropStateFull = "state_full" // an event that found no place in the room's state
 	dropOlder     = "older"      // an event that a newer one of its key overtook
-	dropInSnap    = "in_snapshot"
-	dropMerged    = "merged"   // a latest value that its successor replaced before the tick
-	dropRepeated  = "repeated" // a sampled event that had come before
-	dropThinned   = "thinned"  // a sampled event that found no place in its tick
-	dropSums      = "sums"     // a number that found no place among those to be added up
-	dropLagging   = "lagging"  // a frame of sampled events that one slow viewer was not shown
+	dropMerged    = "merged"     // a latest value that its successor replaced before the tick
+	dropRepeated  = "repeated"   // a sampled event that had come before
+	dropThinned   = "thinned"    // a sampled event that found no place in its tick
+	dropSums      = "sums"       // a number that found no place among those to be added up
+	dropLagging   = "lagging"    // a frame of sampled events that one slow viewer was not shown
 )
 
 func newMetrics(reg prometheus.Registerer) *metrics {

@@ -398,3 +398,39 @@ type silent struct{}
 func (silent) Ready() <-chan struct{} { return nil }
 func (silent) Take() []Delivery       { return nil }
 func (silent) Close()                 {}
+
+// TestAheadOfTheBus: a room's snapshot knows of events that the bus is still to
+// bring. Who came meanwhile from another node, with all up to where the bus
+// stands, is told of them when they come.
+func TestAheadOfTheBus(t *testing.T) {
+	h := runHub(t, nil)
+	r := newRoom(h, "r", func() {})
+	r.tick = time.NewTimer(time.Hour)
+	defer r.tick.Stop()
+	pin := func(v int64) Event {
+		return Event{Type: "pin.set", Key: "pin", Version: v, Class: Lossless, Data: json.RawMessage(`{}`)}
+	}
+	if _, err := r.state.replace([]Event{pin(10), stock("a", 10)}); err != nil {
+		t.Fatal(err)
+	}
+	r.at = Position{"e", 20}
+	r.ring.cut(21)
+	r.apply(Delivery{Offset: 21, Event: stock("b", 11)})
+	r.endTick()
+	in := r.admit(Position{"e", 21}, time.Now())
+	if !in.resumed {
+		t.Fatal("a viewer who has everything was given a snapshot")
+	}
+	r.apply(Delivery{Offset: 22, Event: pin(9)})
+	r.apply(Delivery{Offset: 23, Event: stock("a", 10)})
+	r.apply(Delivery{Offset: 24, Event: stock("gone", 8)}) // the snapshot does not name it
+	r.endTick()
+	view, _, ok := r.ring.from(in.cursor, in.skip, Frames, make([][]byte, 0, 8))
+	var said string
+	for _, m := range readFrames(t, bytes.Join(view, nil)) {
+		said += fmt.Sprintf("%s %d %s\n", m.Type, m.Offset, m.Data)
+	}
+	if want := "pin.set 22 {}\ntick 24 [{\"t\":\"stock.set\",\"k\":\"a\",\"v\":10,\"d\":{\"left\":10}}]\n"; !ok || said != want {
+		t.Fatalf("it was told\n%swant\n%s", said, want)
+	}
+}

@@ -221,10 +221,14 @@ func (r *room) apply(d Delivery) {
 	case older:
 		r.drop(dropOlder)
 	case inSnap:
-		// Viewers of this room have it from the snapshot, but somebody who
-		// comes from another node with a smaller offset has not.
-		r.ring.floor = max(r.ring.floor, d.Offset)
-		r.drop(dropInSnap)
+		// Viewers of this room have it from the snapshot and ignore it by its
+		// version, but somebody who came from another node with a smaller
+		// offset, and was let in as one who has all up to there, has not.
+		if d.Event.Class == Lossless {
+			r.write(d)
+		} else if r.state.knows(d.Event.stateKey()) {
+			r.state.wait(d.Event.stateKey())
+		}
 	case full:
 		r.drop(dropStateFull) // of the state: the viewers here are told all the same
 		r.write(d)

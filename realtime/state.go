@@ -64,6 +64,8 @@ func (s *state) judge(e Event) verdict {
 	return taken
 }
 
+func (s *state) knows(key stateKey) bool { _, known := s.entries[key]; return known }
+
 // put takes an event that was judged to be taken.
 func (s *state) put(e Event) {
 	key, json := e.stateKey(), entry(e)
