@@ -12,7 +12,7 @@ import (
 func runBench(ctx context.Context, args []string, at terminal) error {
 	kinds := map[string]func(context.Context, []string, terminal) error{
 		"media": runBenchMedia, "joins": runBenchJoins, "churn": runBenchChurn,
-		"realtime": runBenchRealtime,
+		"realtime": runBenchRealtime, "storm": runBenchStorm,
 	}
 	if len(args) > 0 && kinds[args[0]] != nil {
 		return kinds[args[0]](ctx, args[1:], at)
@@ -32,6 +32,9 @@ func runBench(ctx context.Context, args []string, at terminal) error {
         anybody was not told everything
   realtime --url URL [--hello TEXT] [--conns N] [--seconds N] [--json] [--anywhere]
         what the clients of any WebSocket server see
+  storm [--seed N] [--sockets N] [--memory N] [--seconds N] [--json]
+        four nodes, a bus that loses messages, a node that dies, a Redis that restarts: exit code 1 if anybody is told
+        anything wrong; the same seed brings the same storm
 %w`, errUsage)
 }
 

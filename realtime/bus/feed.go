@@ -141,7 +141,11 @@ func (f *feed) hear(epoch string, m message) (ask bool) {
 		return false
 	case epoch == f.at.Epoch && m.offset <= f.at.Offset:
 		return false // the history was faster
-	case epoch != f.at.Epoch || m.offset > f.at.Offset+1:
+	case epoch != f.at.Epoch:
+		f.doubts++
+		f.hold(epoch, m)
+		return f.want(readStory)
+	case m.offset > f.at.Offset+1:
 		f.doubts++
 		f.hold(epoch, m)
 		return f.want(readGap)

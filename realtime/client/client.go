@@ -50,6 +50,9 @@ type Config struct {
 	// OnSample is called for each sampled event (chat, hearts), in order. One
 	// with an id is never heard twice.
 	OnSample func(realtime.Event)
+	// OnFrame is called with each message as it came, before all else looks at
+	// it. The bytes are the client's.
+	OnFrame func(text []byte)
 	// OnMe is called with each new version of this person's private document.
 	OnMe func(version int64)
 	Log  *slog.Logger
@@ -93,6 +96,9 @@ func New(cfg Config) *Client {
 	}
 	if cfg.OnSample == nil {
 		cfg.OnSample = func(realtime.Event) {}
+	}
+	if cfg.OnFrame == nil {
+		cfg.OnFrame = func([]byte) {}
 	}
 	if cfg.OnMe == nil {
 		cfg.OnMe = func(int64) {}
@@ -220,6 +226,7 @@ type message struct {
 }
 
 func (c *Client) heard(data []byte, now time.Time) error {
+	c.cfg.OnFrame(data)
 	var m message
 	if err := json.Unmarshal(data, &m); err != nil {
 		return fmt.Errorf("a frame that is no JSON: %w", err)

@@ -13,7 +13,7 @@
 //
 // # Concurrency and lifecycle
 //
-// Run is the only reader and calls Config.OnEvent, OnSample and OnMe, which
+// Run is the only reader and calls Config.OnEvent, OnSample, OnFrame and OnMe, which
 // must not wait for a Call. It has one more goroutine per connection, which
 // asks for the time and which Run waits for. All other methods may be called by
 // anybody.
