@@ -78,6 +78,10 @@ export class Calls {
     return this.send({ t: "call", call: name, d: data });
   }
 
+  get busy(): boolean {
+    return this.underWay.size > 0;
+  }
+
   /** An answer. One that nobody waits for any more is left. */
   reply(frame: object): void {
     const { id, d, error } = frame as Reply;

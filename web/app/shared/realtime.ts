@@ -1,14 +1,15 @@
-// A page's place in a show's room: one socket (socket.ts), the newest value of each thing (roomstate.ts), what is said once
+// A page's place in a show's room: one line (kept.ts), the newest value of each thing (roomstate.ts), what is said once
 // and may be left out (chat, hearts), what the page asks (calls.ts), and how it goes on where it was after a loss.
 
 import { batch, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { Calls, type RoomCallOptions, type RoomCalls, type RoomRemarks } from "./calls";
+import type { Greeting } from "./carriers";
 import type { EventPayloads, EventType, SampledPayloads, SampledType } from "./events";
+import { KeptLine, type Addresses, type CloseReason, type RoomPhase, type Wire } from "./kept";
 import { RoomState } from "./roomstate";
-import { KeptSocket, type CloseReason, type RoomPhase, type Wire } from "./socket";
 
 export { CallError, newCallId } from "./calls";
-export type { CloseReason, RoomPhase } from "./socket";
+export type { CloseReason, RoomPhase } from "./kept";
 
 type SampledHandler = (items: never[], recent: boolean) => void;
 
@@ -20,7 +21,7 @@ export class Room {
   /** The newest version of the person's private document that was heard of; 0 when none was. */
   readonly me: Signal<number> = signal(0);
 
-  private readonly socket: KeptSocket;
+  private readonly line: KeptLine;
   private readonly values = new RoomState();
   private readonly calls: Calls;
   private readonly sampled = new Map<string, Set<SampledHandler>>();
@@ -29,27 +30,30 @@ export class Room {
 
   constructor(
     private readonly show: string,
-    options: { url?: string } = {},
+    options: { addresses?: Addresses } = {},
   ) {
-    this.socket = new KeptSocket({ greet: () => this.greet(), heard: (frame) => this.heard(frame), broke: () => this.calls.broke() }, options.url);
-    this.calls = new Calls((frame) => this.socket.send(frame));
-    this.phase = this.socket.phase;
-    this.closeReason = this.socket.closeReason;
-    this.retryAt = this.socket.retryAt;
+    this.line = new KeptLine(
+      { greet: () => this.greet(), heard: (frame) => this.heard(frame), broke: () => this.calls.broke(), busy: () => this.calls.busy },
+      options.addresses,
+    );
+    this.calls = new Calls((frame) => this.line.send(frame));
+    this.phase = this.line.phase;
+    this.closeReason = this.line.closeReason;
+    this.retryAt = this.line.retryAt;
   }
 
   /** Joins, and keeps joining, until close(). A second call does nothing. Handlers that must miss nothing are set before. */
   open(): void {
-    this.socket.open();
+    this.line.open();
   }
 
   close(): void {
-    this.socket.close();
+    this.line.close();
   }
 
   /** Tries at once, for a person who does not want to wait. */
   retryNow(): void {
-    this.socket.retryNow();
+    this.line.retryNow();
   }
 
   /** The newest value of a key as a signal; undefined until the server has said one. */
@@ -88,7 +92,7 @@ export class Room {
     return this.calls.remark(name, data);
   }
 
-  private greet(): object {
+  private greet(): Greeting {
     return { t: "join", room: this.show, ...(this.epoch ? { epoch: this.epoch, o: this.offset } : {}) };
   }
 
@@ -116,7 +120,7 @@ export class Room {
     }
   }
 
-  /** Also comes on a socket that has joined long ago: to a page that lagged, or after the server lost its history. */
+  /** Also comes on a line that has joined long ago: to a page that lagged, or after the server lost its history. */
   private joined(frame: Wire & { epoch: string; resumed: boolean }): void {
     const events = listOf(frame.d);
     batch(() => {
@@ -126,7 +130,7 @@ export class Room {
       this.tellSampled(listOf(frame.s), true);
       this.epoch = frame.epoch;
       if (!frame.resumed || this.offset < 0) this.offset = frame.o ?? -1;
-      this.socket.joined();
+      this.line.joined();
     });
   }
 

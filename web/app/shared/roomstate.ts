@@ -5,7 +5,7 @@
 
 import { batch, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { EventPayloads, EventType } from "./events";
-import type { Wire } from "./socket";
+import type { Wire } from "./kept";
 
 interface Entry {
   version: number;

@@ -1,18 +1,22 @@
 import type { Signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import type { Product } from "../../shared/api";
 import { Button } from "../../shared/ui/controls";
 import { BagIcon } from "../../shared/ui/icons";
-import { Sheet } from "../../shared/ui/sheet";
+import { lazyPart } from "../lazy";
 import { BuyButton, Left, Price } from "./offer";
 import type { WatchModel } from "./model";
 import type { ShopState } from "./shop";
 import { useWide } from "./wide";
+
+const BagSheet = lazyPart(() => import("./BagSheet"));
 
 type BagProps = { model: WatchModel; shop: ShopState; open: Signal<boolean>; selling: boolean; folded: boolean };
 
 /** Everything sold in the show: a list beside or below the picture, or behind a button when the picture takes the whole screen. */
 export function Bag({ model, shop, open, selling, folded }: BagProps) {
   const wide = useWide();
+  useEffect(() => BagSheet.preload(), []);
   const products = model.catalog.value?.products ?? [];
   if (products.length === 0) return null;
   if (wide || !folded) {
@@ -37,9 +41,9 @@ export function Bag({ model, shop, open, selling, folded }: BagProps) {
         </span>
       </Button>
       {open.value && (
-        <Sheet title="In this show" onClose={() => (open.value = false)}>
+        <BagSheet onClose={() => (open.value = false)}>
           <BagList model={model} shop={shop} products={products} selling={selling} onBuy={() => (open.value = false)} />
-        </Sheet>
+        </BagSheet>
       )}
     </>
   );

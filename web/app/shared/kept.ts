@@ -1,8 +1,11 @@
-// One WebSocket to a show's room, kept: it comes back by itself after a loss, wakes with the page, and is never two.
+// One line to a show's room, kept: it comes back by itself after a loss, wakes with the page, and is never two. It is a
+// WebSocket, or an event stream where those are blocked (way.ts).
 
 import { signal, type Signal } from "@preact/signals";
+import { openSocket, type Carrier, type CarrierPort, type Greeting } from "./carriers";
 import { addClockSample, distrustClock } from "./clock";
 import { jitter } from "./http";
+import { WayChoice } from "./way";
 
 export type RoomPhase = "connecting" | "joined" | "waiting" | "closed";
 
@@ -22,14 +25,19 @@ const FINAL_CODES: Record<number, CloseReason> = {
 
 const BACKOFF_BASE_MS = 500;
 const BACKOFF_CAP_MS = 15_000;
-/** A socket that lasted this long was no failed attempt: the next loss starts at the short waits again. */
+/** A line that lasted this long was no failed attempt: the next loss starts at the short waits again. */
 const STEADY_MS = 10_000;
 const CONNECT_LIMIT_MS = 10_000;
+/** Nobody waits longer for a socket than this who has a stream to go back to. */
+const DOUBT_LIMIT_MS = 4_000;
+const DOUBT_AGAIN_MS = 5_000;
+/** From here on a close code is the server's own: some line has reached it. */
+const FIRST_OWN_CODE = 4000;
 const PING_EVERY_MS = 20_000;
 /** The first exchanges come quickly, so that the clock is good before the first countdown is looked at. */
 const FIRST_PINGS_MS = [0, 400, 1_200];
 const PONG_LIMIT_MS = 8_000;
-/** After sleep a dead socket looks alive: a short question tells. */
+/** After sleep a dead line looks alive: a short question tells. */
 const WAKE_PONG_LIMIT_MS = 2_500;
 const MAX_DRAIN_MS = 60_000;
 /** A timer that comes this much too late was held back, or slept with the machine. */
@@ -47,21 +55,27 @@ export interface Wire {
   s?: unknown;
 }
 
-export interface SocketPort {
-  /** The first words on a new socket. */
-  greet(): object;
+export interface LinePort {
+  greet(): Greeting;
   heard(frame: Wire): void;
-  /** The socket is gone: what was asked on it stays unanswered. */
+  /** The line is gone: what was asked on it stays unanswered. */
   broke(): void;
+  /** Whether anything that was asked waits for its answer. */
+  busy(): boolean;
 }
 
-export class KeptSocket {
+export interface Addresses {
+  socket: string;
+  stream: string;
+}
+
+export class KeptLine {
   readonly phase: Signal<RoomPhase> = signal("connecting");
   readonly closeReason: Signal<CloseReason | null> = signal(null);
   /** When the next attempt starts (performance.now()), while waiting. */
   readonly retryAt: Signal<number> = signal(0);
 
-  private socket: WebSocket | null = null;
+  private carrier: Carrier | null = null;
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
   private pongTimer: ReturnType<typeof setTimeout> | undefined;
   private napTimer: ReturnType<typeof setInterval> | undefined;
@@ -72,8 +86,9 @@ export class KeptSocket {
   private wanted = false;
 
   constructor(
-    private readonly port: SocketPort,
-    private readonly url: string = defaultURL(),
+    private readonly port: LinePort,
+    private readonly addresses: Addresses = ownAddresses(),
+    private readonly way: WayChoice = new WayChoice(),
   ) {}
 
   /** Connects, and keeps connecting, until close(). A second call does nothing. */
@@ -112,12 +127,10 @@ export class KeptSocket {
 
   /** false: nothing was sent, since there is no room at the other end right now. */
   send(frame: object): boolean {
-    if (this.phase.peek() !== "joined" || this.socket?.readyState !== WebSocket.OPEN) return false;
-    this.socket.send(JSON.stringify(frame));
-    return true;
+    return this.phase.peek() === "joined" && this.carrier !== null && this.carrier.send(frame);
   }
 
-  /** The room has answered the first words. Said again on the same socket, it changes nothing. */
+  /** The room has answered the first words. Said again on the same line, it changes nothing. */
   joined(): void {
     if (this.phase.peek() === "joined") return;
     this.joinedAt = performance.now();
@@ -128,33 +141,61 @@ export class KeptSocket {
       this.after(PING_EVERY_MS, again);
     };
     this.after(PING_EVERY_MS, again);
+    const doubt = this.way.doubtIn;
+    if (doubt !== null) this.after(doubt, () => this.doubt());
+  }
+
+  /** A stream that has carried for long: does a socket open again? Resuming loses nothing, but an answer under way would be. */
+  private doubt(): void {
+    if (this.port.busy()) this.after(DOUBT_AGAIN_MS, () => this.doubt());
+    else this.connect();
   }
 
   private connect(): void {
     this.drop();
     this.phase.value = "connecting";
-    let socket: WebSocket;
+    const way = this.way.next();
+    // Callbacks of a line that was given up are not heard: there is never more than one.
+    let carrier: Carrier | null = null;
+    const mine = (): boolean => carrier !== null && this.carrier === carrier;
+    let opened = false;
+    const open = (): void => {
+      if (opened) return;
+      opened = true;
+      this.way.opened();
+    };
+    const port: CarrierPort = {
+      greet: () => this.port.greet(),
+      heard: (text) => {
+        if (!mine()) return;
+        open(); // Not before: some proxies open a socket and carry nothing.
+        this.heard(text);
+      },
+      ended: (code, reason) => {
+        if (!mine()) return;
+        if (code >= FIRST_OWN_CODE) open();
+        if (opened) this.closed(code, reason);
+        else this.refused();
+      },
+    };
     try {
-      socket = new WebSocket(this.url);
+      carrier = way === "socket" ? openSocket(this.addresses.socket, port) : openStream(this.addresses.stream, port);
     } catch {
-      this.wait(jitter(this.attempt++, BACKOFF_BASE_MS, BACKOFF_CAP_MS));
-      return;
+      return this.refused();
     }
-    this.socket = socket;
-    this.after(CONNECT_LIMIT_MS, () => {
-      if (this.phase.peek() === "connecting") this.lost();
+    this.carrier = carrier;
+    this.after(this.way.doubting ? DOUBT_LIMIT_MS : CONNECT_LIMIT_MS, () => {
+      if (this.phase.peek() !== "connecting") return;
+      if (opened) this.lost();
+      else this.refused();
     });
-    // Callbacks of a socket that was given up are not heard: there is never more than one.
-    const mine = (): boolean => this.socket === socket;
-    socket.onopen = () => {
-      if (mine()) socket.send(JSON.stringify(this.port.greet()));
-    };
-    socket.onmessage = ({ data }) => {
-      if (mine() && typeof data === "string") this.heard(data);
-    };
-    socket.onclose = (event) => {
-      if (mine()) this.closed(event.code, event.reason);
-    };
+  }
+
+  /** An attempt that has not become a line: the other way at once, or this one later. */
+  private refused(): void {
+    if (!this.wanted) return;
+    if (this.way.failed()) this.connect();
+    else this.lost();
   }
 
   private heard(text: string): void {
@@ -174,8 +215,7 @@ export class KeptSocket {
   }
 
   private ping(limitMs: number): void {
-    if (this.socket?.readyState !== WebSocket.OPEN) return;
-    this.socket.send(JSON.stringify({ t: "ping", c: Math.floor(performance.now()) }));
+    if (!this.carrier?.send({ t: "ping", c: Math.floor(performance.now()) })) return;
     clearTimeout(this.pongTimer);
     const due = performance.now() + limitMs;
     this.pongTimer = setTimeout(() => {
@@ -214,14 +254,14 @@ export class KeptSocket {
   }
 
   private drop(): void {
-    const socket = this.socket;
-    this.socket = null;
+    const carrier = this.carrier;
+    this.carrier = null;
     clearTimeout(this.pongTimer);
     this.doubted = false;
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
-    if (!socket) return;
-    socket.close();
+    if (!carrier) return;
+    carrier.close();
     this.port.broke();
   }
 
@@ -247,23 +287,27 @@ export class KeptSocket {
     }, NAP_LOOK_MS);
   }
 
-  /** Back from sleep, or from another tab: is the socket still one, and what time is it? */
+  /** Back from sleep, or from another tab: is the line still one, and what time is it? */
   private readonly wake = (): void => {
     distrustClock();
+    this.way.fresh();
     if (this.phase.peek() === "joined") this.ping(WAKE_PONG_LIMIT_MS);
     else this.retryNow();
   };
 
-  private readonly onOnline = (): void => this.retryNow();
+  private readonly onOnline = (): void => {
+    this.way.fresh();
+    this.retryNow();
+  };
   private readonly onOffline = (): void => {
-    // Browsers say "offline" truthfully: waiting for a dead socket to notice would take its whole timeout.
+    // Browsers say "offline" truthfully: waiting for a dead line to notice would take its whole timeout.
     if (this.phase.peek() !== "waiting") this.lost();
   };
   private readonly onVisible = (): void => {
     if (document.visibilityState === "visible") this.wake();
   };
   private readonly onPageHide = (): void => {
-    // An open socket keeps a page out of the back/forward cache.
+    // An open line keeps a page out of the back/forward cache.
     this.drop();
     this.phase.value = "waiting";
   };
@@ -272,8 +316,25 @@ export class KeptSocket {
   };
 }
 
-function defaultURL(): string {
-  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+/** Few need it, and nobody else should wait for its code. */
+function openStream(path: string, port: CarrierPort): Carrier {
+  let carrier: Carrier | null = null;
+  let over = false;
+  import("./eventstream").then(
+    ({ openEventStream }) => over || (carrier = openEventStream(path, port)),
+    () => over || port.ended(1006, ""),
+  );
+  return {
+    send: (frame) => carrier !== null && carrier.send(frame),
+    close: () => {
+      over = true;
+      carrier?.close();
+    },
+  };
+}
+
+function ownAddresses(): Addresses {
+  return { socket: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, stream: "/events" };
 }
 
 /** A node that leaves gives each viewer its own moment to come back. */
