@@ -207,6 +207,11 @@ func (n *node) visit(c *http.Client, number int) {
 		go leave()
 	}
 	answer, err := c.Do(r)
+	for err == nil && answer.StatusCode == http.StatusServiceUnavailable { // many come in just now
+		answer.Body.Close()
+		time.Sleep(10 * time.Millisecond) // between two looks
+		answer, err = c.Do(r)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			n.t.Error(err)
