@@ -27,6 +27,10 @@
 // MaxJumps times in a minute, it is closed and asked to come again. Each rung
 // is counted.
 //
+// An audience that comes at once, after a drain or the death of a node, reads no
+// database but once per room, and those who go on from one place are greeted with
+// the same bytes. At which rate it comes in is the door's to say (ws).
+//
 // What concerns one person alone does not travel through rooms. Tell announces
 // a version of their private document, which their page reads elsewhere; a
 // page may call, and gets its answer through the queue of its own socket.

@@ -42,7 +42,7 @@ func (r *room) admit(have Position, now time.Time) admission {
 	// the snapshot is older, and versions keep the viewer from going back.
 	if have.Epoch == r.at.Epoch && have.Offset <= r.at.Offset {
 		if cursor, ok := r.ring.resume(have.Offset); ok {
-			first := newMessage(joinedText(have, now.UnixMilli(), true, r.state.unversioned(), r.recent.json()))
+			first := r.greetings.of(have, true, r.state.unversioned(), r.recent.json(), now)
 			return admission{first: first, cursor: cursor, skip: r.ring.next, cuts: r.ring.cuts, resumed: true}
 		}
 	}

@@ -45,6 +45,8 @@ type room struct {
 	recent memory
 	ring   ring
 	shared joined // the newest snapshot that viewers were given
+
+	greetings greetings // the newest of those who resumed
 }
 
 func newRoom(h *Hub, id RoomID, cancel context.CancelFunc) *room {

@@ -84,7 +84,8 @@ func (r *memoryRoom) remember(e realtime.Event, limit int) {
 	r.topID = e.ID
 	r.history = append(r.history, message{r.top, e})
 	if len(r.history) > limit {
-		r.history = append(r.history[:0:0], r.history[len(r.history)-limit:]...)
+		r.history[0] = message{}
+		r.history = r.history[1:] // append moves the rest now and then, and not for each event
 	}
 	r.seen[e.ID] = r.top
 	r.order = append(r.order, e.ID)
