@@ -105,6 +105,21 @@ var invariants = []invariant{
 		full join (select substr(account, 5, length(account) - 12) as region, currency, -sum(amount) as held from ledger_entry
 			where account like 'tax:%:payable' group by 1, 2) l using (region, currency)
 		where coalesce(owed, 0) <> coalesce(held, 0)`},
+	{"polls: a closed one stands as its votes make it", `
+		select 'poll ' || p.id || ': ' || p.told::text || ', its votes make ' || n.counts::text
+		from poll p cross join lateral (select array_agg((select count(*)::int from poll_vote v where v.poll = p.id and v.choice = c) order by c) as counts
+			from generate_series(0, cardinality(p.choices) - 1) c) n
+		where p.state = 'closed' and p.told <> n.counts`},
+	{"questions: askers and votes are people, each once", `
+		select 'question ' || q.id || ': ' || q.askers || ' askers and ' || q.votes || ' votes, its voices make ' || n.askers || ' and ' || n.votes
+		from question q cross join lateral (select count(*) filter (where asked) as askers, count(*) filter (where voted) as votes
+			from question_voice v where v.question = q.id) n
+		where q.state <> 'gone' and (q.askers <> n.askers or q.votes <> n.votes)`},
+	{"questions: each show knows how many are open and answered", `
+		select 'show ' || t.show || ': ' || t.open || ' open and ' || t.answered || ' answered, its questions make ' || n.open || ' and ' || n.answered
+		from talk t cross join lateral (select count(*) filter (where state = 'open') as open, count(*) filter (where state = 'answered') as answered
+			from question q where q.show = t.show) n
+		where t.open <> n.open or t.answered <> n.answered`},
 	{"money: no card and no token is kept once a payment's outcome is known", `
 		select 'payment ' || id || ' is ' || state from payment where token is not null and state not in ('intent', 'sent', 'unknown')`},
 }
