@@ -19,9 +19,13 @@ type Config struct {
 	// version the state was read at. It is asked once when a room opens and
 	// again after the bus has lost its memory.
 	Snapshot func(ctx context.Context, room RoomID) ([]Event, error)
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
-	Now      func() time.Time
+	// Withdrawn reads which kept events an event of the state takes back, by
+	// their ids and by whose they are; ok is false for an event that is not
+	// about that. The newest such event counts. nil: nothing is taken back.
+	Withdrawn func(Event) (ids, authors []string, ok bool)
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
+	Now       func() time.Time
 
 	Writers       int           // goroutines that write to sockets; default: one per core
 	Tick          time.Duration // how long latest-value and sampled events are merged

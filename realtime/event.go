@@ -64,6 +64,8 @@ type Event struct {
 	Keep     bool  `json:"-"` // is shown to those who join later too; needs an ID, by which it is recognised
 	Priority bool  `json:"-"` // goes before others when not all can be shown
 	Add      int64 `json:"-"` // is a number and no text: has no Data, and viewers are told the sum over a tick
+	// By is whose a kept event is, so that all of one author can be withdrawn; "" is nobody's.
+	By string `json:"-"`
 }
 
 // Fleeting says that e has no place in a room's history: it is cast, not
@@ -89,6 +91,8 @@ func (e Event) Validate() error {
 		return fmt.Errorf("%w: key %.100q: at most %d letters, digits, '.', '_', '-', ':'", ErrInvalid, e.Key, MaxEventKey)
 	case e.ID != "" && !isName(e.ID, MaxEventID):
 		return fmt.Errorf("%w: id %.140q: at most %d letters, digits, '.', '_', '-', ':'", ErrInvalid, e.ID, MaxEventID)
+	case e.By != "" && (!e.Keep || !isName(e.By, MaxEventID)):
+		return fmt.Errorf("%w: by %.140q: of a kept event, at most %d letters, digits, '.', '_', '-', ':'", ErrInvalid, e.By, MaxEventID)
 	case e.Class == Sampled:
 		return e.validateSampled()
 	case e.Class != Lossless && e.Class != Latest:

@@ -20,6 +20,7 @@ const (
 	dropOlder     = "older"      // an event that a newer one of its key overtook
 	dropMerged    = "merged"     // a latest value that its successor replaced before the tick
 	dropRepeated  = "repeated"   // a sampled event that had come before
+	dropWithdrawn = "withdrawn"  // a sampled event that was taken back
 	dropThinned   = "thinned"    // a sampled event that found no place in its tick
 	dropSums      = "sums"       // a number that found no place among those to be added up
 	dropLagging   = "lagging"    // a frame of sampled events that one slow viewer was not shown

@@ -1,6 +1,9 @@
 package realtime
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+)
 
 // Match says which viewers a revocation means. Empty fields match all; a Match
 // with every field empty matches nobody, since that is always a mistake.
@@ -71,6 +74,12 @@ func (h *Hub) Revoke(m Match) int {
 		rev.code, rev.words = CodeSignedOut, "you are signed out"
 	}
 	return h.revoke(rev)
+}
+
+// Rejoin lets the viewers that m means, also those about to come in, join
+// again at once: they are somebody else in the room now.
+func (h *Hub) Rejoin(m Match) int {
+	return h.revoke(revocation{m, CodeReconnect, fmt.Sprintf(reconnectReasonFormat, 0)})
 }
 
 // Close ends a room: its viewers are told that the show's room is closed.

@@ -3,6 +3,7 @@ package realtime
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -38,6 +39,7 @@ type room struct {
 	tick    *time.Timer
 	due     bool // tick is running
 	sampler sampler
+	gone    withdrawn
 
 	mu     sync.RWMutex // guards what follows
 	at     Position     // every event up to here is in state
@@ -124,6 +126,7 @@ func (r *room) recall(ctx context.Context) {
 	for _, e := range remembered {
 		switch {
 		case !e.Fleeting() || e.Validate() != nil:
+		case r.gone.has(e):
 		case e.Keep && !r.sampler.knows(e.ID):
 			said = append(said, e)
 		case e.Class == Latest:
@@ -150,6 +153,9 @@ func (r *room) load(ctx context.Context, at Position, force bool) error {
 	news, err := r.state.replace(snapshot)
 	if err != nil {
 		return fmt.Errorf("room %s: %w", r.id, err)
+	}
+	for _, e := range snapshot {
+		r.withdraw(e)
 	}
 	if force || news {
 		r.at = at
@@ -219,6 +225,9 @@ func (r *room) apply(d Delivery) {
 		d.Offset = r.at.Offset // it moves nobody in the history
 	}
 	judged := r.state.judge(d.Event)
+	if judged == taken || judged == full {
+		r.withdraw(d.Event)
+	}
 	switch judged {
 	case older:
 		r.drop(dropOlder)
@@ -283,6 +292,10 @@ func (r *room) sample(e Event) {
 		r.drop(dropRepeated)
 		return
 	}
+	if r.gone.has(e) {
+		r.drop(dropWithdrawn)
+		return
+	}
 	left, ok := r.sampler.take(e)
 	if !ok {
 		r.drop(dropSums)
@@ -292,6 +305,7 @@ func (r *room) sample(e Event) {
 
 func (r *room) endTick() {
 	shown, left := r.sampler.end()
+	shown = slices.DeleteFunc(shown, r.gone.has)
 	r.dropMany(dropThinned, left)
 	r.mu.Lock()
 	r.flush()

@@ -167,6 +167,14 @@ func (m *memory) recall(remembered []Event) (news []Event) {
 	return news
 }
 
+// forget leaves out what is gone.
+func (m *memory) forget(gone func(Event) bool) {
+	if slices.ContainsFunc(m.events, gone) {
+		m.events = slices.DeleteFunc(slices.Clone(m.events), gone)
+		m.list = nil
+	}
+}
+
 func (m *memory) json() []byte {
 	if m.list == nil {
 		m.list = appendList(nil, entriesOf(m.events))

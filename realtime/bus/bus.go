@@ -80,10 +80,12 @@ type wireEvent struct {
 	Keep     bool  `json:"keep,omitempty"`
 	Priority bool  `json:"first,omitempty"`
 	Add      int64 `json:"add,omitempty"`
+
+	By string `json:"by,omitempty"`
 }
 
 func encode(e realtime.Event) ([]byte, error) {
-	return json.Marshal(wireEvent{e.Type, e.Key, e.Version, e.Class, e.Urgent, e.ID, e.Data, e.Keep, e.Priority, e.Add})
+	return json.Marshal(wireEvent{e.Type, e.Key, e.Version, e.Class, e.Urgent, e.ID, e.Data, e.Keep, e.Priority, e.Add, e.By})
 }
 
 func decode(p []byte) (realtime.Event, error) {
@@ -93,7 +95,7 @@ func decode(p []byte) (realtime.Event, error) {
 	}
 	return realtime.Event{
 		Type: w.Type, Key: w.Key, Version: w.Version, Class: w.Class, Urgent: w.Urgent, ID: w.ID, Data: w.Data,
-		Keep: w.Keep, Priority: w.Priority, Add: w.Add,
+		Keep: w.Keep, Priority: w.Priority, Add: w.Add, By: w.By,
 	}, nil
 }
 
