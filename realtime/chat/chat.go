@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/rialto-live/rialto/realtime"
 )
@@ -34,12 +35,16 @@ const (
 	CodeTooOften    = "too_often"
 	CodeRoomBusy    = "room_busy"
 	CodeNoIdentity  = "no_identity"
+	CodeTimedOut    = "timed_out"
+	CodeSlowMode    = "slow_mode"
+	// CodeCommandInvalid refuses what begins with / and cannot be carried out.
+	CodeCommandInvalid = "command_invalid"
 )
 
 // Calls are the rows of chat in protocol.md.
 func Calls() []realtime.CallInfo {
 	return []realtime.CallInfo{
-		{Name: CallSay, Codes: []string{CodeTextEmpty, CodeTextTooLong, CodeTooOften, CodeRoomBusy, CodeNoIdentity}},
+		{Name: CallSay, Codes: []string{CodeTextEmpty, CodeTextTooLong, CodeTooOften, CodeRoomBusy, CodeNoIdentity, CodeTimedOut, CodeSlowMode, CodeCommandInvalid}},
 		{Name: CallHearts},
 	}
 }
@@ -67,14 +72,23 @@ type Hearts struct {
 	Count int64 `json:"count"`
 }
 
-// Said is the answer to chat.say.
+// Said is the answer to chat.say. A command is no line: ID is empty then, and
+// Did says what was done, in words for who wrote it.
 type Said struct {
-	ID string `json:"id"`
+	ID  string `json:"id" doc:"Of the line; empty for a command"`
+	Did string `json:"did,omitempty" doc:"What a command did; left out for a line"`
 }
 
 // Config is what a Chat is made of. Cast is needed.
 type Config struct {
-	Cast    func(context.Context, realtime.RoomID, realtime.Event) error
+	Cast func(context.Context, realtime.RoomID, realtime.Event) error
+	// Rules reads the rules of a room; nil: there are none. See Reread.
+	Rules func(context.Context, realtime.RoomID) (Rules, error)
+	// Command carries out a text that begins with /, by a host or a moderator,
+	// and says what it did; nil: there are no commands. One that is sent again
+	// comes with the same Caller.Call, and must be the same. A refusal is a
+	// *realtime.CallError.
+	Command func(ctx context.Context, from realtime.Caller, text string) (did string, err error)
 	Now     func() time.Time
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
@@ -85,10 +99,13 @@ type Chat struct {
 	// static
 	cfg     Config
 	metrics *metrics
+	seldom  rate.Sometimes
 
 	mu      sync.Mutex // guards what follows
 	authors *recent[string, *author]
 	rooms   *recent[realtime.RoomID, *quota]
+	rulings *recent[realtime.RoomID, *ruling]
+	spoke   *recent[seat, *time.Time]
 	hearts  map[realtime.RoomID]int64 // not cast yet
 }
 
@@ -106,6 +123,7 @@ func New(cfg Config) (*Chat, error) {
 	return &Chat{
 		cfg: cfg, metrics: newMetrics(cfg.Metrics),
 		authors: newRecent[string, *author](MaxAuthors), rooms: newRecent[realtime.RoomID, *quota](MaxRooms),
+		rulings: newRecent[realtime.RoomID, *ruling](MaxRooms), spoke: newRecent[seat, *time.Time](MaxAuthors), seldom: rate.Sometimes{Interval: time.Minute},
 		hearts: map[realtime.RoomID]int64{},
 	}, nil
 }
@@ -144,16 +162,20 @@ func (c *Chat) say(ctx context.Context, from realtime.Caller, data json.RawMessa
 	if err != nil {
 		return nil, err
 	}
+	if isCommand(text) {
+		return c.command(ctx, from, text)
+	}
+	rules := c.rulesOf(ctx, from.Room)
 	now := c.cfg.Now()
 	line := Line{ID: lineID(from), Subject: from.Subject, Name: from.Name, Role: from.Role.String(), Text: text, At: now.UnixMilli()}
-	again, err := c.mayBeSaid(from, line.ID, now)
+	again, err := c.mayBeSaid(from, line.ID, rules, now)
 	if err != nil {
 		return nil, err
 	}
 	if !again {
 		err = c.cast(ctx, from, line, now)
 	}
-	return Said{line.ID}, err
+	return Said{ID: line.ID}, err
 }
 
 // cast says a line that the fences have let through. What it cost is given
@@ -168,6 +190,7 @@ func (c *Chat) cast(ctx context.Context, from realtime.Caller, line Line, now ti
 	author := c.authorOf(from, now)
 	if err != nil {
 		author.lines.giveBack(linePace)
+		*c.spokeIn(from) = time.Time{}
 		return fmt.Errorf("chat in %s: %w", from.Room, err)
 	}
 	author.said(line.ID)
@@ -176,22 +199,30 @@ func (c *Chat) cast(ctx context.Context, from realtime.Caller, line Line, now ti
 }
 
 // mayBeSaid asks the fences; again is true for a line that was said before.
-func (c *Chat) mayBeSaid(from realtime.Caller, id string, now time.Time) (again bool, err error) {
+func (c *Chat) mayBeSaid(from realtime.Caller, id string, rules Rules, now time.Time) (again bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	author := c.authorOf(from, now)
 	if author.hasSaid(id) {
 		return true, nil
 	}
+	if err := c.ruled(from, rules, now); err != nil {
+		return false, err
+	}
 	if wait := author.lines.take(now, linePace); wait > 0 {
-		return false, &realtime.CallError{Code: CodeTooOften, Detail: "You write faster than others can read. Wait a moment.", RetryAfter: wait}
+		return false, tooOften(wait)
 	}
 	room := c.rooms.get(from.Room, func() *quota { return &quota{} })
 	if wait := room.take(now, from.Role != realtime.RoleViewer); wait > 0 {
 		author.lines.giveBack(linePace)
 		return false, &realtime.CallError{Code: CodeRoomBusy, Detail: "Very many are writing just now. Try again in a moment.", RetryAfter: wait}
 	}
+	*c.spokeIn(from) = now
 	return false, nil
+}
+
+func tooOften(wait time.Duration) error {
+	return &realtime.CallError{Code: CodeTooOften, Detail: "You write faster than others can read. Wait a moment.", RetryAfter: wait}
 }
 
 // authorOf needs mu.
@@ -217,7 +248,7 @@ func (l Line) event(role realtime.Role) (realtime.Event, error) {
 		return realtime.Event{}, err
 	}
 	return realtime.Event{
-		Type: TypeLine, Class: realtime.Sampled, ID: l.ID, Keep: true, Priority: role != realtime.RoleViewer,
+		Type: TypeLine, Class: realtime.Sampled, ID: l.ID, By: l.Subject, Keep: true, Priority: role != realtime.RoleViewer,
 		Data: bytes.TrimSuffix(data.Bytes(), []byte("\n")),
 	}, nil
 }

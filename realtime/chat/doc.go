@@ -17,6 +17,14 @@
 // counted by each node for itself: a person who opens sockets on three nodes
 // has three bursts, which is worth no round trip per line.
 //
+// # Rules and commands
+//
+// Who is in charge of a room lays down rules: slow mode, and who says nothing
+// for a while. They are read through a port and remembered per room, until an
+// order (Reread) or RulesEvery says that they may have changed. Rules that
+// cannot be read stand as they were. A text that begins with / is a command: it
+// is handed to a port, and no line comes of it.
+//
 // # Concurrency
 //
 // Call may be called by anybody. Run is the only goroutine: it casts hearts.

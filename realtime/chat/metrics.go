@@ -4,6 +4,8 @@ import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
 	lines, hearts       prometheus.Counter
+	commands            prometheus.Counter
+	rulesErrors         prometheus.Counter
 	refused, lostHearts *prometheus.CounterVec
 }
 
@@ -18,13 +20,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.CounterOpts{Name: "rialto_realtime_chat_" + name, Help: help}
 	}
 	m := &metrics{
-		lines:      prometheus.NewCounter(counter("lines_total", "Lines of chat that were cast.")),
-		hearts:     prometheus.NewCounter(counter("hearts_total", "Hearts that were cast.")),
-		refused:    prometheus.NewCounterVec(counter("refused_total", "Calls of chat that were refused, by reason."), []string{"reason"}),
-		lostHearts: prometheus.NewCounterVec(counter("hearts_dropped_total", "Hearts that were left out, by reason."), []string{"reason"}),
+		lines:       prometheus.NewCounter(counter("lines_total", "Lines of chat that were cast.")),
+		commands:    prometheus.NewCounter(counter("commands_total", "Commands that were carried out.")),
+		rulesErrors: prometheus.NewCounter(counter("rules_errors_total", "Readings of a room's rules that failed.")),
+		hearts:      prometheus.NewCounter(counter("hearts_total", "Hearts that were cast.")),
+		refused:     prometheus.NewCounterVec(counter("refused_total", "Calls of chat that were refused, by reason."), []string{"reason"}),
+		lostHearts:  prometheus.NewCounterVec(counter("hearts_dropped_total", "Hearts that were left out, by reason."), []string{"reason"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.lines, m.hearts, m.refused, m.lostHearts)
+		reg.MustRegister(m.lines, m.commands, m.rulesErrors, m.hearts, m.refused, m.lostHearts)
 	}
 	return m
 }

@@ -36,8 +36,12 @@ func clean(text string) (string, error) {
 		return "", refuse(CodeTextEmpty, "Write something first.")
 	}
 	text = norm.NFC.String(b.String()) // last: what was unseen may have kept a letter from its accent
-	if n := utf8.RuneCountInString(text); n > MaxText {
-		return "", refuse(CodeTextTooLong, fmt.Sprintf("A line has at most %d characters; this one has %d.", MaxText, n))
+	most, what := MaxText, "line"
+	if isCommand(text) {
+		most, what = MaxCommand, "command"
+	}
+	if n := utf8.RuneCountInString(text); n > most {
+		return "", refuse(CodeTextTooLong, fmt.Sprintf("A %s has at most %d characters; this one has %d.", what, most, n))
 	}
 	return text, nil
 }

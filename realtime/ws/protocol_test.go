@@ -107,6 +107,7 @@ func TestProtocolLimits(t *testing.T) {
 		"characters of a call's id":                  realtime.MaxCallID,
 		"seconds until a call is answered":           int(ws.CallTimeout.Seconds()),
 		"characters of a line of chat":               chat.MaxText,
+		"characters of a command":                    chat.MaxCommand,
 		"lines of a person at once":                  chat.LineBurst,
 		"seconds between lines of a person, lasting": int(chat.LineEvery.Seconds()),
 		fmt.Sprintf("lines of a room from one node, per %d ms", chat.RoomWindow.Milliseconds()): fmt.Sprintf(
