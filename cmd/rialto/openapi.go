@@ -15,7 +15,7 @@ type (
 		Count int `json:"count" minimum:"0" doc:"People watching; the show's hosts are not counted"`
 	}
 	chatSay struct {
-		Text string `json:"text" minLength:"1" doc:"At most 200 characters"`
+		Text string `json:"text" minLength:"1" doc:"At most 200 characters. What begins with / is a command of the host and the moderators"`
 	}
 	heartsSend struct {
 		Count int `json:"count" minimum:"1" maximum:"20"`

@@ -27,11 +27,14 @@ func (a *App) buildRooms() (err error) {
 		return err
 	}
 	if r.hub, err = realtime.NewHub(realtime.Config{
-		Bus: r.bus, Snapshot: bridge.Snapshot(a.pool), Log: a.log, Metrics: a.registry,
+		Bus: r.bus, Snapshot: bridge.Snapshot(a.pool), Withdrawn: bridge.Withdrawn, Log: a.log, Metrics: a.registry,
 	}); err != nil {
 		return err
 	}
-	r.chat, err = chat.New(chat.Config{Cast: r.bus.Cast, Log: a.log, Metrics: a.registry})
+	commands := bridge.Commands{Pool: a.pool, Wrote: func() { a.dispatcher.Kick() }, Recent: r.bus.Recent}
+	r.chat, err = chat.New(chat.Config{
+		Cast: r.bus.Cast, Rules: bridge.Rules(a.pool), Command: commands.Do, Log: a.log, Metrics: a.registry,
+	})
 	return err
 }
 
@@ -46,5 +49,5 @@ func (a *App) buildDoor() (err error) {
 
 // obey carries out the orders of all nodes about this node's connections.
 func (a *App) obey(ctx context.Context) error {
-	return a.bus.OnControl(ctx, bridge.Obeying{Relay: a.relay, Hub: a.hub, Log: a.log}.Obey)
+	return a.bus.OnControl(ctx, bridge.Obeying{Relay: a.relay, Hub: a.hub, Chat: a.chat, Log: a.log}.Obey)
 }

@@ -163,6 +163,22 @@ func (s *seat) calls(document *described) {
 	document.check("the reply of chat.say", s.last("reply").Data, "x-room-calls", "chat.say", "reply")
 }
 
+// talks lets everything be said that those in charge say of the talk in a show.
+func (p *person) talks(show string) {
+	p.t.Helper()
+	base := "/shows/" + show
+	p.want(http.StatusNoContent, "", http.MethodPut, base+"/talk", map[string]any{"slow_seconds": 1})
+	p.want(http.StatusOK, "", http.MethodPut, base+"/announcement", map[string]any{"text": "Back at eight"})
+	p.want(http.StatusNoContent, "", http.MethodDelete, base+"/lines/"+commerce.NewID[commerce.LineID]().String(), map[string]any{"subject": p.subject})
+	question := base + "/questions/" + commerce.NewID[commerce.QuestionID]().String()
+	p.want(http.StatusCreated, "", http.MethodPut, question, map[string]any{"text": "Is it heavy?"})
+	p.want(http.StatusOK, "", http.MethodPut, question+"/answer", map[string]any{"text": "Two kilograms"})
+	poll := base + "/polls/" + commerce.NewID[commerce.PollID]().String()
+	p.want(http.StatusCreated, "", http.MethodPut, poll, map[string]any{"question": "Which one?", "choices": []string{"This", "That"}, "seconds": 15})
+	p.want(http.StatusNoContent, "", http.MethodPut, poll+"/vote", map[string]any{"choice": 1})
+	p.want(http.StatusOK, "", http.MethodPut, poll+"/close", nil)
+}
+
 // Whatever the program says in a room is in the document, exactly so; and what is in the document is said.
 func TestRoomsSayWhatTheDocumentSays(t *testing.T) {
 	n := newMarket(t).node()
@@ -180,6 +196,7 @@ func TestRoomsSayWhatTheDocumentSays(t *testing.T) {
 	mara.sell(show, 2)
 	mara.want(http.StatusOK, "", http.MethodPut, "/shows/"+show+"/flash-prices/"+commerce.NewID[commerce.FlashID]().String(),
 		map[string]any{"variant": pan.variant, "amount": 2900, "lasts_s": 60, "cap": 2})
+	mara.talks(show)
 	page.calls(document)
 
 	hold, order := vic.hold(pan, 1), orderPath()

@@ -12,6 +12,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/api"
 	"github.com/rialto-live/rialto/commerce/checkout"
+	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/mail"
 	"github.com/rialto-live/rialto/commerce/outbox"
@@ -30,6 +31,7 @@ type saleParts struct {
 	accounts   *account.Service
 	stock      *stock.Service
 	checkout   *checkout.Service
+	keeper     community.Keeper
 	bank       *sandbox.Client // nil when sandbox money is not in use
 	dispatcher *outbox.Dispatcher
 	hooks      *payment.Hooks
@@ -59,6 +61,7 @@ func (a *App) buildSale() (err error) {
 	if err := a.buildCheckout(kick, limiter); err != nil {
 		return err
 	}
+	s.keeper = community.Keeper{Pool: a.pool, Log: a.log, Wrote: kick}
 	handlers := map[string]outbox.Handler{
 		outbox.KindEvent:   bridge.Events(a.bus),
 		outbox.KindControl: bridge.Control(a.bus, a.pool),

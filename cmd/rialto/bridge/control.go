@@ -12,6 +12,7 @@ import (
 	"github.com/rialto-live/rialto/media"
 	"github.com/rialto-live/rialto/realtime"
 	"github.com/rialto-live/rialto/realtime/bus"
+	"github.com/rialto-live/rialto/realtime/chat"
 )
 
 // Control hands an order about open connections from the outbox to every node.
@@ -51,6 +52,7 @@ func numbered(ctx context.Context, pool *pgxpool.Pool, order json.RawMessage) (j
 type Obeying struct {
 	Relay *media.Relay
 	Hub   *realtime.Hub
+	Chat  *chat.Chat
 	Log   *slog.Logger
 }
 
@@ -67,7 +69,7 @@ func (o Obeying) Obey(order json.RawMessage) {
 		return
 	}
 	// Empty members match everything; an order that means everybody is a mistake.
-	if m == (outbox.ControlMessage{Op: m.Op}) || m.Op == outbox.OpClose && m.Show == "" {
+	if m == (outbox.ControlMessage{Op: m.Op}) || m.Op != outbox.OpRevoke && m.Show == "" {
 		o.Log.Error("an order that names nobody", "op", m.Op)
 		return
 	}
@@ -83,6 +85,10 @@ func (o Obeying) Obey(order json.RawMessage) {
 			ended += o.Hub.Revoke(realtime.Match{Room: realtime.RoomID(m.Show), Subject: m.Subject, Session: m.Session})
 		}
 		o.Log.Info("connections revoked", "show", m.Show, "subject", m.Subject, "session", m.Session, "ended", ended)
+	case outbox.OpTalk:
+		o.Chat.Reread(realtime.RoomID(m.Show))
+	case outbox.OpRejoin:
+		o.Hub.Rejoin(realtime.Match{Room: realtime.RoomID(m.Show), Subject: m.Subject})
 	default:
 		o.Log.Error("an order of an unknown kind", "op", m.Op)
 	}

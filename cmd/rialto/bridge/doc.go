@@ -6,7 +6,12 @@
 //	Authorize     whip: a publish or a watch    show keys, tickets, bans nothing: no answer of Postgres is a 503
 //	Authenticate  ws: a join                    tickets, sessions,       nothing: the page joins again
 //	                                            guests, bans, orders
-//	Snapshot      realtime: a room opens        show, price, stock, drop nothing: the room asks again
+//	Snapshot      realtime: a room opens        show, price, stock,      nothing: the room asks again
+//	                                            drop, community
+//	Withdrawn     realtime: an event            what joiners are not     nothing: it comes in order, and in the snapshot
+//	                                            shown of the chat
+//	Rules         chat: a line                  community                an order that is lost: read again within 30 s
+//	Commands      chat: a text with a /         community, show          nothing: the page is told
 //	Events        outbox, lane event            bus                      nothing: kept in Postgres until the bus has it
 //	Control       outbox, lane control          bus, to every node       nothing while the bus answers: kept until then
 //	              (me: with the documents' versions)
