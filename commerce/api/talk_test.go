@@ -18,11 +18,9 @@ func poll(seconds int) map[string]any {
 	return map[string]any{"question": "Which pan next?", "choices": []string{"Copper", "Iron"}, "seconds": seconds}
 }
 
-// guest is a browser that is somebody.
-func (s *site) guest() (*browser, string) {
-	s.t.Helper()
-	b := s.browser()
-	return b, b.want(200, "", "GET", "/me", nil).body["subject"].(string)
+// subject is who the browser's person is.
+func (b *browser) subject() string {
+	return b.want(200, "", "GET", "/me", nil).body["subject"].(string)
 }
 
 // stage is a show with everybody who may have to do with its talk.
@@ -40,7 +38,8 @@ func newTalkers(t *testing.T) *talkers {
 	w.mara, _ = s.signUp("mara", "creator")
 	w.mod, w.modID = s.signUp("mod")
 	w.vic, w.vicID = s.signUp("vic")
-	w.guest, w.guestID = s.guest()
+	w.guest = s.guest()
+	w.guestID = w.guest.subject()
 	w.base = "/shows/" + w.mara.newShow()
 	w.mara.want(200, "", "PUT", w.base+"/moderators/mod@example.com", nil)
 	return w

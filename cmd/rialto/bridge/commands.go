@@ -182,7 +182,7 @@ func pin(rest string) (leading, error) {
 		if err := community.NotePin(ctx, tx, s, by, product.Title); err != nil {
 			return "", err
 		}
-		return "Pinned: " + product.Title, show.Pin(ctx, tx, s, &product.ID)
+		return "Pinned: " + product.Title, show.Pin(ctx, tx, s, &product.ID, nil)
 	}, nil
 }
 
@@ -193,7 +193,7 @@ func unpin(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show) (str
 	if err := community.NotePin(ctx, tx, s, by, ""); err != nil {
 		return "", err
 	}
-	return "Nothing is pinned any more.", show.Pin(ctx, tx, s, nil)
+	return "Nothing is pinned any more.", show.Pin(ctx, tx, s, nil, nil)
 }
 
 func slow(rest string) (leading, error) {

@@ -110,7 +110,7 @@ func TestSnapshotUnderWrites(t *testing.T) {
 	}
 	writing.Wait()
 	for _, m := range moments {
-		said := `{"product":null}`
+		said := `{"product":null,"pinned_at":0}`
 		err := w.db.QueryRow(t.Context(), `select payload->>'d' from outbox where key = $1 and seq <= $2 and payload->>'t' = 'pin.set' order by seq desc limit 1`,
 			id.String(), m.version).Scan(&said)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
