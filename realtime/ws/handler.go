@@ -28,7 +28,7 @@ const (
 	MessagesPerSec  = 5
 	MessageBurst    = 20
 	maxToken        = 2 << 10
-	readBuffer      = 1 << 10
+	readBuffer      = 256 // bytes: what pages say is short, and most are silent
 	upgradeTimeout  = 5 * time.Second
 	retryAfterFull  = "10"
 	retryAfterDrain = "1"
@@ -238,7 +238,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("hijack: %w", err)
 	}
-	h.conn = &mutable{Conn: conn, budget: rate.NewLimiter(BytesPerSec, BytesBurst)}
+	h.conn = &mutable{Conn: conn}
 	return h.conn, rw, nil
 }
 

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/rialto-live/rialto/realtime"
 )
 
@@ -49,7 +47,7 @@ func (s *stream) takeOver(w http.ResponseWriter, ticket *realtime.Ticket, join m
 		problem(w, http.StatusInternalServerError, "stream_unsupported", "This server cannot stream here.")
 		return
 	}
-	line := &mutable{Conn: conn, budget: rate.NewLimiter(BytesPerSec, BytesBurst)}
+	line := &mutable{Conn: conn}
 	sock := newSocket(line)
 	_ = sock.SetWriteDeadline(time.Now().Add(upgradeTimeout))
 	if _, err := sock.Write(append(head(s.handler.cfg.Now()), s.lineBlock()...)); err != nil {

@@ -8,8 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/rialto-live/rialto/realtime"
 )
 
@@ -30,15 +28,16 @@ var errFlood = errors.New("more bytes than a page may send")
 type mutable struct {
 	net.Conn
 	muted  atomic.Bool
-	budget *rate.Limiter // owned by the reader; nil once it was exceeded
+	budget bucket // bytes; owned by the reader
+	spent  bool   // it was exceeded; owned by the reader
 }
 
 // Read ends with errFlood once, for gorilla; what reads on afterwards only
 // waits for the page to go.
 func (m *mutable) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
-	if n > 0 && m.muted.Load() && m.budget != nil && !m.budget.AllowN(time.Now(), n) {
-		m.budget = nil
+	if n > 0 && m.muted.Load() && !m.spent && !m.budget.take(time.Now(), n, BytesPerSec, BytesBurst) {
+		m.spent = true
 		return 0, errFlood
 	}
 	return n, err

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"golang.org/x/time/rate"
 
 	"github.com/rialto-live/rialto/realtime"
 )
@@ -16,52 +15,71 @@ import (
 type viewer struct {
 	page
 	conn  *websocket.Conn
-	place *place // among those who come in
+	place *place // among those who come in; nil from the join on
+
+	// owned by the reader
+	budget  bucket // messages
+	control bucket // control frames, which come between the messages and in any number
 }
 
 // read is the reader goroutine: the join, then the page's questions, until the
 // socket ends. It also waits for the answer to a close of ours.
 func (v *viewer) read() {
-	defer v.remote.Detach()
-	// Control frames come between the messages, and in any number.
-	control := rate.NewLimiter(MessagesPerSec, MessageBurst)
-	sign := func() error {
-		if !control.AllowN(v.handler.cfg.Now(), 1) {
-			return errTooMany
-		}
-		v.remote.Saw()
-		return nil
-	}
 	v.conn.SetReadLimit(MaxMessage)
 	v.conn.SetPingHandler(func(data string) error {
-		err := sign()
+		err := v.sign()
 		if err == nil {
 			v.remote.Send(realtime.PongFrame([]byte(data)))
 		}
 		return err
 	})
-	v.conn.SetPongHandler(func(string) error { return sign() })
-	v.conn.SetCloseHandler(func(int, string) error { return nil })
+	v.conn.SetPongHandler(func(string) error { return v.sign() })
+	v.conn.SetCloseHandler(noAnswer)
 	_ = v.conn.SetReadDeadline(time.Now().Add(v.handler.cfg.JoinTimeout))
+	m, err := v.next()
+	if err == nil {
+		v.place.spoke()
+		v.place = nil
+		err = v.join(m)
+	}
+	if err != nil {
+		v.end(err, false)
+		v.remote.Detach()
+		return
+	}
+	// Joining has made this goroutine's stack large; waiting needs little, and
+	// that for hours.
+	if !v.handler.cfg.Hub.Go(v.listen) {
+		v.listen()
+	}
+}
 
-	budget := rate.NewLimiter(MessagesPerSec, MessageBurst)
-	for joined := false; ; joined = true {
-		text, err := v.next()
-		if err == nil && !budget.AllowN(v.handler.cfg.Now(), 1) {
-			err = errTooMany
-		}
-		if err == nil && !joined {
-			v.place.spoke()
-			err = v.join(text)
-		} else if err == nil {
-			err = v.answer(text)
+// listen is the reader goroutine of a page that has joined.
+func (v *viewer) listen() {
+	for {
+		m, err := v.next()
+		if err == nil {
+			err = v.answer(m)
 		}
 		if err != nil {
-			v.end(err, joined)
+			v.end(err, true)
+			v.remote.Detach()
 			return
 		}
 	}
 }
+
+// sign takes a control frame for a sign of life.
+func (v *viewer) sign() error {
+	if !v.control.take(v.handler.cfg.Now(), 1, MessagesPerSec, MessageBurst) {
+		return errTooMany
+	}
+	v.remote.Saw()
+	return nil
+}
+
+// noAnswer keeps gorilla from answering a close: we do.
+func noAnswer(int, string) error { return nil }
 
 // next reads a message, which must be text.
 func (v *viewer) next() (message, error) {
@@ -73,6 +91,9 @@ func (v *viewer) next() (message, error) {
 	m, ok := parse(data)
 	if kind != websocket.TextMessage || !ok {
 		return message{}, badMessage("messages are JSON objects in text frames")
+	}
+	if !v.budget.take(v.handler.cfg.Now(), 1, MessagesPerSec, MessageBurst) {
+		return message{}, errTooMany
 	}
 	return m, nil
 }
