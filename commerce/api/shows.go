@@ -196,6 +196,10 @@ func (a *API) registerShowEdits() {
 		a.config.Sale.changed(ctx, closed)
 		return out, nil
 	})
+	a.registerPin()
+}
+
+func (a *API) registerPin() {
 	register(a, operation{
 		ID: "pinProduct", Method: http.MethodPut, Path: "/shows/{show}/pin", Tag: tagShows, Status: http.StatusNoContent,
 		Summary: "Put a product on everybody's screen, or take it off", Rule: editRule,

@@ -82,12 +82,44 @@ func (s *seat) sit(h *realtime.Hub) (*realtime.Conn, error) {
 		func(context.Context) (realtime.Identity, error) { return realtime.Identity{}, nil })
 }
 
+// moveOn waits for the end as its reader does, and then as its page for as long as it was told to.
+func (s *seat) moveOn(t *testing.T, conn *realtime.Conn) {
+	<-s.ended
+	conn.Detach()
+	wait, told := reconnectAfter(s.reason)
+	if !told || finalError(s.reason) != nil {
+		t.Errorf("it was told %v", s.reason)
+	}
+	time.Sleep(wait)
+}
+
 // hear looks for gaps: each pin is the one after the last.
 func (s *seat) hear(e realtime.Event) {
 	if e.Version != s.last+1 && s.last > 0 {
 		s.missed = fmt.Sprintf("version %d came behind %d", e.Version, s.last)
 	}
 	s.last = e.Version
+}
+
+func drainPin(version int64) realtime.Event {
+	return realtime.Event{Type: "pin.set", Key: "pin", Version: version, Class: realtime.Lossless, Data: json.RawMessage(`{}`)}
+}
+
+// drainHub is a running hub on a bus; it counts the snapshots that are read.
+func drainHub(ctx context.Context, t *testing.T, on *bus.Memory, snapshots *int) *realtime.Hub {
+	h, err := realtime.NewHub(realtime.Config{
+		Bus: on, CountEvery: time.Hour, PingEvery: time.Hour, DeadAfter: 2 * time.Hour, Writers: 1,
+		Snapshot: func(context.Context, realtime.RoomID) ([]realtime.Event, error) {
+			*snapshots++
+			return []realtime.Event{drainPin(1)}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = h.Run(ctx) }()
+	synctest.Wait()
+	return h
 }
 
 // TestDrainIsEven: ten thousand viewers of a node that leaves come to another
@@ -101,22 +133,7 @@ func TestDrainIsEven(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())
 		defer stop()
 		var snapshots int
-		hub := func() *realtime.Hub {
-			h, err := realtime.NewHub(realtime.Config{
-				Bus: shared, CountEvery: time.Hour, PingEvery: time.Hour, DeadAfter: 2 * time.Hour, Writers: 1,
-				Snapshot: func(context.Context, realtime.RoomID) ([]realtime.Event, error) {
-					snapshots++
-					return []realtime.Event{{Type: "pin.set", Key: "pin", Version: 1, Class: realtime.Lossless, Data: json.RawMessage(`{}`)}}, nil
-				},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			go func() { _ = h.Run(ctx) }()
-			synctest.Wait()
-			return h
-		}
-		old, next := hub(), hub()
+		old, next := drainHub(ctx, t, shared, &snapshots), drainHub(ctx, t, shared, &snapshots)
 		keeper := &seat{client: New(Config{})} // the room is open there
 		if _, err := keeper.sit(next); err != nil {
 			t.Fatal(err)
@@ -124,8 +141,7 @@ func TestDrainIsEven(t *testing.T) {
 		version := int64(1)
 		say := func() {
 			version++
-			e := realtime.Event{Type: "pin.set", Key: "pin", Version: version, Class: realtime.Lossless, Data: json.RawMessage(`{}`)}
-			if _, err := shared.Publish(context.Background(), drainRoom, e); err != nil {
+			if _, err := shared.Publish(context.Background(), drainRoom, drainPin(version)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -140,21 +156,13 @@ func TestDrainIsEven(t *testing.T) {
 				t.Fatal(err)
 			}
 			seats[i] = s
-			away.Add(1)
-			go func() { // as its reader, and then as its page
-				defer away.Done()
-				<-s.ended
-				conn.Detach()
-				wait, told := reconnectAfter(s.reason)
-				if !told || finalError(s.reason) != nil {
-					t.Errorf("it was told %v", s.reason)
-				}
-				time.Sleep(wait)
+			away.Go(func() {
+				s.moveOn(t, conn)
 				came[i] = time.Since(begin)
 				if _, err := s.sit(next); err != nil {
 					t.Error(err)
 				}
-			}()
+			})
 		}
 		say()
 		synctest.Wait()

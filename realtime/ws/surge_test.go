@@ -31,10 +31,9 @@ const (
 
 // surge is the source of the changes and the log of what it did.
 type surge struct {
-	left  [surgeKeys]int
-	out   [surgeKeys]int // the step at which it may have units again
-	rng   *rand.Rand
-	event [surgeKeys]realtime.Event // the newest of each
+	left [surgeKeys]int
+	out  [surgeKeys]int // the step at which it may have units again
+	rng  *rand.Rand
 
 	mu  sync.Mutex
 	log map[string][]change // by key, versions rising

@@ -75,10 +75,11 @@ func TestPlanIsOfItsSeed(t *testing.T) {
 	}
 	lost := 0
 	for number := range int64(100_000) {
-		if drops(7, 1, 0, number) != drops(7, 1, 0, number) {
+		now, again := drops(7, 1, 0, number), drops(7, 1, 0, number)
+		if now != again {
 			t.Fatal("what is lost is not of the seed")
 		}
-		if drops(7, 1, 0, number) {
+		if now {
 			lost++
 		}
 	}
