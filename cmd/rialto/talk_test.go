@@ -13,11 +13,13 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/realtime"
 	"github.com/rialto-live/rialto/realtime/chat"
+	"github.com/rialto-live/rialto/realtime/ws"
 )
 
 // tries says something, and answers what it did or the code of the refusal.
 func (v *voice) tries(text string) (did, code string) {
 	v.t.Helper()
+	time.Sleep(time.Second / ws.MessagesPerSec) // whoever asks again and again would be closed
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	raw, err := v.Call(ctx, chat.CallSay, map[string]string{"text": text})
