@@ -30,7 +30,8 @@
 // # Invariants
 //
 //   - No token is read from a URL, and none is logged.
-//   - Compression is off: a frame costs its viewer no more memory than it says.
+//   - What comes compressed is inflated up to the limit of a message and no
+//     further, and message by message: nothing is kept between two.
 //   - What a page sends is bounded in bytes, messages and control frames, also
 //     in pieces of a message that never ends.
 //   - A socket that has not joined within JoinTimeout is closed, earlier when

@@ -128,7 +128,9 @@ func New(cfg Config) (*Handler, error) {
 		HandshakeTimeout: upgradeTimeout,
 		ReadBufferSize:   readBuffer,
 		WriteBufferPool:  &sync.Pool{},
-		CheckOrigin:      func(*http.Request) bool { return true }, // ours comes first, with a better answer
+		// Only for what settle leaves of a page's offers.
+		EnableCompression: true,
+		CheckOrigin:       func(*http.Request) bool { return true }, // ours comes first, with a better answer
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 			problem(w, status, "upgrade_invalid", reason.Error())
 		},
@@ -151,12 +153,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	steal := &hijacker{ResponseWriter: w}
+	as := settle(r.Header)
 	conn, err := h.upgrader.Upgrade(steal, r, nil)
 	if err != nil {
 		ticket.Release() // Upgrade has answered
 		return
 	}
-	v := &viewer{conn: conn, place: waits, page: page{handler: h, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn), realtime.Frames)}}
+	v := &viewer{conn: conn, place: waits, page: page{handler: h, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn), as)}}
 	steal.conn.mute()
 	waits.upgraded(func() { v.remote.Close(realtime.CodeJoinTimeout, "no join came in time") })
 	if !h.cfg.Hub.Go(v.read) {

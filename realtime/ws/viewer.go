@@ -81,13 +81,21 @@ func (v *viewer) sign() error {
 // noAnswer keeps gorilla from answering a close: we do.
 func noAnswer(int, string) error { return nil }
 
-// next reads a message, which must be text.
+// next reads a message, which must be text. It may have come compressed: it is
+// bounded as it is and as it came.
 func (v *viewer) next() (message, error) {
-	kind, data, err := v.conn.ReadMessage()
+	kind, r, err := v.conn.NextReader()
+	if err != nil {
+		return message{}, lineError{err}
+	}
+	data, err := io.ReadAll(io.LimitReader(r, MaxMessage+1))
 	if err != nil {
 		return message{}, lineError{err}
 	}
 	v.remote.Saw()
+	if len(data) > MaxMessage {
+		return message{}, errTooLarge
+	}
 	m, ok := parse(data)
 	if kind != websocket.TextMessage || !ok {
 		return message{}, badMessage("messages are JSON objects in text frames")
@@ -97,6 +105,8 @@ func (v *viewer) next() (message, error) {
 	}
 	return m, nil
 }
+
+var errTooLarge = &realtime.CloseError{Code: realtime.CodeTooLarge, Reason: "the message is too large"}
 
 // lineError is an error of the socket, as against one of the page.
 type lineError struct{ error }
@@ -129,7 +139,7 @@ func (v *viewer) endLine(err lineError, joined bool) {
 	case errors.Is(err, errTooMany), errors.Is(err, errFlood):
 		told = v.remote.Close(errTooMany.Code, errTooMany.Reason)
 	case errors.Is(err, websocket.ErrReadLimit):
-		told = v.remote.Close(realtime.CodeTooLarge, "the message is too large")
+		told = v.remote.Close(errTooLarge.Code, errTooLarge.Reason)
 	case errors.As(err, &network) && network.Timeout() && !joined:
 		told = v.remote.Close(realtime.CodeJoinTimeout, "no join came in time")
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):

@@ -7,7 +7,7 @@
 // python3-websockets. Each carries out the lines it reads (open, send, ping,
 // close) and says what came of it (opened, text, pong, closed, refused). What
 // is to be said, and what must be answered, stands once, in the test, and is
-// the same for all of them. Both offer compression by themselves.
+// the same for all of them. Both offer compression by themselves, and get it.
 //
 // # Needs
 //

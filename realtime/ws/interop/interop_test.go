@@ -33,8 +33,8 @@ func each(t *testing.T, test func(*testing.T, *client)) {
 func (c *client) open(s *server, more string) map[string]any {
 	c.t.Helper()
 	c.do("open %s", s.url)
-	if extensions := c.says("opened"); extensions != "plain" {
-		c.t.Fatalf("negotiated %q, want none", extensions)
+	if extensions := c.says("opened"); extensions != "permessage-deflate" {
+		c.t.Fatalf("negotiated %q, want permessage-deflate", extensions)
 	}
 	c.do(`send {"t":"join","room":"%s"%s}`, room, more)
 	return c.hears("joined")
@@ -160,7 +160,7 @@ func TestCloseCodes(t *testing.T) {
 			{`parts "` + strings.Repeat("x", ws.MaxMessage) + `"`, realtime.CodeTooLarge},
 		} {
 			c.do("open %s", s.url)
-			c.says("opened plain")
+			c.says("opened permessage-deflate")
 			if step.say != "" {
 				c.do("%s", step.say)
 			}
@@ -198,7 +198,7 @@ func TestOrigins(t *testing.T) {
 			c.says("refused 403")
 		}
 		c.do("open %s %s", s.url, goodPage)
-		c.says("opened plain")
+		c.says("opened permessage-deflate")
 	})
 }
 
