@@ -64,6 +64,7 @@ type Conn struct {
 
 	mu       sync.Mutex // guards what follows, and the order of bytes on the socket
 	phase    phase
+	blind    bool // the socket cannot tell when it takes bytes again
 	parked   bool // the socket is full: only unpark or unblock write
 	identity Identity
 	room     *room

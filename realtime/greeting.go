@@ -11,28 +11,37 @@ const (
 	maxGreetings = 32
 )
 
-// greetings are the joined messages of the last moment for those who resume. When an audience comes
-// at once, one message is made for many, and its bytes are there once.
+// greetings are the joined messages of the last moment for those who resume.
+// When an audience comes at once, one message is made for many, and its bytes
+// are there once.
 type greetings [maxGreetings]greeting
 
 type greeting struct {
 	at           Position
-	resumed      bool
 	made         time.Time
 	list, recent []byte // what it was made of
 	message      *message
 }
 
 // of is the joined message for somebody who goes on from at.
-func (g *greetings) of(at Position, resumed bool, list, recent []byte, now time.Time) *message {
+func (g *greetings) of(at Position, list, recent []byte, now time.Time) *message {
 	slot := &g[uint64(at.Offset)%maxGreetings]
 	age := now.Sub(slot.made)
-	if slot.message != nil && slot.at == at && slot.resumed == resumed && age >= 0 && age < greetingLasts &&
+	if slot.message != nil && slot.at == at && age >= 0 && age < greetingLasts &&
 		same(slot.list, list) && same(slot.recent, recent) {
 		return slot.message
 	}
-	*slot = greeting{at, resumed, now, list, recent, newMessage(joinedText(at, now.UnixMilli(), resumed, list, recent))}
+	*slot = greeting{at, now, list, recent, newMessage(joinedText(at, now.UnixMilli(), true, list, recent))}
 	return slot.message
+}
+
+// forget lets go of what is too old to be given to anybody.
+func (g *greetings) forget(now time.Time) {
+	for i := range g {
+		if age := now.Sub(g[i].made); age < 0 || age >= greetingLasts {
+			g[i] = greeting{}
+		}
+	}
 }
 
 // same says whether a and b are one piece of memory. What is in them does not

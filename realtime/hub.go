@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -257,6 +259,13 @@ func (h *Hub) remove(r *room) {
 		h.metrics.rooms.Dec()
 	}
 	r.cancel()
+}
+
+// open are the rooms there are.
+func (h *Hub) open() []*room {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Values(h.rooms))
 }
 
 func (h *Hub) closeEmptyRooms(now time.Time) {

@@ -42,7 +42,7 @@ func (r *room) admit(have Position, now time.Time) admission {
 	// the snapshot is older, and versions keep the viewer from going back.
 	if have.Epoch == r.at.Epoch && have.Offset <= r.at.Offset {
 		if cursor, ok := r.ring.resume(have.Offset); ok {
-			first := r.greetings.of(have, true, r.state.unversioned(), r.recent.json(), now)
+			first := r.greetings.of(have, r.state.unversioned(), r.recent.json(), now)
 			return admission{first: first, cursor: cursor, skip: r.ring.next, cuts: r.ring.cuts, resumed: true}
 		}
 	}
@@ -78,6 +78,16 @@ func (r *room) sharedWithin(age time.Duration, now time.Time) bool {
 func (r *room) share(now time.Time) {
 	text := joinedText(r.at, now.UnixMilli(), false, r.state.snapshot(), r.recent.json())
 	r.shared = joined{newMessage(text), r.at, now, r.ring.next, r.ring.cuts}
+}
+
+// tidy lets go of messages that nobody will be given any more.
+func (r *room) tidy(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.greetings.forget(now)
+	if !r.sharedWithin(jumpShare, now) {
+		r.shared = joined{}
+	}
 }
 
 func (r *room) fromShared() admission {

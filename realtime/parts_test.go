@@ -127,12 +127,13 @@ func TestRing(t *testing.T) {
 		}
 	}
 	view := func(cursor uint64) string {
-		frames, _, ok := r.from(cursor, 0, Frames, make([][]byte, 0, 8))
+		list, _, ok := r.from(cursor, 0, make([]*message, 0, 8))
 		if !ok {
 			return "gone"
 		}
-		for i := range frames {
-			frames[i] = bare(frames[i])
+		var frames [][]byte
+		for _, m := range list {
+			frames = append(frames, m.text)
 		}
 		return string(bytes.Join(frames, []byte(" ")))
 	}
@@ -425,9 +426,9 @@ func TestAheadOfTheBus(t *testing.T) {
 	r.apply(Delivery{Offset: 23, Event: stock("a", 10)})
 	r.apply(Delivery{Offset: 24, Event: stock("gone", 8)}) // the snapshot does not name it
 	r.endTick()
-	view, _, ok := r.ring.from(in.cursor, in.skip, Frames, make([][]byte, 0, 8))
+	view, _, ok := r.ring.from(in.cursor, in.skip, make([]*message, 0, 8))
 	var said string
-	for _, m := range readFrames(t, bytes.Join(view, nil)) {
+	for _, m := range readFrames(t, asFrames(view)) {
 		said += fmt.Sprintf("%s %d %s\n", m.Type, m.Offset, m.Data)
 	}
 	if want := "pin.set 22 {}\ntick 24 [{\"t\":\"stock.set\",\"k\":\"a\",\"v\":10,\"d\":{\"left\":10}}]\n"; !ok || said != want {

@@ -1,6 +1,8 @@
 package realtime
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -20,7 +22,7 @@ type Pollable interface {
 }
 
 // stallChecks is how often within Config.WriteStall the stalled are looked at:
-// one who takes nothing is dropped at most a part of that late.
+// one who takes nothing is dropped at most two such parts late.
 const stallChecks = 4
 
 // Poller knows the viewers whose sockets are full. It has one goroutine for
@@ -87,7 +89,7 @@ func (p *Poller) Ready(id uint64) {
 // await takes care of c, whose mu is held, until its socket takes bytes.
 func (p *Poller) await(c *Conn) bool {
 	sock, ok := c.sock.(Pollable)
-	if !ok {
+	if !ok || c.blind {
 		return false
 	}
 	s := stall{c, time.Since(p.begun), sock.Unsent()}
@@ -99,6 +101,7 @@ func (p *Poller) await(c *Conn) bool {
 		return true
 	}
 	p.take(c.id)
+	c.blind = true
 	return false
 }
 
@@ -145,18 +148,15 @@ func (p *Poller) close() {
 // given the time it needs: each byte that left counts.
 func (p *Poller) dropStalled() {
 	now := time.Since(p.begun)
-	var late []stall
 	p.mu.Lock()
-	for _, s := range p.parked {
-		if now-s.since >= p.hub.cfg.WriteStall {
-			late = append(late, s)
-		}
-	}
+	stalled := slices.Collect(maps.Values(p.parked))
 	p.mu.Unlock()
-	for _, s := range late {
+	for _, s := range stalled {
 		unsent := s.conn.sock.(Pollable).Unsent()
 		if unsent >= s.unsent {
-			s.conn.kill("stalled")
+			if now-s.since >= p.hub.cfg.WriteStall {
+				s.conn.kill("stalled")
+			}
 			continue
 		}
 		p.mu.Lock()

@@ -88,10 +88,15 @@ func (c *Conn) gather(frames [][]byte) [][]byte {
 	}
 	if c.snap == nil && !c.owed {
 		r, lost, ok := c.room, 0, false
+		var space [maxFramesPerWrite]*message
+		list := space[:0:min(len(space), cap(frames)-len(frames))]
 		r.mu.RLock()
 		c.skip, lost = r.ring.lag(c.cursor, c.skip)
-		frames, c.cursor, ok = r.ring.from(c.cursor, c.skip, c.enc, frames)
+		list, c.cursor, ok = r.ring.from(c.cursor, c.skip, list)
 		r.mu.RUnlock()
+		for _, m := range list {
+			frames = append(frames, m.as(c.enc))
+		}
 		if lost > 0 {
 			c.hub.metrics.drops.WithLabelValues(dropLagging).Add(float64(lost))
 		}

@@ -122,6 +122,11 @@ func (h *Hub) sweep(ctx context.Context) {
 			}
 		}
 		h.closeEmptyRooms(now)
+		if i == 0 {
+			for _, r := range h.open() {
+				r.tidy(now)
+			}
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ type ring struct {
 	slots    []slot // the frame with sequence s stands in slots[s%len]
 	base     uint64 // sequence of the oldest frame
 	next     uint64 // sequence the next frame gets
-	bytes    int
+	bytes    int    // of their texts; what they are made ready as comes on top
 	written  uint64 // bytes of all frames ever
 	maxBytes int
 	floor    int64  // only a viewer that has everything up to floor can resume here
@@ -90,8 +90,9 @@ func (r *ring) resume(offset int64) (cursor uint64, ok bool) {
 // from appends the frames from cursor on to view, as many as fit its capacity,
 // and returns where they begin: sampled frames before skip are passed over, and
 // end the list when they stand behind others. ok is false when the oldest frame
-// wanted is gone.
-func (r *ring) from(cursor, skip uint64, as Encoding, view [][]byte) (_ [][]byte, start uint64, ok bool) {
+// wanted is gone. They are made ready for a viewer when the ring is no longer
+// held: compressing a large one takes its time.
+func (r *ring) from(cursor, skip uint64, view []*message) (_ []*message, start uint64, ok bool) {
 	if cursor < r.base {
 		return view, cursor, false
 	}
@@ -100,7 +101,7 @@ func (r *ring) from(cursor, skip uint64, as Encoding, view [][]byte) (_ [][]byte
 	}
 	start = cursor
 	for ; cursor < r.next && len(view) < cap(view) && (cursor >= skip || !r.at(cursor).sampled); cursor++ {
-		view = append(view, r.at(cursor).msg.as(as))
+		view = append(view, r.at(cursor).msg)
 	}
 	return view, start, true
 }

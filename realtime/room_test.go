@@ -151,10 +151,10 @@ func TestFramesSpeakForTheirOffset(t *testing.T) {
 			if !maps.Equal(j.state, truth[j.offset]) {
 				t.Fatalf("joined at %d with %v, want %v", j.offset, j.state, truth[j.offset])
 			}
-			frames, _, _ := r.ring.from(j.cursor, 0, Frames, make([][]byte, 0, 1000))
+			frames, _, _ := r.ring.from(j.cursor, 0, make([]*message, 0, 1000))
 			last := int64(0)
 			for _, f := range frames {
-				m := readFrames(t, f)[0]
+				m := readFrames(t, f.as(Frames))[0]
 				if m.Type == "sample" {
 					continue
 				}
@@ -187,10 +187,18 @@ func TestUrgentOncePerTick(t *testing.T) {
 	e := stock("var_1", 11)
 	e.Urgent = true
 	r.apply(Delivery{Offset: 11, Event: e})
-	frames, _, _ := r.ring.from(0, 0, Frames, make([][]byte, 0, 8))
-	if got := readFrames(t, bytes.Join(frames, nil)); len(got) != 3 || got[0].V != 1 || got[1].Type != "tick" || got[1].Offset != 10 || got[2].V != 11 {
+	frames, _, _ := r.ring.from(0, 0, make([]*message, 0, 8))
+	if got := readFrames(t, asFrames(frames)); len(got) != 3 || got[0].V != 1 || got[1].Type != "tick" || got[1].Offset != 10 || got[2].V != 11 {
 		t.Fatalf("frames %+v", got)
 	}
+}
+
+// asFrames is what a viewer's socket is given of a list.
+func asFrames(list []*message) (stream []byte) {
+	for _, m := range list {
+		stream = append(stream, m.as(Frames)...)
+	}
+	return stream
 }
 
 // narrow is a socket that takes a random number of bytes at a time and can be

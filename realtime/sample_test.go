@@ -172,7 +172,7 @@ func TestRingLag(t *testing.T) {
 	sizes := func(cursor, skip uint64) (sizes []int) {
 		t.Helper()
 		for {
-			frames, start, ok := r.from(cursor, skip, Frames, make([][]byte, 0, 3))
+			frames, start, ok := r.from(cursor, skip, make([]*message, 0, 3))
 			if !ok {
 				t.Fatal("gone")
 			}
@@ -180,7 +180,7 @@ func TestRingLag(t *testing.T) {
 				return sizes
 			}
 			for _, f := range frames {
-				sizes = append(sizes, len(bare(f)))
+				sizes = append(sizes, len(f.text))
 			}
 			cursor = start + uint64(len(frames))
 		}

@@ -85,6 +85,13 @@ func at(t *testing.T, h *Hub, keep bool) (*Conn, *pond) {
 	return c, s
 }
 
+// parked is how many a hub waits for.
+func parked(h *Hub) int {
+	h.poller.mu.Lock()
+	defer h.poller.mu.Unlock()
+	return len(h.poller.parked)
+}
+
 // maxStalledBytes is what a stalled viewer may cost more than one who is not.
 // Most of it is its place in the poller's table, which is between 40 and 80
 // bytes as the table grows.
@@ -95,7 +102,7 @@ const maxStalledBytes = 200
 func TestTenThousandStalled(t *testing.T) {
 	const viewers = 10_000
 	reg := prometheus.NewRegistry()
-	h := runHub(t, func(c *Config) { c.MaxConns, c.RingFrames, c.Metrics = viewers, 8, reg })
+	h := runHub(t, func(c *Config) { c.MaxConns, c.RingFrames, c.Metrics, c.WriteStall = viewers, 8, reg, time.Hour })
 	w := newWriter()
 	conns, ponds := make([]*Conn, viewers), make([]*pond, viewers)
 	for i := range conns {
@@ -133,7 +140,7 @@ func TestTenThousandStalled(t *testing.T) {
 		s.take(0)
 	}
 	say(30) // overtaken
-	if n := len(h.poller.parked); n != viewers {
+	if n := parked(h); n != viewers {
 		t.Fatalf("%d are parked", n)
 	}
 	each("nothing taken")
@@ -153,7 +160,7 @@ func TestTenThousandStalled(t *testing.T) {
 			t.Fatalf("viewer %d does not catch up", i)
 		}
 	}
-	if n := len(h.poller.parked); n != 0 {
+	if n := parked(h); n != 0 {
 		t.Errorf("%d are still parked", n)
 	}
 }
@@ -263,11 +270,11 @@ func TestClosingWhileParked(t *testing.T) {
 	gone, pond := at(t, h, true)
 	pond.take(0)
 	gone.say(pongText(1, 2, 3))
-	if len(h.poller.parked) != 1 {
+	if parked(h) != 1 {
 		t.Fatal("not parked")
 	}
 	gone.Detach()
-	if len(h.poller.parked) != 0 {
+	if parked(h) != 0 {
 		t.Error("somebody who is gone is still waited for")
 	}
 	pond.take(ocean)

@@ -17,6 +17,7 @@ type view struct {
 	frames [][]byte
 	chunk  []byte // the same in one piece
 
+	list  [maxFramesPerWrite]*message
 	space [maxFramesPerWrite][]byte
 	buf   [coalesceBytes]byte
 }
@@ -46,16 +47,21 @@ func (v *view) suits(c *Conn) bool {
 func (v *view) take(cursor uint64, as Encoding) {
 	r := v.room
 	v.taken, v.cursor, v.enc = true, cursor, as
-	var frames [][]byte
+	var list []*message
 	r.mu.RLock()
 	skip, _ := r.ring.lag(cursor, 0)
 	v.usable = cursor >= r.ring.base && skip == 0
 	if v.usable {
-		frames, v.start, _ = r.ring.from(cursor, 0, as, v.space[:0])
+		list, v.start, _ = r.ring.from(cursor, 0, v.list[:0])
 	}
 	next := r.ring.next
 	r.mu.RUnlock()
 	v.chunk, v.frames = nil, nil
+	frames := v.space[:0]
+	for i, m := range list {
+		frames = append(frames, m.as(as))
+		list[i] = nil
+	}
 	if len(frames) > 0 {
 		v.chunk, v.frames = coalesce(v.buf[:], frames)
 	}

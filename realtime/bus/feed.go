@@ -316,8 +316,13 @@ func (f *feed) settle(q question) (a answer) {
 		f.why = readGap
 		return answer{again: !f.full()}
 	}
-	f.settled = f.doubts
+	other := f.heard.Epoch != "" && f.heard.Epoch != f.at.Epoch
 	f.heard, f.ahead = realtime.Position{}, nil
+	if other { // the page is older than what was heard meanwhile, or newer: ask which
+		f.why = readStory
+		return answer{again: true}
+	}
+	f.settled = f.doubts
 	if f.suspect {
 		f.suspect = false
 		f.queue = append(f.queue, realtime.Delivery{News: realtime.NewsDoubt})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -145,7 +146,7 @@ func (r *memoryRoom) page(after int64) page {
 	p := page{epoch: r.epoch, top: r.top, topID: r.topID}
 	for i, msg := range r.history {
 		if msg.offset >= after {
-			p.events = r.history[i:]
+			p.events = slices.Clone(r.history[i:]) // which is looked at when the lock is gone
 			break
 		}
 	}

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -140,17 +141,19 @@ func (b *Redis) lookAt(ctx context.Context, feeds []*feed) error {
 		}
 		replies, err = b.pipeLooks(ctx, feeds)
 	}
-	if err != nil {
+	var said redis.Error // by Redis, of one room: the others are well
+	if err != nil && !errors.As(err, &said) {
 		return fmt.Errorf("look at %d rooms: %w", len(feeds), err)
 	}
 	for i, reply := range replies {
+		var p page
 		list, err := reply.Slice()
-		if err != nil {
-			return fmt.Errorf("look at %s: %w", feeds[i].room, err)
+		if err == nil {
+			p, err = parsePage(list)
 		}
-		p, err := parsePage(list)
 		if err != nil {
-			return fmt.Errorf("look at %s: %w", feeds[i].room, err)
+			b.metrics.readErrors.Inc()
+			continue
 		}
 		if feeds[i].look(questions[i], p) {
 			b.ask(feeds[i])

@@ -3,9 +3,11 @@ package ws
 import (
 	"container/list"
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +30,9 @@ const (
 	MaxJoinWait = 500 * time.Millisecond
 	// MaxUnjoined is how many pages per core may be between their upgrade and
 	// being let in. When there are as many, the one that has been silent longest
-	// makes room, if it has been for silentPatience: a page joins at once.
+	// makes room, if it has been for silentPatience: a page joins at once. Else the
+	// oldest makes room of the network that holds the most, for a page of one that
+	// holds fewer.
 	MaxUnjoined    = 1000
 	silentPatience = 2 * time.Second
 	// Of one address: some hundred people of one household, office or phone
@@ -86,6 +90,7 @@ type visitor struct {
 type place struct {
 	of      *admission
 	visitor *visitor // nil for who has no address
+	network netip.Prefix
 	since   time.Time
 
 	// guarded by of.mu
@@ -150,10 +155,7 @@ func (a *admission) obstacle(addr netip.Addr, now time.Time) (oldest *place, why
 		}
 	}
 	if a.unjoined >= MaxUnjoined*a.cores {
-		if front := a.silent.Front(); front != nil {
-			oldest = front.Value.(*place)
-		}
-		if oldest == nil || now.Sub(oldest.since) < silentPatience {
+		if oldest = a.makesRoom(addr, now); oldest == nil {
 			return nil, refusedUnjoined, 0
 		}
 	}
@@ -164,10 +166,44 @@ func (a *admission) obstacle(addr netip.Addr, now time.Time) (oldest *place, why
 	return oldest, "", wait
 }
 
+// makesRoom is the silent page that must go so that addr can come, or nil. Needs mu.
+func (a *admission) makesRoom(addr netip.Addr, now time.Time) *place {
+	front := a.silent.Front()
+	if front == nil {
+		return nil
+	}
+	if oldest := front.Value.(*place); now.Sub(oldest.since) >= silentPatience {
+		return oldest
+	}
+	held := map[netip.Prefix]int{}
+	for e := front; e != nil; e = e.Next() {
+		held[e.Value.(*place).network]++
+	}
+	most := slices.Max(slices.Collect(maps.Values(held)))
+	if most <= held[networkOf(addr)]+1 { // it would hold as many itself
+		return nil
+	}
+	for e := front; ; e = e.Next() {
+		if p := e.Value.(*place); held[p.network] == most {
+			return p
+		}
+	}
+}
+
+// networkOf is what one owner of addresses easily has many of.
+func networkOf(addr netip.Addr) netip.Prefix {
+	bits := 24
+	if addr.Is6() {
+		bits = 48
+	}
+	network, _ := addr.Prefix(bits) // of no address: the network of those without
+	return network
+}
+
 // take needs mu.
 func (a *admission) take(addr netip.Addr, now time.Time) *place {
 	a.due = later(a.due, now).Add(a.interval)
-	p := &place{of: a, since: now}
+	p := &place{of: a, since: now, network: networkOf(addr)}
 	if addr.IsValid() {
 		p.visitor = a.visit(addr)
 		p.visitor.due = later(p.visitor.due, now).Add(time.Second / AddressJoinsPerSec)

@@ -15,6 +15,9 @@ import (
 // one is the i-th of many addresses.
 func one(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
 
+// apart is the i-th of many addresses in networks of their own.
+func apart(i int) netip.Addr { return netip.AddrFrom4([4]byte{byte(i >> 8), byte(i), 0, 1}) }
+
 func refusals(t *testing.T, reg *prometheus.Registry, reason string) (n float64) {
 	t.Helper()
 	families, err := reg.Gather()
@@ -168,7 +171,7 @@ func TestTheSilentMakeRoom(t *testing.T) {
 		most := MaxUnjoined * a.cores
 		ended := make([]bool, most)
 		for i := range most {
-			p, _ := a.enter(t.Context(), one(i))
+			p, _ := a.enter(t.Context(), apart(i))
 			if p == nil {
 				t.Fatalf("number %d is kept out", i)
 			}
@@ -179,7 +182,7 @@ func TestTheSilentMakeRoom(t *testing.T) {
 			time.Sleep(a.interval)
 		}
 		for time.Since(a.silent.Front().Value.(*place).since) < silentPatience {
-			if p, _ := a.enter(t.Context(), one(most)); p != nil {
+			if p, _ := a.enter(t.Context(), apart(most)); p != nil {
 				t.Fatal("one more came in before anybody had been silent for long")
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -188,12 +191,45 @@ func TestTheSilentMakeRoom(t *testing.T) {
 			t.Error("no refusal is counted")
 		}
 		for i := range 10 {
-			if p, _ := a.enter(t.Context(), one(most+i)); p == nil {
+			if p, _ := a.enter(t.Context(), apart(most+i)); p == nil {
 				t.Fatal("nobody makes room")
 			}
 		}
 		if ended[0] || !ended[1] || !ended[10] || ended[11] || a.unjoined != most {
 			t.Errorf("%v had to go, %d places are held", ended[:12], a.unjoined)
+		}
+	})
+}
+
+// TestOneNetworkMakesRoom: whoever fills all places with silent pages from one
+// network, faster than they grow old, keeps nobody out but themselves.
+func TestOneNetworkMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		a := newAdmission(time.Now, reg)
+		most, ended := MaxUnjoined*a.cores, 0
+		full := func(i int) bool {
+			p, _ := a.enter(t.Context(), netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, byte(i >> 8), byte(i)}))
+			if p != nil {
+				p.upgraded(func() { ended++ })
+			}
+			time.Sleep(a.interval)
+			return p == nil
+		}
+		for i := range most {
+			if full(i) {
+				t.Fatalf("number %d is kept out", i)
+			}
+		}
+		for i := range 100 {
+			p, _ := a.enter(t.Context(), apart(i))
+			if p == nil || ended != i+1 {
+				t.Fatalf("page %d is kept out, %d had to go", i, ended)
+			}
+			p.upgraded(func() { t.Error("one of few had to go") })
+			if !full(most + i) {
+				t.Fatal("the network takes a place for one that it lost")
+			}
 		}
 	})
 }

@@ -15,7 +15,7 @@ const (
 // settle says how messages go to a page, from what it offers (RFC 7692 section
 // 7.1), and leaves in the header only what the upgrader can accept as it stands:
 // messages of their own, in either direction, and any window. An offer that
-// wants a smaller window of us is declined, since all are sent the same bytes.
+// names our window is declined, since all are sent the same bytes.
 func settle(h http.Header) realtime.Encoding {
 	offers := h.Values(extensions)
 	h.Del(extensions)
@@ -37,7 +37,7 @@ func canDeflate(offer string) bool {
 	for more {
 		var parameter string
 		parameter, rest, more = strings.Cut(rest, ";")
-		key, value, valued := strings.Cut(strings.TrimSpace(parameter), "=")
+		key, _, valued := strings.Cut(strings.TrimSpace(parameter), "=")
 		if seen[key] {
 			return false
 		}
@@ -48,10 +48,6 @@ func canDeflate(offer string) bool {
 				return false
 			}
 		case "client_max_window_bits": // what is read may have any window
-		case "server_max_window_bits":
-			if strings.Trim(value, `"`) != "15" {
-				return false
-			}
 		default:
 			return false
 		}

@@ -175,17 +175,6 @@ func asksForSocket(r *http.Request) bool {
 		r.Header.Get("Sec-WebSocket-Version") == "13" && err == nil && len(key) == 16
 }
 
-// admit looks at origin and capacity, and waits for the page's turn. When it is
-// not ok, it has answered.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (ticket *realtime.Ticket, addr netip.Addr, ok bool) {
-	if !h.ours(w, r) {
-		return nil, addr, false
-	}
-	addr = h.cfg.RemoteAddr(r)
-	ticket, _ = h.enter(w, r, addr)
-	return ticket, addr, ticket != nil
-}
-
 // enter reserves a place on the node, and one among those who are coming in,
 // which the page holds until it has joined or is gone. Without a ticket it has
 // answered.

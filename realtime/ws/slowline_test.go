@@ -16,12 +16,12 @@ import (
 )
 
 // A line of 1 KB per second. So that minutes pass in seconds, the clock of this
-// test runs a hundred times as fast: a portion every ten milliseconds, and the
-// show is as much quicker.
+// test runs a hundred times as fast, and it is the show's: five things happen
+// while a portion is carried, however long that takes.
 
 const (
-	portion      = 1 << 10
-	portionEvery = 10 * time.Millisecond
+	portion     = 1 << 10
+	portionEach = 5 // events
 )
 
 // slowLine is a network in front of a node that carries a portion at a time to
@@ -29,6 +29,7 @@ const (
 type slowLine struct {
 	net.Listener
 	to    string
+	beats chan struct{} // closed when the line may be quick
 	wg    sync.WaitGroup
 	mu    sync.Mutex
 	conns []net.Conn
@@ -40,7 +41,7 @@ func newSlowLine(t *testing.T, to string) *slowLine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &slowLine{Listener: l, to: to}
+	s := &slowLine{Listener: l, to: to, beats: make(chan struct{}, 1)}
 	s.wg.Go(s.run)
 	t.Cleanup(func() {
 		l.Close()
@@ -70,17 +71,23 @@ func (s *slowLine) run() {
 		s.conns = append(s.conns, near, far)
 		s.mu.Unlock()
 		s.wg.Go(func() { _, _ = io.Copy(far, near); far.Close() })
-		s.wg.Go(func() { drops(near, far) })
+		s.wg.Go(func() { s.drops(near, far) })
+	}
+}
+
+// beat has a portion carried, unless the one before has yet to be.
+func (s *slowLine) beat() {
+	select {
+	case s.beats <- struct{}{}:
+	default:
 	}
 }
 
 // drops carries a portion at each beat.
-func drops(near, far net.Conn) {
+func (s *slowLine) drops(near, far net.Conn) {
 	defer near.Close()
 	defer far.Close()
-	beat := time.NewTicker(portionEvery)
-	defer beat.Stop()
-	for p := make([]byte, portion); ; <-beat.C {
+	for p := make([]byte, portion); ; <-s.beats {
 		n, err := far.Read(p)
 		if err != nil {
 			return
@@ -102,7 +109,7 @@ func TestLineOfOneKilobyte(t *testing.T) {
 	w := &lossWitness{before: map[int64]int64{}, newest: map[client.Key]int64{}, last: map[client.Key]int64{}, snapshots: map[client.Key]int64{}}
 	w.client = client.New(client.Config{URL: "ws://" + slow.Addr().String() + "/ws", Room: room, OnEvent: w.hear, BackoffMost: 50 * time.Millisecond})
 	stop := runClient(t, w.client)
-	n.joined(w.client)
+	until(t, "the slow one is in", func() bool { slow.beat(); return w.client.Stats().Joined })
 	quick := n.watch(client.Config{})
 	n.joined(quick)
 	const events = 1200
@@ -115,8 +122,12 @@ func TestLineOfOneKilobyte(t *testing.T) {
 		default:
 			w.say(n, "stock.set", fmt.Sprintf("var_%d", i%5), realtime.Latest, 300)
 		}
+		if i%portionEach == 0 {
+			slow.beat()
+		}
 		time.Sleep(2 * time.Millisecond) // the show's pace
 	}
+	close(slow.beats)
 	n.agrees(quick)
 	n.agrees(w.client)
 	stop()

@@ -61,7 +61,7 @@ func TestStalledViewersCostNoGoroutine(t *testing.T) {
 // TestSlowLine: a viewer that takes a little at a time, and for longer than
 // WriteStall not enough for the kernel to take more, is not dropped.
 func TestSlowLine(t *testing.T) {
-	const stall = time.Second
+	const stall = 4 * time.Second
 	n := start(t, options{hub: func(c *realtime.Config) { c.WriteStall = stall }})
 	conn := n.idle()
 	raw, read := conn.NetConn(), make(chan error, 1)
@@ -69,9 +69,9 @@ func TestSlowLine(t *testing.T) {
 	parked := func() bool { return n.metric("rialto_realtime_conns_parked") == 1 }
 	go func() {
 		buf := make([]byte, 2<<10)
-		for end := (time.Time{}); end.IsZero() || time.Now().Before(end); time.Sleep(stall / 20) {
+		for end := (time.Time{}); end.IsZero() || time.Now().Before(end); time.Sleep(stall / 80) {
 			if end.IsZero() && parked() {
-				end = time.Now().Add(4 * stall)
+				end = time.Now().Add(2 * stall)
 			}
 			if _, err := io.ReadFull(raw, buf); err != nil {
 				read <- err

@@ -115,8 +115,9 @@ func (h *Handler) openStream(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "query_invalid", "o is a number: the place to go on from.")
 		return
 	}
-	ticket, addr, ok := h.admit(w, r)
-	if !ok {
+	addr := h.cfg.RemoteAddr(r)
+	ticket, _ := h.enter(w, r, addr)
+	if ticket == nil {
 		return
 	}
 	id := make([]byte, idBytes)

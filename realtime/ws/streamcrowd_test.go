@@ -186,6 +186,12 @@ func TestChurnOfStreams(t *testing.T) {
 		}
 		round(atOnce) // what is made once is there now
 		goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
+		until(t, "nothing of it is on its way out", func() bool {
+			before := goroutines
+			time.Sleep(50 * time.Millisecond) // between two looks
+			goroutines, descriptors = runtime.NumGoroutine(), openDescriptors(t)
+			return goroutines == before
+		})
 		round(pages)
 		until(t, "no goroutine stays", func() bool { return runtime.NumGoroutine() <= goroutines+2 },
 			func() string { return fmt.Sprintf("%d goroutines, there were %d", runtime.NumGoroutine(), goroutines) })

@@ -135,7 +135,7 @@ func runSurge(t *testing.T, b bus.Bus, lasts time.Duration) {
 				published++
 			}
 		}
-		time.Sleep(time.Until(begin.Add(time.Duration(step+1) * surgeStep))) // the source's pace
+		time.Sleep(surgeStep) // the source's pace, at most: a busy machine must not make one moment of two
 	}
 	rate := float64(published) / time.Since(begin).Seconds()
 	for _, v := range watching {

@@ -151,8 +151,9 @@ func (r *run) blow(ctx context.Context) error {
 }
 
 // drive does what is planned when it is due.
-func (r *run) drive(ctx context.Context) error {
+func (r *run) drive(ctx context.Context) (err error) {
 	var trouble errgroup.Group
+	defer func() { err = errors.Join(err, trouble.Wait()) }() // it uses the store, which is stopped next
 	begin, killed, troubled := time.Now(), false, false
 	for _, s := range r.plan.steps {
 		if !killed && s.at >= r.due(killAt) {
@@ -179,7 +180,7 @@ func (r *run) drive(ctx context.Context) error {
 			r.move(ctx, s)
 		}
 	}
-	return trouble.Wait()
+	return nil
 }
 
 func (r *run) due(share float64) time.Duration {

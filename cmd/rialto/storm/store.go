@@ -42,11 +42,15 @@ func newStore(ctx context.Context, dir string) (*store, error) {
 	return s, s.start(ctx)
 }
 
-func (s *store) start(ctx context.Context) (err error) {
+func (s *store) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	s.server, err = embedded.StartRedis(ctx, embedded.RedisOptions{Dir: s.dir, Required: true})
-	return err
+	server, err := embedded.StartRedis(ctx, embedded.RedisOptions{Dir: s.dir, Required: true})
+	if err != nil {
+		return err // the one before has ended, and can be stopped again
+	}
+	s.server = server
+	return nil
 }
 
 func (s *store) options() (*redis.Options, error) { return redis.ParseURL(s.server.URL()) }
