@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,6 +24,9 @@ const (
 	MaxOpenMine = 5
 	// MaxOpen is how many questions of one show are open; asking in the words of one of them is still possible.
 	MaxOpen = 500
+	// maxWords bounds what the same question is known by, which can be longer than the question: one character may stand
+	// for many.
+	maxWords = 800
 	// MaxQuestions is how many are ever asked in one show, those that joined others included.
 	MaxQuestions = 50_000
 )
@@ -122,11 +126,12 @@ func lockTalk(ctx context.Context, tx pgx.Tx, id commerce.ShowID) (s show.Show, 
 }
 
 // Ask asks a question in a show. In the words of one that is open it joins that one, which made then does not speak
-// of, and which is the answer. Asking is a vote, too. The same id again is the same question.
+// of, and which is the answer; who has asked it before changes nothing. Asking is a vote, too, and the room is told. The
+// same id again is the same question.
 func Ask(ctx context.Context, tx pgx.Tx, id commerce.ShowID, who Person, question commerce.QuestionID, text string) (x Question, made bool, err error) {
 	text, ok := tidy(text, MinQuestion, MaxQuestion)
 	words := wordsOf(text)
-	if !ok || words == "" {
+	if !ok || words == "" || utf8.RuneCountInString(words) > maxWords {
 		return Question{}, false, ErrQuestion
 	}
 	_, open, asked, err := lockTalk(ctx, tx, id)
@@ -142,16 +147,20 @@ func Ask(ctx context.Context, tx pgx.Tx, id commerce.ShowID, who Person, questio
 	if err := errors.Join(Check(ctx, tx, id, who.Subject), CheckTimeout(ctx, tx, id, who.Subject)); err != nil {
 		return Question{}, false, err
 	}
-	if asked >= MaxQuestions {
-		return Question{}, false, ErrTooManyQuestions
-	}
 	var target *commerce.QuestionID
 	var mine int
-	err = tx.QueryRow(ctx, `select (select id from question where show = $1 and words = $2 and state = 'open'),
-		(select count(*) from question where show = $1 and asked_by = $3 and state = 'open')`, id, words, who.Subject).Scan(&target, &mine)
+	var before bool
+	err = tx.QueryRow(ctx, `select q.id, coalesce(v.asked, false), (select count(*) from question where show = $1 and asked_by = $3 and state = 'open')
+		from (select 1) one left join question q on q.show = $1 and q.words = $2 and q.state = 'open'
+		left join question_voice v on v.question = q.id and v.subject = $3`, id, words, who.Subject).Scan(&target, &before, &mine)
 	switch {
 	case err != nil:
 		return Question{}, false, fmt.Errorf("ask in %s: %w", id, err)
+	case before:
+		x, err = ReadQuestion(ctx, tx, id, *target, who.Subject)
+		return x, false, err
+	case asked >= MaxQuestions:
+		return Question{}, false, ErrTooManyQuestions
 	case target == nil && mine >= MaxOpenMine:
 		return Question{}, false, ErrYourQuestions
 	case target == nil && open >= MaxOpen:
@@ -160,10 +169,10 @@ func Ask(ctx context.Context, tx pgx.Tx, id commerce.ShowID, who Person, questio
 	if err := put(ctx, tx, id, who, question, text, words, target); err != nil {
 		return Question{}, false, err
 	}
-	if x, err = ReadQuestion(ctx, tx, id, question, who.Subject); err != nil || target != nil {
+	if x, err = ReadQuestion(ctx, tx, id, question, who.Subject); err != nil {
 		return x, false, err
 	}
-	return x, true, tellQuestions(ctx, tx, id)
+	return x, target == nil, tellQuestions(ctx, tx, id)
 }
 
 // askedAs says whether this id stands for the same question of the same person already.
@@ -201,6 +210,25 @@ func put(ctx context.Context, tx pgx.Tx, id commerce.ShowID, who Person, questio
 	return speakUp(ctx, tx, heard, who.Subject, true, true)
 }
 
+// unask takes away the open questions of shows that the caller has locked which nobody else has asked, and answers which
+// shows have fewer then.
+func unask(ctx context.Context, tx pgx.Tx, shows []commerce.ShowID, subject string) ([]commerce.ShowID, error) {
+	_, err := tx.Exec(ctx, `select from talk where show = any($1) order by show for no key update`, shows)
+	if err != nil {
+		return nil, fmt.Errorf("take away what %s asks: %w", subject, err)
+	}
+	rows, err := tx.Query(ctx, `with taken as (update question set state = 'gone' where show = any($1) and asked_by = $2 and state = 'open' and askers = 1 returning show)
+		update talk t set open = open - n.taken from (select show, count(*) as taken from taken group by show) n where t.show = n.show returning t.show`, shows, subject)
+	if err != nil {
+		return nil, fmt.Errorf("take away what %s asks: %w", subject, err)
+	}
+	fewer, err := pgx.CollectRows(rows, pgx.RowTo[commerce.ShowID])
+	if err != nil {
+		return nil, fmt.Errorf("take away what %s asks: %w", subject, err)
+	}
+	return fewer, nil
+}
+
 func ones(yes bool) int {
 	if yes {
 		return 1
@@ -235,8 +263,9 @@ func tellQuestions(ctx context.Context, tx pgx.Tx, id commerce.ShowID) error {
 	return outbox.Event(ctx, tx, id, e)
 }
 
-// lockQuestion locks the question that an id stands for, and answers it and its state. One that is merged is never
-// locked: whoever merges its target moves it along.
+// lockQuestion locks the question that an id stands for, and answers it and its state. Whoever waited for one that was
+// being merged has it locked, too, when they go on to its target; should two wait for each other that way, schema.InTx
+// tries one of them again.
 func lockQuestion(ctx context.Context, tx pgx.Tx, id commerce.ShowID, question commerce.QuestionID) (found commerce.QuestionID, state QuestionState, err error) {
 	found = question
 	for lock := ""; ; {
@@ -259,7 +288,8 @@ func lockQuestion(ctx context.Context, tx pgx.Tx, id commerce.ShowID, question c
 	}
 }
 
-// VoteFor says, or says no longer, that somebody wants a question answered. Twice is once.
+// VoteFor says, or says no longer, that somebody wants a question answered. Twice is once. It waits for nobody who has
+// locked the show, so that a vote may still come in at the moment in which the show ends.
 func VoteFor(ctx context.Context, tx pgx.Tx, id commerce.ShowID, question commerce.QuestionID, subject string, wanted bool) error {
 	s, err := show.Get(ctx, tx, id)
 	if err != nil {

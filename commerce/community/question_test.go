@@ -87,7 +87,8 @@ func TestTextsOfQuestions(t *testing.T) {
 	w.counted()
 }
 
-// TestSameQuestionAtOnce: many ask the same in other spellings at the same moment, each twice. It is one question.
+// TestSameQuestionAtOnce: many ask the same in other spellings at the same moment, each twice. It is one question, and the
+// room is told of each who joined it.
 func TestSameQuestionAtOnce(t *testing.T) {
 	w := newHall(t)
 	var group errgroup.Group
@@ -115,7 +116,7 @@ func TestSameQuestionAtOnce(t *testing.T) {
 		t.Fatalf("%+v %q %v", page, next, err)
 	}
 	var set community.QuestionsSet
-	if n := w.said("questions.set", &set); n != 1 || set.Open != 1 {
+	if n := w.said("questions.set", &set); n != people || set.Open != 1 {
 		t.Errorf("told %d times, %+v", n, set)
 	}
 	w.counted()
