@@ -14,6 +14,8 @@ export interface CarrierPort {
   heard(text: string): void;
   /** Called once at most, and not after close(). 1006: without a word. */
   ended(code: number, reason: string): void;
+  /** Instead of ended: the server is there, and asks to come back after so many milliseconds. */
+  putOff(ms: number): void;
 }
 
 export interface Carrier {

@@ -3,6 +3,7 @@
 // itself, so that there could be two.
 
 import type { Carrier, CarrierPort, Greeting } from "./carriers";
+import { retryAfter } from "./http";
 
 const LOST = 1006;
 /** Things to say that wait for the one before; the room's limits are stricter. */
@@ -32,6 +33,12 @@ export function openEventStream(path: string, port: CarrierPort): Carrier {
   };
   const listen = async (): Promise<void> => {
     const answer = await fetch(`${path}?${query(port.greet())}`, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: abort.signal });
+    const later = answer.status === 503 && answer.headers.get("Content-Type")?.startsWith("application/problem+json") ? retryAfter(answer.headers) : null;
+    if (later !== null && !over) {
+      over = true;
+      abort.abort();
+      return port.putOff(later);
+    }
     if (!answer.ok || !answer.body || !answer.headers.get("Content-Type")?.startsWith("text/event-stream")) return;
     const blocks = new Blocks(block);
     const text = new TextDecoder();

@@ -147,8 +147,9 @@ export class KeptLine {
 
   /** A stream that has carried for long: does a socket open again? Resuming loses nothing, but an answer under way would be. */
   private doubt(): void {
-    if (this.port.busy()) this.after(DOUBT_AGAIN_MS, () => this.doubt());
-    else this.connect();
+    if (this.port.busy()) return this.after(DOUBT_AGAIN_MS, () => this.doubt());
+    this.attempt = 0;
+    this.connect();
   }
 
   private connect(): void {
@@ -177,6 +178,12 @@ export class KeptLine {
         if (opened) this.closed(code, reason);
         else this.refused();
       },
+      // A server that is full refuses sockets too, which says nothing of the network. All who hear this come back apart.
+      putOff: (ms) => {
+        if (!mine()) return;
+        this.way.fresh();
+        this.wait(ms + jitter(this.attempt++, BACKOFF_BASE_MS, BACKOFF_CAP_MS));
+      },
     };
     try {
       carrier = way === "socket" ? openSocket(this.addresses.socket, port) : openStream(this.addresses.stream, port);
@@ -191,7 +198,7 @@ export class KeptLine {
     });
   }
 
-  /** An attempt that has not become a line: the other way at once, or this one later. */
+  /** An attempt that has not become a line: the next one later; at once only back to the stream that was left to ask. */
   private refused(): void {
     if (!this.wanted) return;
     if (this.way.failed()) this.connect();

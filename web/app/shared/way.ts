@@ -8,7 +8,8 @@ export type Way = "socket" | "stream";
 const FAILURES = 2;
 /** Failures further apart say nothing about each other. */
 const FAILURES_WITHIN_MS = 60_000;
-/** How long a stream is taken without asking whether sockets open again. */
+/** How long a stream is taken without asking whether sockets open again: at first, and at most, since each no doubles it. */
+export const STREAM_FIRST_MS = 30_000;
 export const STREAM_FOR_MS = 10 * 60_000;
 const REMEMBERED = "rialto.stream-until";
 
@@ -29,10 +30,11 @@ export class WayChoice {
   private streamFailures = 0;
   private last: Way = "socket";
   /** 0: nothing was learned. */
-  private streamUntil: number;
+  private streamUntil = 0;
+  private streamFor = STREAM_FIRST_MS;
 
   constructor(private readonly ports: WayPorts = browserPorts()) {
-    this.streamUntil = this.remembered();
+    this.recall();
   }
 
   /** The way of the next attempt. */
@@ -58,12 +60,15 @@ export class WayChoice {
   opened(): void {
     this.failures = this.streamFailures = 0;
     if (this.last === "socket") this.remember(0);
-    else if (this.ports.sockets() && this.ports.now() >= this.streamUntil) this.remember(this.ports.now() + STREAM_FOR_MS);
+    else if (this.ports.sockets() && this.ports.now() >= this.streamUntil) {
+      this.streamFor = this.streamUntil > 0 ? Math.min(STREAM_FOR_MS, this.streamFor * 2) : STREAM_FIRST_MS;
+      this.remember(this.ports.now() + this.streamFor);
+    }
   }
 
   /**
-   * The attempt has not become a line. true: try the other way at once, since what is to be found out is whether HTTP
-   * answers while no socket opens.
+   * The attempt has not become a line. true: go back to the stream at once, which was left only to ask. Whoever has none
+   * waits first: a server that is full refuses sockets too, and two requests for one would fill it further.
    */
   failed(): boolean {
     // Then nothing is learned, and what is known stays.
@@ -76,7 +81,7 @@ export class WayChoice {
     if (now - this.failedAt > FAILURES_WITHIN_MS) this.failures = 0;
     this.failedAt = now;
     this.failures++;
-    return this.enough();
+    return this.doubting;
   }
 
   /** The network is another now, or was away: what failed before says nothing. */
@@ -89,20 +94,22 @@ export class WayChoice {
     return this.failures >= (this.streamUntil > 0 ? 1 : FAILURES);
   }
 
-  private remembered(): number {
+  private recall(): void {
     try {
-      const until = Number(this.ports.storage?.getItem(REMEMBERED) ?? 0);
+      const [until = 0, lasts = 0] = (this.ports.storage?.getItem(REMEMBERED) ?? "").split(" ").map(Number);
       // A device's clock that was set back must not hold it for ever.
-      return until > this.ports.now() + STREAM_FOR_MS ? 0 : until || 0;
+      if (!(lasts >= STREAM_FIRST_MS && lasts <= STREAM_FOR_MS && until <= this.ports.now() + lasts)) return;
+      this.streamUntil = until;
+      this.streamFor = lasts;
     } catch {
-      return 0;
+      // Forbidden: nothing was learned.
     }
   }
 
   private remember(until: number): void {
     this.streamUntil = until;
     try {
-      if (until) this.ports.storage?.setItem(REMEMBERED, String(until));
+      if (until) this.ports.storage?.setItem(REMEMBERED, `${until} ${this.streamFor}`);
       else this.ports.storage?.removeItem(REMEMBERED);
     } catch {
       // Not kept: the next page finds out by itself.
