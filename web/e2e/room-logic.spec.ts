@@ -2,7 +2,7 @@
 
 import { expect, test } from "@playwright/test";
 import { CallError, Calls } from "../app/shared/calls";
-import { ChatLog, MAX_LINES, MAX_PENDING, MAX_TEXT, tidy } from "../app/shared/chat/log";
+import { ChatLog, MAX_COMMAND, MAX_LINES, MAX_PENDING, MAX_TEXT, tidy } from "../app/shared/chat/log";
 import { serverNow } from "../app/shared/clock";
 import type { ChatLine } from "../app/shared/events";
 import type { Room } from "../app/shared/realtime";
@@ -270,8 +270,26 @@ test("a command is no line: it says what it did, keeps its words when refused, a
   const unsure = log.say("/ban Tom");
   room.asked[2]!.refuse(new CallError("line_lost", "", room.asked[2]!.id));
   expect(await unsure).toMatchObject({ ok: false });
-  void log.say("/ban Tom");
+  const away = log.say("/ban Tom");
   expect(room.asked[3]!.id).toBe(room.asked[2]!.id);
+  room.asked[3]!.refuse(new CallError("not_sent", "", room.asked[3]!.id));
+  expect(await away).toMatchObject({ ok: false });
+  void log.say("/ban Tom");
+  expect(room.asked[4]!.id, "that it did not leave is no answer").toBe(room.asked[2]!.id);
   void log.say("/ban Tim");
-  expect(room.asked[4]!.id).not.toBe(room.asked[2]!.id);
+  expect(room.asked[5]!.id).not.toBe(room.asked[2]!.id);
+});
+
+test("a command may be longer than a line, waits as the room says, and is one for who runs the show alone", async () => {
+  const { room, log } = chat();
+  const long = `/${"ü".repeat(MAX_COMMAND - 1)}`;
+  expect(await log.say(long)).toMatchObject({ ok: false });
+  log.orders.value = true;
+  expect(await log.say(`${long}ü`)).toMatchObject({ ok: false });
+  expect(await log.say("ü".repeat(MAX_TEXT + 1))).toMatchObject({ ok: false });
+  expect(room.asked).toHaveLength(0);
+  const early = log.say(long);
+  room.asked[0]!.refuse(new CallError("too_often", "", room.asked[0]!.id, 9_000));
+  expect(await early).toMatchObject({ ok: false });
+  expect(log.waitUntil.value - performance.now()).toBeGreaterThan(5_000);
 });

@@ -8,12 +8,12 @@ import { Button } from "../ui/controls";
 import { SendIcon } from "../ui/icons";
 import { dayAndTime, timeOfDay } from "../when";
 import { CommandList } from "./CommandList";
-import { lengthOf, MAX_TEXT, tidy, type ChatLog } from "./log";
+import { lengthOf, MAX_COMMAND, tidy, type ChatLog } from "./log";
 
-/** From here on the field says how much room is left. */
-const COUNT_FROM = MAX_TEXT - 40;
+/** With less left the field says how much. */
+const COUNT_LAST = 40;
 /** Pasted text beyond any use is cut; the room's own limit is told in words. */
-const FIELD_LIMIT = MAX_TEXT * 4;
+const FIELD_LIMIT = MAX_COMMAND * 2;
 const DAY_MS = 86_400_000;
 
 type ComposerProps = {
@@ -25,19 +25,18 @@ type ComposerProps = {
 };
 
 export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
-  const [text, setText] = useState("");
+  const text = log.draft.value;
   const [problem, setProblem] = useState("");
   const [did, setDid] = useState("");
   /** The command that the arrows stand on; -1: none. */
   const [at, setAt] = useState(-1);
   const [listed, list] = useState(true);
   const field = useRef<HTMLInputElement>(null);
-  const now = useRef(text);
-  now.current = text;
   const id = useId();
   const wait = useWait(log.waitUntil.value);
   const length = lengthOf(tidy(text));
-  const left = MAX_TEXT - length;
+  const limit = log.limitFor(text);
+  const left = limit - length;
   const commands = log.orders.value && listed ? matching(text) : [];
 
   useEffect(() => {
@@ -49,7 +48,7 @@ export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
   }, [wait]);
 
   const type = (typed: string): void => {
-    setText(typed);
+    log.draft.value = typed;
     setAt(-1);
     list(true);
     if (wait === 0) setProblem("");
@@ -61,21 +60,21 @@ export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (length === 0 || wait > 0) return;
-    if (left < 0) return setProblem(`${-left} too many: ${MAX_TEXT} characters at most.`);
-    setText("");
+    if (left < 0) return setProblem(`${-left} too many: ${limit} characters at most.`);
+    log.draft.value = "";
     setProblem("");
     setDid("");
     const said = await log.say(text);
     if (said.ok) return setDid(said.did ?? "");
     setProblem(said.problem);
-    if (now.current === "") setText(text);
+    if (log.draft.peek() === "") log.draft.value = text;
   };
   const press = (event: KeyboardEvent): void => {
     if (commands.length === 0 || event.isComposing) return;
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     const chosen = commands[at] ?? (event.key === "Tab" && !event.shiftKey && commands.length === 1 ? commands[0] : undefined);
     const complete = (event.key === "Enter" || (event.key === "Tab" && !event.shiftKey)) && chosen && completed(chosen).trimEnd() !== text.trim() && !text.trimStart().includes(" ");
-    if (step !== 0) setAt((at + step + commands.length) % commands.length);
+    if (step !== 0) setAt((Math.max(at, step < 0 ? 0 : -1) + step + commands.length) % commands.length);
     else if (event.key === "Escape") list(false);
     else if (complete) pick(chosen);
     else return;
@@ -115,7 +114,7 @@ export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
           maxLength={FIELD_LIMIT}
           autocomplete="off"
           enterKeyHint="send"
-          aria-describedby={[problem ? `${id}-problem` : "", length >= COUNT_FROM ? `${id}-left` : ""].filter(Boolean).join(" ") || undefined}
+          aria-describedby={[problem ? `${id}-problem` : "", left <= COUNT_LAST ? `${id}-left` : ""].filter(Boolean).join(" ") || undefined}
           aria-invalid={left < 0 || undefined}
           aria-autocomplete={log.orders.value ? "list" : undefined}
           aria-controls={commands.length > 0 ? `${id}-commands` : undefined}
@@ -123,7 +122,7 @@ export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
           onKeyDown={press}
           onInput={(event) => type(event.currentTarget.value)}
         />
-        {length >= COUNT_FROM && (
+        {left <= COUNT_LAST && (
           <span class="composer-left num" id={`${id}-left`}>
             {left < 0 ? `${-left} too many` : `${left} left`}
           </span>

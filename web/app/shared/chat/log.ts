@@ -12,6 +12,8 @@ import { CallError, newCallId, type Room } from "../realtime";
 export const MAX_LINES = 200;
 /** Of one line, in characters as people count them. */
 export const MAX_TEXT = 200;
+/** Of a command: it may hold a poll with all its choices. */
+export const MAX_COMMAND = 800;
 /** Own lines that may wait or have failed. */
 export const MAX_PENDING = 5;
 /** Hearts are gathered this long and sent as a count. */
@@ -59,6 +61,8 @@ export class ChatLog {
   /** A moderator took down lines of this person. */
   readonly takenDown: Signal<boolean> = signal(false);
   readonly hearts: Signal<HeartBurst> = signal({ n: 0, count: 0 });
+  /** What is being typed. */
+  readonly draft: Signal<string> = signal("");
   /** Lines that came since the page opened, not counting those from before. For "3 new". */
   readonly heard: Signal<number> = signal(0);
   readonly empty: ReadonlySignal<boolean> = computed(() => this.lines.value.length === 0 && this.pending.value.length === 0);
@@ -100,11 +104,16 @@ export class ChatLog {
     return line.subject !== "" && line.subject === this.self()?.subject;
   }
 
+  /** How many characters this may have. */
+  limitFor(typed: string): number {
+    return this.orders.value && typed.trimStart().startsWith("/") ? MAX_COMMAND : MAX_TEXT;
+  }
+
   /** Says a line. It stands in `pending` until the room has it. */
   async say(typed: string): Promise<Said> {
     const text = tidy(typed);
     if (text === "") return { ok: false, problem: "Type something first." };
-    if (lengthOf(text) > MAX_TEXT) return { ok: false, problem: `That is too long: ${MAX_TEXT} characters at most.` };
+    if (lengthOf(text) > this.limitFor(text)) return { ok: false, problem: tooLong(this.limitFor(text)) };
     if (this.orders.peek() && text.startsWith("/")) return this.order(text);
     if (this.pending.peek().length >= MAX_PENDING) return { ok: false, problem: "Your last lines are still waiting. Try them again first." };
     const line: PendingLine = { callId: newCallId(), text, at: serverNow(), state: "sending" };
@@ -162,15 +171,23 @@ export class ChatLog {
   /** A command is no line: it never stands among them. */
   private async order(text: string): Promise<Said> {
     const callId = this.unsure?.text === text ? this.unsure.callId : newCallId();
-    this.unsure = null;
+    const settled = (): void => {
+      if (this.unsure?.callId === callId) this.unsure = null;
+    };
     try {
       const { did } = await this.room.call("chat.say", { text }, { id: callId });
+      settled();
       return { ok: true, did: did ?? "Done." };
     } catch (error) {
       if (!(error instanceof CallError)) return { ok: false, problem: "Something on this page went wrong. Load it again." };
-      if (!error.unsure) return { ok: false, problem: wordsFor(error) };
-      this.unsure = { callId, text };
-      return { ok: false, problem: "No answer came. Send it again: it is done once." };
+      if (error.unsure) {
+        this.unsure = { callId, text };
+        return { ok: false, problem: "No answer came. Send it again: it is done once." };
+      }
+      // What did not leave now may have arrived before.
+      if (error.code !== "not_sent") settled();
+      if (error.code === "too_often" || error.code === "room_busy") this.wait(performance.now() + (error.retryAfterMs ?? PAUSE_MS), false);
+      return { ok: false, problem: error.code === "text_too_long" ? tooLong(MAX_COMMAND) : wordsFor(error) };
     }
   }
 
@@ -284,12 +301,14 @@ export function lengthOf(text: string): number {
   return count;
 }
 
+const tooLong = (limit: number): string => `That is too long: ${limit} characters at most.`;
+
 function wordsFor(error: CallError): string {
   switch (error.code) {
     case "text_empty":
       return "Type something first.";
     case "text_too_long":
-      return `That is too long: ${MAX_TEXT} characters at most.`;
+      return tooLong(MAX_TEXT);
     case "too_often":
       return "A little slower, please: one line at a time.";
     case "room_busy":
