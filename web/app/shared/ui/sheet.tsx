@@ -37,13 +37,14 @@ export function Sheet({ title, onClose, footer, place = "side", tall = false, ch
     };
   }, []);
 
-  // Another title is another step, and what had the focus may be gone with the last one: focus goes to the title, which a
-  // screen reader then reads. Not at first: then it belongs to the first thing one can use.
+  // Another title is another step. When what had the focus is gone with the last one, focus goes to the title, which a
+  // screen reader then reads; a tab that was picked keeps it. Not at first: then it belongs to the first thing one can use.
   const drawn = useRef(title);
   useEffect(() => {
     if (drawn.current === title) return;
     drawn.current = title;
-    dialog.current?.querySelector("h2")?.focus({ preventScroll: true });
+    const held = document.activeElement;
+    if (held === null || held === document.body || !dialog.current?.contains(held)) dialog.current?.querySelector("h2")?.focus({ preventScroll: true });
   }, [title]);
 
   return (
