@@ -38,11 +38,14 @@ test("votes of another poll do not count, and fewer counts than choices are none
 });
 
 test("how a poll came out, in words", () => {
-  const of = (counts: number[]): string => outcome(pollView(poll, { id: "pol_1", counts, voters: counts.reduce((a, b) => a + b, 0) }, null, start));
+  const votes = (counts: number[]) => ({ id: "pol_1", counts, voters: counts.reduce((a, b) => a + b, 0) });
+  const of = (counts: number[]): string => outcome(pollView({ ...poll, state: "closed" }, votes(counts), null, start));
   expect(of([3, 1, 0])).toBe("A won with 75 %.");
   expect(of([2, 2, 1])).toBe("A and B are level.");
   expect(of([1, 1, 1])).toBe("A, B and C are level.");
   expect(of([0, 0, 0])).toBe("Nobody voted.");
+  const over = pollView(poll, votes([3, 1, 0]), null, start + 60_000);
+  expect([over.open, outcome(over)], "its time is over, but not all votes are counted").toEqual([false, "Counting…"]);
 });
 
 test("what is wrong with a poll, and with a question, at the limits and past them", () => {

@@ -93,10 +93,6 @@ export const publishTicket = (id: string, o?: CallOptions) =>
 export const getStreamKey = (id: string, o?: CallOptions) => api<StreamKey>("GET", `/shows/${enc(id)}/stream-key`, undefined, o);
 export const rotateStreamKey = (id: string, o?: CallOptions) =>
   api<StreamKey>("POST", `/shows/${enc(id)}/stream-key`, undefined, o);
-export const putBan = (show: string, subject: string, reason: string, o?: CallOptions) =>
-  api<unknown>("PUT", `/shows/${enc(show)}/bans/${enc(subject)}`, { reason }, o);
-export const liftBan = (show: string, subject: string, o?: CallOptions) =>
-  api<void>("DELETE", `/shows/${enc(show)}/bans/${enc(subject)}`, undefined, o);
 
 // What is sold
 

@@ -5,7 +5,7 @@ import "./strip.css";
 
 /** Whoever asked is told, once, that it was answered. */
 export function AnswerNote({ talk }: { talk: Talk }) {
-  const told = talk.answered.value;
+  const [told] = talk.answered.value;
   return (
     <div class="told" role="status">
       {told && (

@@ -1,6 +1,6 @@
 // Who did what to a show's talk, the newest first.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { serverNow } from "../clock";
 import { Button } from "../ui/controls";
 import { Sheet } from "../ui/sheet";
@@ -22,6 +22,7 @@ export function AuditSheet({ show, onClose }: { show: string; onClose: () => voi
       const page = await getAudit(show, cursor);
       setItems((known) => (cursor ? [...known, ...page.items] : page.items));
       setNext(page.next);
+      setFailure(null);
       setState("ready");
     } catch (error) {
       setFailure(error);
@@ -29,10 +30,16 @@ export function AuditSheet({ show, onClose }: { show: string; onClose: () => voi
     }
   };
   useEffect(() => void read(null), [show]);
+  // The last page takes the button that asked for it: the list keeps the focus.
+  const list = useRef<HTMLOListElement>(null);
+  useEffect(() => {
+    if (state === "ready" && document.activeElement === document.body) list.current?.focus({ preventScroll: true });
+  }, [state]);
+  const asks = state === "failed" || next !== null || (state === "loading" && failure !== null);
   return (
     <Sheet place="center" title="Who did what" onClose={onClose}>
       {state === "ready" && items.length === 0 && <p class="mod-hint">Nothing was moderated in this show yet.</p>}
-      <ol class="audit">
+      <ol class="audit" ref={list} tabIndex={-1}>
         {items.map((entry) => (
           <li key={entry.id}>
             <p>{auditWords(entry)}</p>
@@ -43,19 +50,22 @@ export function AuditSheet({ show, onClose }: { show: string; onClose: () => voi
           </li>
         ))}
       </ol>
-      {state === "loading" && (
+      {state === "loading" && !asks && (
         <p aria-busy="true">
           <span class="sr-only">Loading what was done</span>
           <Skeleton class="ask-skeleton" />
         </p>
       )}
       {state === "failed" && (
-        <div role="alert">
-          <p class="mod-trouble">{wordsFor(failure)}</p>
-          <Button onClick={() => void read(items.length > 0 ? next : null)}>Try again</Button>
-        </div>
+        <p class="mod-trouble" role="alert">
+          {wordsFor(failure)}
+        </p>
       )}
-      {state === "ready" && next && <Button onClick={() => void read(next)}>Show earlier</Button>}
+      {asks && (
+        <Button busy={state === "loading"} onClick={() => void read(items.length > 0 ? next : null)}>
+          {failure !== null ? "Try again" : "Show earlier"}
+        </Button>
+      )}
     </Sheet>
   );
 }

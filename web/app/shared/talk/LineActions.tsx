@@ -11,7 +11,7 @@ import "./moderation.css";
 /** At the end of a line. Arrows go from one to the next (see ChatPanel). */
 export function LineButton({ mod, line, inOrder }: { mod: Moderation; line: ChatLine; inOrder: boolean }) {
   return (
-    <IconButton class="line-do" label={`Moderate ${line.name}: ${line.text}`} aria-haspopup="dialog" tabIndex={inOrder ? 0 : -1} data-line={line.id} onClick={() => (mod.target.value = line)}>
+    <IconButton class="line-do" label={`Moderate ${line.name}: ${line.text}`} aria-haspopup="dialog" tabIndex={inOrder ? 0 : -1} data-line={line.id} onClick={() => mod.pick(line)}>
       <MoreIcon />
     </IconButton>
   );
@@ -29,9 +29,7 @@ function Actions({ mod, line }: { mod: Moderation; line: ChatLine }) {
   const [banning, ask] = useState(false);
   const busy = mod.busy.value === "line";
   const trouble = mod.trouble.value;
-  const close = (): void => {
-    mod.target.value = null;
-  };
+  const close = (): void => mod.pick(null);
   // The line's own button may be gone with the line: then the focus goes to the lines.
   useEffect(
     () => () => {
@@ -44,8 +42,8 @@ function Actions({ mod, line }: { mod: Moderation; line: ChatLine }) {
   const run = async (task: Promise<boolean>): Promise<void> => {
     if (await task) close();
   };
-  // Who runs the show is not silenced in it.
-  const person = line.role !== "host" && line.subject !== "";
+  // Who runs the show is not silenced in it, and moderators not by each other.
+  const person = line.subject !== "" && line.role !== "host" && (line.role !== "moderator" || mod.talk.hosts.value);
   return (
     <Sheet place="center" title={banning ? `Ban ${line.name}?` : line.name} onClose={close}>
       <blockquote class="mod-quote">{line.text}</blockquote>
@@ -86,13 +84,22 @@ function Actions({ mod, line }: { mod: Moderation; line: ChatLine }) {
   );
 }
 
-/** What was done last, with the way back where there is one. */
+/** What was done last, with the way back where there is one; and what failed after its own place was closed. */
 export function ModNote({ mod }: { mod: Moderation }) {
   const note = mod.note.value;
+  const trouble = mod.trouble.value;
+  const homeless = trouble?.at === "undo" || (trouble?.at === "line" && !mod.target.value);
   return (
-    <div class="mod-said" role="status">
-      {note && <Words mod={mod} note={note} />}
-    </div>
+    <>
+      <div class="mod-said" role="status">
+        {note && <Words mod={mod} note={note} />}
+      </div>
+      {homeless && (
+        <p class="mod-trouble" role="alert">
+          {trouble?.words}
+        </p>
+      )}
+    </>
   );
 }
 

@@ -67,16 +67,18 @@ function Slow({ mod }: { mod: Moderation }) {
 }
 
 function Announce({ mod }: { mod: Moderation }) {
-  const [text, setText] = useState("");
+  const text = mod.drafts.announcement;
   const [fault, setFault] = useState<string | null>(null);
   const now = mod.talk.announced.value;
   const busy = mod.busy.value === "announce";
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const length = [...text.trim()].length;
+    const typed = text.peek();
+    const length = [...typed.trim()].length;
     if (length === 0) return setFault("Write what all should read.");
     if (length > MAX_ANNOUNCEMENT) return setFault(`${length - MAX_ANNOUNCEMENT} too many: ${MAX_ANNOUNCEMENT} characters at most.`);
-    if (await mod.announce(text)) setText("");
+    // What was typed meanwhile stays.
+    if ((await mod.announce(typed)) && text.peek() === typed) text.value = "";
   };
   return (
     <form class="mod-form" noValidate onSubmit={(event) => void submit(event)}>
@@ -84,9 +86,9 @@ function Announce({ mod }: { mod: Moderation }) {
         label="Announcement above the chat"
         name="announcement"
         autocomplete="off"
-        value={text}
+        value={text.value}
         onInput={(value) => {
-          setText(value);
+          text.value = value;
           setFault(null);
         }}
         hint={now ? `Now: “${now.text}”` : undefined}
@@ -108,14 +110,14 @@ function Announce({ mod }: { mod: Moderation }) {
 }
 
 function Moderators({ mod }: { mod: Moderation }) {
-  const [email, setEmail] = useState("");
+  const { email } = mod.drafts;
   const [fault, setFault] = useState<string | null>(null);
   const list = mod.talk.document.value?.moderators ?? [];
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const address = email.trim();
-    if (!/^[^\s@]+@[^\s@]+$/.test(address)) return setFault("An e-mail address, like jo@example.com.");
-    if (await mod.invite(address)) setEmail("");
+    const typed = email.peek();
+    if (!/^[^\s@]+@[^\s@]+$/.test(typed.trim())) return setFault("An e-mail address, like jo@example.com.");
+    if ((await mod.invite(typed.trim())) && email.peek() === typed) email.value = "";
   };
   const trouble = mod.trouble.value;
   return (
@@ -127,15 +129,18 @@ function Moderators({ mod }: { mod: Moderation }) {
           <Row key={person.subject} name={person.name} about={person.email} busy={mod.busy.value === person.email} label="Remove" onDo={() => void mod.dismiss(person)} />
         ))}
       </ul>
+      {list.map((person) => (
+        <Trouble key={person.subject} mod={mod} at={person.email} />
+      ))}
       <form class="mod-form" noValidate onSubmit={(event) => void submit(event)}>
         <Field
           label="E-mail of a moderator"
           type="email"
           name="moderator-email"
           autocomplete="off"
-          value={email}
+          value={email.value}
           onInput={(value) => {
-            setEmail(value);
+            email.value = value;
             setFault(null);
           }}
           error={fault ?? (trouble?.at === "invite" ? trouble.words : null)}

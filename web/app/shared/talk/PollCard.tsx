@@ -17,6 +17,7 @@ export function PollCard({ talk, closed = false }: { talk: Talk; /** Nobody can 
 
 function Card({ talk, poll }: { talk: Talk; poll: PollView }) {
   const results = !poll.open || poll.voted;
+  const trouble = talk.voteTrouble.value;
   const list = useRef<HTMLUListElement>(null);
   // Choices are no buttons any more once it is closed: the list then keeps the place.
   useKeptFocus(list);
@@ -30,9 +31,9 @@ function Card({ talk, poll }: { talk: Talk; poll: PollView }) {
         ))}
       </ul>
       <p class="poll-foot num">
-        {talk.voteTrouble.value ? (
+        {trouble?.poll === poll.id ? (
           <span class="poll-trouble" role="alert">
-            {talk.voteTrouble.value}
+            {trouble.words}
           </span>
         ) : poll.open && !poll.voted ? (
           "The result shows once you have chosen."

@@ -51,46 +51,47 @@ function Tally({ mod, poll }: { mod: Moderation; poll: PollView }) {
 }
 
 function Maker({ mod, again }: { mod: Moderation; again: boolean }) {
-  const [question, setQuestion] = useState("");
-  const [choices, setChoices] = useState<readonly string[]>(["", ""]);
+  const { question, choices } = mod.drafts;
   const [seconds, setSeconds] = useState<number>(60);
   const [fault, setFault] = useState<string | null>(null);
   const form = useRef<HTMLFormElement>(null);
   const set = (i: number, text: string): void => {
     setFault(null);
-    setChoices(choices.map((choice, n) => (n === i ? text : choice)));
+    choices.value = choices.peek().map((choice, n) => (n === i ? text : choice));
   };
   const fields = (): HTMLInputElement[] => [...(form.current?.querySelectorAll<HTMLInputElement>("input[name^=choice]") ?? [])];
   const add = (): void => {
-    setChoices([...choices, ""]);
+    choices.value = [...choices.peek(), ""];
     requestAnimationFrame(() => fields().at(-1)?.focus());
   };
   const remove = (i: number): void => {
-    setChoices(choices.filter((_, n) => n !== i));
+    choices.value = choices.peek().filter((_, n) => n !== i);
     requestAnimationFrame(() => fields()[Math.max(0, i - 1)]?.focus());
   };
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const wrong = pollFault(question, choices);
+    const typed = { question: question.peek(), choices: choices.peek() };
+    const wrong = pollFault(typed.question, typed.choices);
     setFault(wrong);
-    if (wrong || !(await mod.openPoll(question, choices, seconds))) return;
-    setQuestion("");
-    setChoices(["", ""]);
+    // What was typed meanwhile stays.
+    if (wrong || !(await mod.openPoll(typed.question, typed.choices, seconds)) || question.peek() !== typed.question || choices.peek() !== typed.choices) return;
+    question.value = "";
+    choices.value = ["", ""];
   };
   return (
     <form class="poll-maker" ref={form} noValidate onSubmit={(event) => void submit(event)} aria-label={again ? "Another poll" : "A new poll"}>
-      <Field label={again ? "Ask something else" : "Ask your viewers"} name="question" autocomplete="off" maxLength={MAX_QUESTION} value={question} onInput={(value) => (setFault(null), setQuestion(value))} />
-      {choices.map((choice, i) => (
+      <Field label={again ? "Ask something else" : "Ask your viewers"} name="question" autocomplete="off" maxLength={MAX_QUESTION} value={question.value} onInput={(value) => (setFault(null), (question.value = value))} />
+      {choices.value.map((choice, i) => (
         <div class="poll-maker-choice" key={i}>
           <Field label={`Choice ${i + 1}`} name={`choice-${i + 1}`} autocomplete="off" maxLength={MAX_CHOICE} value={choice} onInput={(value) => set(i, value)} />
-          {choices.length > MIN_CHOICES && (
+          {choices.value.length > MIN_CHOICES && (
             <IconButton label={`Remove choice ${i + 1}`} onClick={() => remove(i)}>
               <CloseIcon />
             </IconButton>
           )}
         </div>
       ))}
-      {choices.length < MAX_CHOICES && (
+      {choices.value.length < MAX_CHOICES && (
         <Button class="poll-maker-more" onClick={add}>
           Add a choice
         </Button>

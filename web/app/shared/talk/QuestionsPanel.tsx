@@ -1,5 +1,6 @@
 // The questions of a show: asking, voting, and what was answered. Who moderates answers, merges and deletes here too.
 
+import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Button, Field } from "../ui/controls";
@@ -16,7 +17,7 @@ import "./questions.css";
 type PanelProps = { talk: Talk; /** Why nobody can ask any more; null when one can. */ closed: string | null; moderates: boolean; /** The server knows this person: else nobody can be told. */ me: boolean };
 
 export function QuestionsPanel({ talk, closed, moderates, me }: PanelProps) {
-  const questions = useMemo(() => new Questions(talk), [talk]);
+  const questions = useMemo(() => new Questions(talk, moderates), [talk, moderates]);
   useEffect(() => {
     void questions.read();
     return () => questions.close();
@@ -27,7 +28,7 @@ export function QuestionsPanel({ talk, closed, moderates, me }: PanelProps) {
       <p class="ask-said" role="status">
         {questions.said.value}
       </p>
-      {closed ? <p class="ask-closed">{closed}</p> : !me ? <p class="ask-closed">We do not know who you are yet. Load this page again, then you can ask.</p> : !moderates && <Ask questions={questions} />}
+      {closed ? <p class="ask-closed">{closed}</p> : !me ? <p class="ask-closed">We do not know who you are yet. Load this page again, then you can ask.</p> : !moderates && <Ask questions={questions} text={talk.draft} />}
     </div>
   );
 }
@@ -122,15 +123,16 @@ function Row({ questions, question, moderates, fixed }: RowProps) {
 
 const others = (count: number): string => (count === 1 ? "1 other" : `${count} others`);
 
-function Ask({ questions }: { questions: Questions }) {
-  const [text, setText] = useState("");
+function Ask({ questions, text }: { questions: Questions; text: Signal<string> }) {
   const [fault, setFault] = useState<string | null>(null);
   const trouble = questions.trouble.value;
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const wrong = questionFault(text);
+    const asked = text.peek();
+    const wrong = questionFault(asked);
     setFault(wrong);
-    if (!wrong && (await questions.ask(text))) setText("");
+    // What was typed meanwhile stays.
+    if (!wrong && (await questions.ask(asked)) && text.peek() === asked) text.value = "";
   };
   return (
     <form class="ask-form" noValidate onSubmit={(event) => void submit(event)}>
@@ -140,9 +142,9 @@ function Ask({ questions }: { questions: Questions }) {
         autocomplete="off"
         enterKeyHint="send"
         maxLength={MAX_QUESTION * 2}
-        value={text}
+        value={text.value}
         onInput={(value) => {
-          setText(value);
+          text.value = value;
           setFault(null);
         }}
         error={fault ?? (trouble?.at === "ask" ? trouble.words : null)}

@@ -2,7 +2,7 @@
 
 import { api } from "../api";
 import type { CallOptions } from "../http";
-import type { AuditPage, QuestionPage, TalkDocument } from "./types";
+import type { AuditPage, Question, QuestionPage, TalkDocument } from "./types";
 
 const enc = encodeURIComponent;
 const of = (show: string): string => `/shows/${enc(show)}`;
@@ -31,7 +31,7 @@ export const getAudit = (show: string, cursor: string | null, o?: CallOptions) =
 export const getQuestions = (show: string, cursor: string | null, o?: CallOptions) =>
   api<QuestionPage>("GET", `${of(show)}/questions${cursor ? `?cursor=${enc(cursor)}` : ""}`, undefined, o);
 /** Answers with the id of the question that is there: another one's, where somebody asked the same before. */
-export const putQuestion = (show: string, id: string, text: string, o?: CallOptions) => api<{ id: string }>("PUT", `${of(show)}/questions/${enc(id)}`, { text }, o);
+export const putQuestion = (show: string, id: string, text: string, o?: CallOptions) => api<Question>("PUT", `${of(show)}/questions/${enc(id)}`, { text }, o);
 export const dropQuestion = (show: string, id: string, o?: CallOptions) => api<void>("DELETE", `${of(show)}/questions/${enc(id)}`, undefined, o);
 export const setQuestionVote = (show: string, id: string, on: boolean, o?: CallOptions) =>
   api<unknown>(on ? "PUT" : "DELETE", `${of(show)}/questions/${enc(id)}/vote`, undefined, o);
@@ -40,6 +40,6 @@ export const putAnswer = (show: string, id: string, text: string, o?: CallOption
 export const mergeQuestion = (show: string, id: string, into: string, o?: CallOptions) => api<unknown>("PUT", `${of(show)}/questions/${enc(id)}/merge`, { into }, o);
 
 export const putPoll = (show: string, id: string, body: { question: string; choices: string[]; seconds: number }, o?: CallOptions) =>
-  api<unknown>("PUT", `${of(show)}/polls/${enc(id)}`, body, o);
+  api<NonNullable<TalkDocument["poll"]>>("PUT", `${of(show)}/polls/${enc(id)}`, body, o);
 export const putPollVote = (show: string, id: string, choice: number, o?: CallOptions) => api<unknown>("PUT", `${of(show)}/polls/${enc(id)}/vote`, { choice }, o);
 export const closePoll = (show: string, id: string, o?: CallOptions) => api<unknown>("PUT", `${of(show)}/polls/${enc(id)}/close`, undefined, o);

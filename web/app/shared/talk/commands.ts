@@ -19,8 +19,6 @@ export const COMMANDS: readonly Command[] = [
   { name: "/help", form: "", help: "What can be typed here" },
 ];
 
-export const isCommand = (text: string): boolean => text.trimStart().startsWith("/");
-
 /** Those that what is typed may become; once its arguments are being typed, that one alone. */
 export function matching(text: string): readonly Command[] {
   const typed = text.trimStart();

@@ -15,6 +15,10 @@ export class Kept {
     return this.list.includes(item);
   }
 
+  get empty(): boolean {
+    return this.list.length === 0;
+  }
+
   add(item: string): void {
     this.list = [...this.list.filter((each) => each !== item), item].slice(-MAX_KEPT);
     try {

@@ -31,31 +31,44 @@ export class Moderation {
   readonly busy: Signal<string | null> = signal(null);
   readonly note: Signal<Note | null> = signal(null);
   readonly trouble: Signal<{ at: string; words: string } | null> = signal(null);
+  /** What is being typed. */
+  readonly drafts = {
+    announcement: signal(""),
+    email: signal(""),
+    question: signal(""),
+    choices: signal<readonly string[]>(["", ""]),
+  };
   /** A poll whose answer did not come: the same words again are the same poll. */
   private opening: { id: string; words: string } | null = null;
 
   constructor(readonly talk: Talk) {}
+
+  /** Opens the actions of a line, or closes them; what failed with the last one is not said of the next. */
+  pick(line: ChatLine | null): void {
+    this.target.value = line;
+    if (this.trouble.peek()?.at === "line") this.trouble.value = null;
+  }
 
   dropLine(line: ChatLine): Promise<boolean> {
     return this.run("line", `The line of ${line.name} is gone.`, () => api.dropLine(this.talk.show, line.id, { subject: line.subject, name: line.name, text: line.text }));
   }
 
   pause({ subject, name }: Person, seconds: number): Promise<boolean> {
-    const undo = (): Promise<boolean> => this.resume({ subject, name });
+    const undo = (): Promise<boolean> => this.resume({ subject, name }, "undo");
     return this.run("line", { words: `${name} cannot write for ${spanWords(seconds)}.`, undo }, () => api.putTimeout(this.talk.show, subject, { seconds, reason: "", name }));
   }
 
-  resume({ subject, name }: Person | Timeout): Promise<boolean> {
-    return this.run(subject, `${name} can write again.`, () => api.dropTimeout(this.talk.show, subject));
+  resume({ subject, name }: Person | Timeout, place = subject): Promise<boolean> {
+    return this.run(place, `${name} can write again.`, () => api.dropTimeout(this.talk.show, subject));
   }
 
   ban({ subject, name }: Person): Promise<boolean> {
-    const undo = (): Promise<boolean> => this.letIn({ subject, name });
+    const undo = (): Promise<boolean> => this.letIn({ subject, name }, "undo");
     return this.run("line", { words: `${name} is out of this show.`, undo }, () => api.putBan(this.talk.show, subject, { reason: "", name }));
   }
 
-  letIn({ subject, name }: Person | Ban): Promise<boolean> {
-    return this.run(subject, `${name || "The person"} may come back.`, () => api.dropBan(this.talk.show, subject));
+  letIn({ subject, name }: Person | Ban, place = subject): Promise<boolean> {
+    return this.run(place, `${name || "The person"} may come back.`, () => api.dropBan(this.talk.show, subject));
   }
 
   slow(seconds: number): Promise<boolean> {
@@ -85,9 +98,14 @@ export class Moderation {
     const body = { question: question.trim(), choices: choices.map((choice) => choice.trim()).filter(Boolean), seconds };
     const words = JSON.stringify(body);
     if (this.opening?.words !== words) this.opening = { id: newId("pol"), words };
-    const { id } = this.opening;
+    let { id } = this.opening;
     return this.run("poll", "The poll is open.", async () => {
-      await api.putPoll(this.talk.show, id, body);
+      const { state } = await api.putPoll(this.talk.show, id, body);
+      if (state === "closed") {
+        // An earlier try was taken after all, and ran its time: the same words are another poll now.
+        this.opening = { id: (id = newId("pol")), words };
+        await api.putPoll(this.talk.show, id, body);
+      }
       this.opening = null;
     });
   }
@@ -116,6 +134,6 @@ export class Moderation {
 
 function refusalWords(error: unknown): string {
   if (isCode(error, "poll_open")) return "A poll is open already. Close it first.";
-  if (isCode(error, "account_unknown", "moderator_unknown")) return "Nobody has an account with this address yet. Ask them to sign up first.";
+  if (isCode(error, "account_unknown")) return "Nobody has an account with this address yet. Ask them to sign up first.";
   return wordsFor(error);
 }

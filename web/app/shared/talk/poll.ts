@@ -24,6 +24,8 @@ export interface PollView {
   /** On the server's clock, ms. */
   endsAt: number;
   open: boolean;
+  /** The server has closed it, and these are all votes. */
+  counted: boolean;
   voted: boolean;
 }
 
@@ -40,6 +42,7 @@ export function pollView(poll: Poll, votes: PollVotes | undefined, mine: number 
     voters: counted?.voters ?? 0,
     endsAt,
     open: poll.state === "open" && endsAt > now,
+    counted: poll.state === "closed",
     voted: mine !== null,
   };
 }
@@ -56,8 +59,9 @@ export function percents(counts: readonly number[]): number[] {
   return shares;
 }
 
-/** "Copper won with 62 %", "Copper and Iron are level with 40 %", "Nobody voted". */
-export function outcome({ choices, voters }: PollView): string {
+/** "Copper won with 62 %.", "Copper and Iron are level.", "Nobody voted."; before the last vote is counted, just that. */
+export function outcome({ choices, voters, counted }: PollView): string {
+  if (!counted) return "Counting…";
   const most = Math.max(...choices.map(({ votes }) => votes));
   if (voters === 0 || most === 0) return "Nobody voted.";
   const first = choices.filter(({ votes }) => votes === most);

@@ -1,8 +1,8 @@
 // The questions of a show as one page knows them: open ones by votes, then those that were answered. Read when they are
-// looked at, and again whenever the room says that something changed.
+// looked at, again whenever the room says that something changed, and now and then for the votes, of which it does not tell.
 
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
-import { isTransient, jitter, sleep, untilAnswered } from "../http";
+import { isCode, isTransient, jitter, sleep, untilAnswered } from "../http";
 import { newId } from "../ids";
 import { dropQuestion, getQuestions, mergeQuestion, putAnswer, putQuestion, setQuestionVote } from "./api";
 import type { Talk } from "./talk";
@@ -14,6 +14,8 @@ export const MAX_QUESTION = 200;
 export const MAX_ANSWER = 500;
 /** Pages that hear of a change ask again within this time, not all in the same instant. */
 const SPREAD_MS = 800;
+/** How often votes are looked at: by the few who answer questions, and by the many who ask them. */
+const VOTES_EVERY_MS = { few: 3_000, many: 20_000 };
 const TRIES = 3;
 
 export type Loading = "loading" | "ready" | "failed";
@@ -33,17 +35,33 @@ export class Questions {
 
   private readonly leave = new AbortController();
   private readonly off: () => void;
+  private readonly looking: ReturnType<typeof setInterval>;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private reading: Promise<void> | null = null;
   private again = false;
+  /** More than the first page is shown. */
+  private paged = false;
   /** Of the words that were sent last and are not answered: the same words again are the same question. */
   private asking: { id: string; text: string } | null = null;
+  /** Voted for since the reading under way began: what it says of them is older. */
+  private readonly fresh = new Set<string>();
 
-  constructor(private readonly talk: Talk) {
+  constructor(
+    private readonly talk: Talk,
+    moderates: boolean,
+  ) {
     this.off = talk.room.on("questions.set", () => this.readSoon());
+    this.looking = setInterval(
+      () => {
+        // Not to take away what somebody asked to see below the first page.
+        if (document.visibilityState === "visible" && !this.paged && this.openOnes.peek().length > 0) this.readSoon();
+      },
+      moderates ? VOTES_EVERY_MS.few : VOTES_EVERY_MS.many,
+    );
   }
 
   close(): void {
+    clearInterval(this.looking);
     clearTimeout(this.timer);
     this.leave.abort();
     this.off();
@@ -77,6 +95,7 @@ export class Questions {
       const known = new Set(this.items.peek().map(({ id }) => id));
       this.items.value = [...this.items.peek(), ...page.items.filter(({ id }) => !known.has(id))];
       this.next.value = page.next;
+      this.paged = true;
     });
   }
 
@@ -84,9 +103,14 @@ export class Questions {
   async ask(typed: string): Promise<boolean> {
     const text = typed.trim();
     if (this.asking?.text !== text) this.asking = { id: newId("que"), text };
-    const { id } = this.asking;
+    let { id } = this.asking;
     return this.run("ask", async () => {
-      const { id: there } = await putQuestion(this.talk.show, id, text);
+      let there = await this.put(id, text);
+      if (there === null) {
+        // An earlier try was taken after all, and is over since: the same words are another question now.
+        this.asking = { id: (id = newId("que")), text };
+        there = (await this.put(id, text)) ?? id;
+      }
       this.asking = null;
       this.talk.remember(there);
       this.said.value = there === id ? "Asked. You are told here when it is answered." : "Others asked this too: yours was added to theirs.";
@@ -98,7 +122,9 @@ export class Questions {
   async vote({ id, voted, votes }: Question): Promise<void> {
     if (this.busy.peek().has(id)) return;
     this.change(id, { voted: !voted, votes: Math.max(0, votes + (voted ? -1 : 1)) });
-    if (!(await this.run(id, async () => void (await setQuestionVote(this.talk.show, id, !voted))))) this.change(id, { voted, votes });
+    if (await this.run(id, async () => void (await setQuestionVote(this.talk.show, id, !voted)))) this.fresh.add(id);
+    else this.change(id, { voted, votes });
+    void this.read();
   }
 
   answer(question: Question, text: string): Promise<boolean> {
@@ -119,10 +145,24 @@ export class Questions {
 
   remove(question: Question): Promise<boolean> {
     return this.run(question.id, async () => {
-      await dropQuestion(this.talk.show, question.id);
+      await dropQuestion(this.talk.show, question.id).catch((error: unknown) => {
+        // The answer to an earlier try was lost: it is gone.
+        if (!isCode(error, "question_unknown")) throw error;
+      });
       this.items.value = this.items.peek().filter(({ id }) => id !== question.id);
       this.said.value = "The question is gone.";
     });
+  }
+
+  /** The open question that stands for these words; null: it was answered, or taken away. */
+  private async put(id: string, text: string): Promise<string | null> {
+    try {
+      const { id: there, state } = await putQuestion(this.talk.show, id, text);
+      return state === "answered" ? null : there;
+    } catch (error) {
+      if (isCode(error, "question_unknown")) return null;
+      throw error;
+    }
   }
 
   /** One thing at a time for each place; false: it failed, or one is under way. */
@@ -156,6 +196,7 @@ export class Questions {
   private async readUntilNew(): Promise<void> {
     for (let attempt = 0; !this.leave.signal.aborted; ) {
       this.again = false;
+      this.fresh.clear();
       try {
         const page = await getQuestions(this.talk.show, null, { signal: this.leave.signal });
         batch(() => this.take(page.items, page.next));
@@ -174,11 +215,14 @@ export class Questions {
   }
 
   private take(items: readonly Question[], next: string | null): void {
-    this.items.value = items;
+    const marks = new Map(this.items.peek().filter(({ id }) => this.busy.peek().has(id) || this.fresh.has(id)).map(({ id, voted, votes }) => [id, { voted, votes }]));
+    this.items.value = items.map((item) => ({ ...item, ...marks.get(item.id) }));
     this.next.value = next;
+    this.paged = false;
     this.state.value = "ready";
     this.failure.value = null;
     for (const { id, mine, state } of items) if (mine && state === "open") this.talk.remember(id);
+    this.talk.tellAnswers(items);
   }
 }
 

@@ -5,15 +5,17 @@ import { batch, computed, effect, signal, type ReadonlySignal, type Signal } fro
 import type { Me } from "../api";
 import { isTransient, jitter, sleep, untilAnswered } from "../http";
 import type { Room } from "../realtime";
-import { getTalk, putPollVote } from "./api";
+import { getQuestions, getTalk, putPollVote } from "./api";
 import { Kept } from "./kept";
 import { pollView, type PollView } from "./poll";
-import type { Announcement, LastAnswer, TalkDocument } from "./types";
+import type { Announcement, LastAnswer, Question, TalkDocument } from "./types";
 import { wordsFor } from "./words";
 
 const TRIES = 3;
 /** What changes while a reading waits is answered by the same reading. */
 const REREAD_MS = 250;
+/** Pages that come or hear the same ask within this time, not all in the same instant. */
+const SPREAD_MS = 1_500;
 
 export class Talk {
   /** null until it was read, which guests need not. */
@@ -29,10 +31,14 @@ export class Talk {
   readonly open: ReadonlySignal<number>;
   readonly answeredCount: ReadonlySignal<number>;
   readonly moderates: ReadonlySignal<boolean>;
-  /** A question of one's own that was answered just now. */
-  readonly answered: Signal<LastAnswer | null> = signal(null);
-  /** Why the last vote did not count. */
-  readonly voteTrouble: Signal<string> = signal("");
+  /** This person made the show. */
+  readonly hosts: ReadonlySignal<boolean>;
+  /** Questions of one's own that were answered and not put away, the newest first. */
+  readonly answered: Signal<readonly LastAnswer[]> = signal([]);
+  /** Why the last vote did not count, and in which poll. */
+  readonly voteTrouble: Signal<{ poll: string; words: string } | null> = signal(null);
+  /** A question that is being typed. */
+  readonly draft: Signal<string> = signal("");
 
   private readonly chosen: Signal<ReadonlyMap<string, number>> = signal(new Map());
   private readonly gone: Signal<number> = signal(0);
@@ -40,11 +46,13 @@ export class Talk {
   private readonly asked: Kept;
   /** Polls that were open while this page was. */
   private readonly seenOpen = new Set<string>();
-  private voting = false;
+  private readonly voting = new Set<string>();
   private readonly leave = new AbortController();
   private readonly release: (() => void)[] = [];
   private reading: Promise<void> | null = null;
+  private again = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private answerTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     readonly show: string,
@@ -67,25 +75,21 @@ export class Talk {
     });
     this.open = computed(() => room.state("questions.set", "questions").value?.open ?? 0);
     this.answeredCount = computed(() => room.state("questions.set", "questions").value?.answered ?? 0);
-    this.moderates = computed(() => {
+    this.hosts = computed(() => {
       const account = this.me()?.account;
-      return account ? account.id === this.host() || (this.document.value?.leads ?? false) : false;
+      return account ? account.id === this.host() : false;
     });
+    this.moderates = computed(() => this.hosts.value || (this.me()?.account ? (this.document.value?.leads ?? false) : false));
     this.release.push(
-      room.on("questions.set", ({ last_answer: last }) => {
-        if (last && this.asked.has(last.id) && !this.putAway.has(last.id)) this.answered.value = last;
-      }),
-      effect(() => {
-        const poll = room.state("poll.set", "poll").value;
-        if (poll?.state === "open") this.seenOpen.add(poll.id);
-        const wanted = this.me()?.account || (poll?.state === "open" && !this.chosen.peek().has(poll.id));
-        if (room.phase.value === "joined" && wanted) void this.read();
-      }),
+      room.on("lines.gone", () => this.moderates.peek() && this.stale()),
+      this.followAnswers(),
+      this.followRoom(),
     );
   }
 
   close(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.answerTimer);
     this.leave.abort();
     for (const off of this.release) off();
   }
@@ -118,10 +122,10 @@ export class Talk {
   async vote(poll: string, choice: number): Promise<void> {
     const before = this.chosen.peek().get(poll);
     this.choose(poll, choice);
-    this.voteTrouble.value = "";
+    this.voteTrouble.value = null;
     // The one under way looks again when it is through.
-    if (this.voting) return;
-    this.voting = true;
+    if (this.voting.has(poll)) return;
+    this.voting.add(poll);
     let sent = before;
     try {
       for (let wanted = this.chosen.peek().get(poll); wanted !== undefined && wanted !== sent; wanted = this.chosen.peek().get(poll)) {
@@ -133,10 +137,10 @@ export class Talk {
       if (this.leave.signal.aborted) return;
       batch(() => {
         this.choose(poll, sent);
-        this.voteTrouble.value = `Your vote did not count. ${wordsFor(error)}`;
+        this.voteTrouble.value = { poll, words: `Your vote did not count. ${wordsFor(error)}` };
       });
     } finally {
-      this.voting = false;
+      this.voting.delete(poll);
     }
   }
 
@@ -146,27 +150,78 @@ export class Talk {
   }
 
   dismissAnswer(): void {
-    const told = this.answered.peek();
+    const [told, ...rest] = this.answered.peek();
     if (told) this.putAway.add(told.id);
-    this.answered.value = null;
+    this.answered.value = rest;
+  }
+
+  /** The list as it was read: also tells of a question that was merged into another one, which was answered. */
+  tellAnswers(items: readonly Question[]): void {
+    if (this.asked.empty) return;
+    for (const { id, text, answer, mine, state } of [...items].reverse()) if (mine && state === "answered") this.tell({ id, text, answer });
   }
 
   /** Reads again soon; many callers make one reading. */
-  stale(): void {
-    if (this.timer !== undefined) return;
-    this.timer = setTimeout(() => {
+  stale(ms = REREAD_MS): void {
+    this.timer ??= setTimeout(() => {
       this.timer = undefined;
       void this.read();
-    }, REREAD_MS);
+    }, ms);
   }
 
   read(): Promise<void> {
-    this.reading ??= this.readOnce().finally(() => (this.reading = null));
+    // One that is under way may have been answered before what we want to know happened.
+    if (this.reading) this.again = true;
+    this.reading ??= this.readUntilNew().finally(() => (this.reading = null));
     return this.reading;
   }
 
-  private async readOnce(): Promise<void> {
-    for (let attempt = 0; !this.leave.signal.aborted; attempt++) {
+  /** Who joins reads what is one's own: with an account always, as a guest only the vote in a poll that is open. */
+  private followRoom(): () => void {
+    let was: string | null = null;
+    return effect(() => {
+      const poll = this.room.state("poll.set", "poll").value;
+      if (poll?.state === "open") this.seenOpen.add(poll.id);
+      const account = this.me()?.account?.id ?? "";
+      const now = this.room.phase.value === "joined" ? account : null;
+      if (now === was) return;
+      was = now;
+      if (now === null || (!account && (poll?.state !== "open" || this.chosen.peek().has(poll.id)))) return;
+      this.stale(this.hosts.peek() ? 0 : Math.random() * SPREAD_MS);
+    });
+  }
+
+  private followAnswers(): () => void {
+    let was = "";
+    let open = 0;
+    return effect(() => {
+      const set = this.room.state("questions.set", "questions").value;
+      const last = set?.last_answer;
+      const now = JSON.stringify([set?.answered, last]);
+      // Fewer are open: one of them may be part of an answered one now.
+      const fewer = (set?.open ?? 0) < open;
+      open = set?.open ?? 0;
+      if (!last || (now === was && !fewer)) return;
+      was = now;
+      if (this.asked.has(last.id)) this.tell(last);
+      if (this.asked.empty) return;
+      this.answerTimer ??= setTimeout(() => {
+        this.answerTimer = undefined;
+        getQuestions(this.show, null, { signal: this.leave.signal }).then(
+          ({ items }) => this.tellAnswers(items),
+          () => undefined, // The next answer asks again.
+        );
+      }, Math.random() * SPREAD_MS);
+    });
+  }
+
+  private tell(answer: LastAnswer): void {
+    if (!this.putAway.has(answer.id)) this.answered.value = [answer, ...this.answered.peek().filter(({ id }) => id !== answer.id)];
+  }
+
+  private async readUntilNew(): Promise<void> {
+    for (let attempt = 0; !this.leave.signal.aborted; ) {
+      this.again = false;
       try {
         const read = await getTalk(this.show, { signal: this.leave.signal });
         batch(() => {
@@ -175,12 +230,13 @@ export class Talk {
           const { poll } = read;
           if (poll && poll.choice !== null && !this.chosen.peek().has(poll.id)) this.choose(poll.id, poll.choice);
         });
-        return;
+        if (!this.again) return;
+        attempt = 0;
       } catch (error) {
         if (this.leave.signal.aborted) return;
         this.failure.value = error;
         if (!isTransient(error) || attempt >= TRIES) return;
-        await sleep(jitter(attempt), this.leave.signal).catch(() => undefined);
+        await sleep(jitter(attempt++), this.leave.signal).catch(() => undefined);
       }
     }
   }
