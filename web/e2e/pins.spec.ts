@@ -9,6 +9,8 @@ import { addProduct, addShow, expectPicture, goLive, signUp } from "./fixtures/s
 /** On a machine that has no time, frames are late together with the card: so what counts is which frame it came with. */
 const WORST_FRAMES = 3;
 const PRESSES = 12;
+/** The time in the picture starts again after so many ms. */
+const LAP = 2 ** 24;
 
 interface Seen {
   frames: { at: number; clock: number; timestamp: number }[];
@@ -103,8 +105,9 @@ interface Press {
   title: string | null;
 }
 
-/** The creator pins, changes and takes off, each at a moment of its own. */
-async function press(creator: Page, titles: readonly [string, string]): Promise<Press[]> {
+/** The creator pins, changes and takes off, each when all viewers have seen the one before. */
+async function press(creator: Page, titles: readonly [string, string], pages: Page[]): Promise<Press[]> {
+  const before = await Promise.all(pages.map(snapshot));
   const presses: Press[] = [];
   let on = -1;
   for (let n = 0; n < PRESSES; n++) {
@@ -123,7 +126,7 @@ async function press(creator: Page, titles: readonly [string, string]): Promise<
     expect(body.pinned_at, "the studio says when").toBeGreaterThan(Date.now() - 5_000);
     presses.push({ pinnedAt: body.pinned_at, title: off ? null : titles[on]! });
     if (off) on = -1;
-    await creator.waitForTimeout(900 + ((n * 137) % 400));
+    await Promise.all(pages.map((page, i) => settled(page, before[i]!.cards.length + n + 1, body.pinned_at)));
   }
   return presses;
 }
@@ -147,8 +150,7 @@ async function figures(page: Page, presses: Press[], before: Seen): Promise<Figu
   const heard = seen.heard.slice(before.heard.length);
   const found: Figures = { apart: [], inTime: [], frames: [], waited: [] };
   presses.forEach(({ pinnedAt }, n) => {
-    const since = (clock: number): number => ((clock - (pinnedAt % 2 ** 24) + 1.5 * 2 ** 24) % 2 ** 24) - 2 ** 23;
-    const index = seen.frames.findIndex(({ clock }) => since(clock) >= 0 && since(clock) < 5_000);
+    const index = seen.frames.findIndex(({ clock }) => since(pinnedAt, clock) >= 0 && since(pinnedAt, clock) < 5_000);
     expect(index, `the picture of press ${n} was seen`).toBeGreaterThan(0);
     const frame = seen.frames[index]!;
     found.apart.push(cards[n]!.at - frame.at);
@@ -169,8 +171,38 @@ function report(name: string, { apart, inTime, frames, waited }: Figures): void 
 
 const snapshot = (page: Page): Promise<Seen> => page.evaluate(() => window.seen);
 
-async function settled(page: Page, cards: number): Promise<void> {
-  await expect.poll(async () => (await snapshot(page)).cards.length, { message: "the last card has changed" }).toBeGreaterThanOrEqual(cards);
+/** From a moment to the time in a picture, ms: those are 24 bits. */
+const since = (moment: number, clock: number): number => ((((clock - moment) % LAP) + 1.5 * LAP) % LAP) - LAP / 2;
+
+/** The card has changed so often, and the picture of the last press has come. */
+async function settled(page: Page, cards: number, pressed: number): Promise<void> {
+  const there = async (): Promise<boolean> => {
+    const seen = await snapshot(page);
+    return seen.cards.length >= cards && since(pressed, seen.frames.at(-1)?.clock ?? pressed - 1) >= 0;
+  };
+  await expect.poll(there, { message: "card and picture of the last press have come", timeout: 20_000 }).toBe(true);
+}
+
+/** Timestamps of the picture are the server's clock: so they are once reports of the creator have come. */
+async function timed(page: Page): Promise<void> {
+  const apart = async (): Promise<number> => {
+    const now = Date.now();
+    const newest = (await snapshot(page)).frames.slice(-10).map(({ clock, timestamp }) => {
+      const ticks = (((timestamp - (now + since(now, clock)) * 90) % 2 ** 32) + 1.5 * 2 ** 32) % 2 ** 32;
+      return Math.abs(ticks - 2 ** 31) / 90;
+    });
+    return newest.length < 10 ? Infinity : Math.max(...newest);
+  };
+  await expect.poll(apart, { message: "timestamps are the server's clock", timeout: 30_000 }).toBeLessThan(150);
+}
+
+/** The picture on the screen is so old. */
+async function heldBack(page: Page, ms: number): Promise<void> {
+  const age = async (): Promise<number> => {
+    const { frames, origin } = await page.evaluate(() => ({ frames: window.seen.frames.slice(-10), origin: performance.timeOrigin }));
+    return Math.min(...frames.map(({ at, clock }) => -since(origin + at, clock)));
+  };
+  await expect.poll(age, { message: "the picture is held back", timeout: 30_000 }).toBeGreaterThan(ms);
 }
 
 async function viewer(browser: Browser, url: string, show: string, shift = 0): Promise<Page> {
@@ -202,13 +234,11 @@ test("a pin shows with the frame of its moment: as the picture comes, with a pic
 
   const pages = [await viewer(browser, house.url, show, 90_000), await viewer(browser, house.url, show, -90_000)];
   try {
-    // The first viewers' time is brought to the server's clock once reports of the creator have come.
-    await creator.waitForTimeout(6_000);
+    await Promise.all(pages.map(timed));
 
     let before = await Promise.all(pages.map(snapshot));
-    let presses = await press(creator, titles);
+    let presses = await press(creator, titles, pages);
     for (const [n, page] of pages.entries()) {
-      await settled(page, before[n]!.cards.length + presses.length);
       const found = await figures(page, presses, before[n]!);
       report(`as it comes, clock ${n === 0 ? "+" : "-"}90 s`, found);
       // What is heard of after its picture can only show late.
@@ -221,11 +251,10 @@ test("a pin shows with the frame of its moment: as the picture comes, with a pic
         const { connections } = (window as unknown as { noted: { connections: RTCPeerConnection[] } }).noted;
         for (const receiver of connections.at(-1)!.getReceivers()) receiver.jitterBufferTarget = 500;
       });
-    await creator.waitForTimeout(5_000);
+    await Promise.all(pages.map((page) => heldBack(page, 400)));
     before = await Promise.all(pages.map(snapshot));
-    presses = await press(creator, titles);
+    presses = await press(creator, titles, pages);
     for (const [n, page] of pages.entries()) {
-      await settled(page, before[n]!.cards.length + presses.length);
       const found = await figures(page, presses, before[n]!);
       report(`held back by 500 ms, clock ${n === 0 ? "+" : "-"}90 s`, found);
       expect(found.inTime.length, "pins are heard of before their picture").toBeGreaterThan(PRESSES / 2);
