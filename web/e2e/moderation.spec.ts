@@ -93,7 +93,7 @@ test.describe("moderating", () => {
 
   test("commands: found while one types, done, told; a wrong one keeps its words; a viewer has none", async () => {
     await field(host).fill("/sl");
-    await expect(host.getByRole("option")).toHaveCount(1);
+    await expect(host.getByRole("listbox", { name: "Commands" }).getByRole("option")).toHaveCount(1);
     await field(host).press("Tab");
     await expect(field(host)).toHaveValue("/slow ");
     await field(host).pressSequentially("30");

@@ -51,8 +51,7 @@ function Tally({ mod, poll }: { mod: Moderation; poll: PollView }) {
 }
 
 function Maker({ mod, again }: { mod: Moderation; again: boolean }) {
-  const { question, choices } = mod.drafts;
-  const [seconds, setSeconds] = useState<number>(60);
+  const { question, choices, seconds } = mod.drafts;
   const [fault, setFault] = useState<string | null>(null);
   const form = useRef<HTMLFormElement>(null);
   const set = (i: number, text: string): void => {
@@ -74,7 +73,7 @@ function Maker({ mod, again }: { mod: Moderation; again: boolean }) {
     const wrong = pollFault(typed.question, typed.choices);
     setFault(wrong);
     // What was typed meanwhile stays.
-    if (wrong || !(await mod.openPoll(typed.question, typed.choices, seconds)) || question.peek() !== typed.question || choices.peek() !== typed.choices) return;
+    if (wrong || !(await mod.openPoll(typed.question, typed.choices, seconds.peek())) || question.peek() !== typed.question || choices.peek() !== typed.choices) return;
     question.value = "";
     choices.value = ["", ""];
   };
@@ -96,7 +95,7 @@ function Maker({ mod, again }: { mod: Moderation; again: boolean }) {
           Add a choice
         </Button>
       )}
-      <Select label="Open for" value={String(seconds)} options={POLL_SECONDS.map((each) => ({ value: String(each), label: spanWords(each) }))} onChange={(value) => setSeconds(Number(value))} />
+      <Select label="Open for" value={String(seconds.value)} options={POLL_SECONDS.map((each) => ({ value: String(each), label: spanWords(each) }))} onChange={(value) => (seconds.value = Number(value))} />
       {fault && (
         <p class="poll-trouble" role="alert">
           {fault}

@@ -37,6 +37,7 @@ export class Moderation {
     email: signal(""),
     question: signal(""),
     choices: signal<readonly string[]>(["", ""]),
+    seconds: signal(60),
   };
   /** A poll whose answer did not come: the same words again are the same poll. */
   private opening: { id: string; words: string } | null = null;
