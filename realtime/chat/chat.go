@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -168,19 +169,26 @@ func (c *Chat) say(ctx context.Context, from realtime.Caller, data json.RawMessa
 	rules := c.rulesOf(ctx, from.Room)
 	now := c.cfg.Now()
 	line := Line{ID: lineID(from), Subject: from.Subject, Name: from.Name, Role: from.Role.String(), Text: text, At: now.UnixMilli()}
-	again, err := c.mayBeSaid(from, line.ID, rules, now)
+	let, err := c.mayBeSaid(from, line.ID, rules, now)
 	if err != nil {
 		return nil, err
 	}
-	if !again {
-		err = c.cast(ctx, from, line, now)
+	if !let.again {
+		err = c.cast(ctx, from, line, let, now)
 	}
 	return Said{ID: line.ID}, err
 }
 
+// leave is what the fences said of a line.
+type leave struct {
+	again  bool      // it was said before
+	free   bool      // it is being said at this moment: the same call, sent again
+	before time.Time // when its author spoke last
+}
+
 // cast says a line that the fences have let through. What it cost is given
 // back when it could not be said.
-func (c *Chat) cast(ctx context.Context, from realtime.Caller, line Line, now time.Time) error {
+func (c *Chat) cast(ctx context.Context, from realtime.Caller, line Line, let leave, now time.Time) error {
 	e, err := line.event(from.Role)
 	if err == nil {
 		err = c.cfg.Cast(ctx, from.Room, e)
@@ -188,37 +196,53 @@ func (c *Chat) cast(ctx context.Context, from realtime.Caller, line Line, now ti
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	author := c.authorOf(from, now)
+	if !let.free {
+		author.saying = slices.DeleteFunc(author.saying, func(id string) bool { return id == line.ID })
+	}
+	known := author.hasSaid(line.ID)
 	if err != nil {
-		author.lines.giveBack(linePace)
-		*c.spokeIn(from) = time.Time{}
+		if spoke := c.spokeIn(from); !let.free && !known {
+			author.lines.giveBack(linePace)
+			if spoke.Equal(now) {
+				*spoke = let.before
+			}
+		}
 		return fmt.Errorf("chat in %s: %w", from.Room, err)
 	}
-	author.said(line.ID)
-	c.metrics.lines.Inc()
+	if !known {
+		author.said(line.ID)
+		c.metrics.lines.Inc()
+	}
 	return nil
 }
 
-// mayBeSaid asks the fences; again is true for a line that was said before.
-func (c *Chat) mayBeSaid(from realtime.Caller, id string, rules Rules, now time.Time) (again bool, err error) {
+// mayBeSaid asks the fences.
+func (c *Chat) mayBeSaid(from realtime.Caller, id string, rules Rules, now time.Time) (leave, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	author := c.authorOf(from, now)
 	if author.hasSaid(id) {
-		return true, nil
+		return leave{again: true}, nil
+	}
+	if slices.Contains(author.saying, id) {
+		return leave{free: true}, nil
 	}
 	if err := c.ruled(from, rules, now); err != nil {
-		return false, err
+		return leave{}, err
 	}
 	if wait := author.lines.take(now, linePace); wait > 0 {
-		return false, tooOften(wait)
+		return leave{}, tooOften(wait)
 	}
 	room := c.rooms.get(from.Room, func() *quota { return &quota{} })
 	if wait := room.take(now, from.Role != realtime.RoleViewer); wait > 0 {
 		author.lines.giveBack(linePace)
-		return false, &realtime.CallError{Code: CodeRoomBusy, Detail: "Very many are writing just now. Try again in a moment.", RetryAfter: wait}
+		return leave{}, &realtime.CallError{Code: CodeRoomBusy, Detail: "Very many are writing just now. Try again in a moment.", RetryAfter: wait}
 	}
-	*c.spokeIn(from) = now
-	return false, nil
+	spoke := c.spokeIn(from)
+	let := leave{before: *spoke}
+	*spoke = now
+	author.saying = append(author.saying, id)
+	return let, nil
 }
 
 func tooOften(wait time.Duration) error {

@@ -38,7 +38,8 @@
 // # Invariants
 //
 //   - The id of a line follows from its room, its author and the id of the call,
-//     so that a call that is made again is the same line.
+//     so that a call that is made again is the same line, also while the first
+//     is still being cast.
 //   - A line that could not be cast costs its author nothing.
 //   - Memory is bounded: MaxAuthors and MaxRooms are remembered, the ones heard
 //     last; who is forgotten starts with a fresh burst.

@@ -67,6 +67,7 @@ func (b *bucket) giveBack(p pace) { b.full = b.full.Add(-p.every) }
 type author struct {
 	lines, hearts bucket
 	last          []string // the ids of the newest lines, at most LineBurst
+	saying        []string // the ids of lines that are being cast; each of them has cost a line
 }
 
 func (a *author) hasSaid(id string) bool { return slices.Contains(a.last, id) }

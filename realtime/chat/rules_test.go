@@ -105,6 +105,66 @@ func TestSlowModeForgetsALostLine(t *testing.T) {
 	}
 }
 
+// Nor does it make them forget that they had spoken before.
+func TestSlowModeRemembersTheLineBeforeALostOne(t *testing.T) {
+	w := newRuledWorld(t)
+	if code, _ := w.tries(1, realtime.RoleViewer); code != "" {
+		t.Fatal(code)
+	}
+	w.after(time.Second)
+	w.fail(errors.New("the bus is away"))
+	if code, _ := w.tries(1, realtime.RoleViewer); code != realtime.CallUnavailable {
+		t.Fatal(code)
+	}
+	w.fail(nil)
+	w.lay(Rules{Slow: 10 * time.Second}, nil)
+	if code, wait := w.tries(1, realtime.RoleViewer); code != CodeSlowMode || wait != 9*time.Second {
+		t.Errorf("%q, wait %v", code, wait)
+	}
+}
+
+// A call that is sent again while its line is being cast is the same line, and waits for nothing.
+func TestSentAgainWhileItIsCast(t *testing.T) {
+	w := newRuledWorld(t)
+	w.lay(Rules{Slow: time.Minute}, nil)
+	cast := w.chat.cfg.Cast
+	for _, lost := range []error{nil, errors.New("the bus is away")} {
+		begun, goOn := make(chan struct{}), make(chan struct{})
+		first := true
+		w.chat.cfg.Cast = func(ctx context.Context, room realtime.RoomID, e realtime.Event) error {
+			if !first {
+				return cast(ctx, room, e)
+			}
+			first = false
+			close(begun)
+			<-goOn
+			return lost
+		}
+		w.calls++
+		from := somebody(w.calls)
+		codes := make(chan string)
+		go func() { _, code, _ := w.say(from, "hello"); codes <- code }()
+		<-begun
+		if _, code, _ := w.say(from, "hello"); code != "" {
+			t.Errorf("sent again: %q", code)
+		}
+		close(goOn)
+		if code := <-codes; (code == "") != (lost == nil) {
+			t.Errorf("the first: %q", code)
+		}
+		if _, code, _ := w.say(from, "hello"); code != "" {
+			t.Errorf("sent once more: %q", code)
+		}
+		from.Call = "another"
+		if _, code, _ := w.say(from, "hello"); code != CodeSlowMode {
+			t.Errorf("another line: %q", code)
+		}
+	}
+	if n := len(w.cast()); n != 2 {
+		t.Errorf("%d lines", n)
+	}
+}
+
 func TestTimeOut(t *testing.T) {
 	w := newRuledWorld(t)
 	until := w.now.Add(30 * time.Second)

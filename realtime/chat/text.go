@@ -16,8 +16,35 @@ const MaxText = 200
 // none at the ends, and nothing in it that cannot be seen and could change how
 // the lines around it look. Joiners stay: emoji and scripts need them.
 func clean(text string) (string, error) {
+	text, seen := visible(text)
+	if !seen {
+		return "", refuse(CodeTextEmpty, "Write something first.")
+	}
+	most, what := MaxText, "line"
+	if isCommand(text) {
+		most, what = MaxCommand, "command"
+	}
+	if n := utf8.RuneCountInString(text); n > most {
+		return "", refuse(CodeTextTooLong, fmt.Sprintf("A %s has at most %d characters; this one has %d.", what, most, n))
+	}
+	return text, nil
+}
+
+// Look is what two names have in common that people read as the same one.
+func Look(name string) string {
+	name, _ = visible(strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf, unicode.Variation_Selector) { // joiners, too: names do without
+			return -1
+		}
+		return r
+	}, norm.NFKC.String(name)))
+	return strings.ToLower(name)
+}
+
+// visible is what of a text can be seen; seen says whether anything can.
+func visible(text string) (tidied string, seen bool) {
 	var b strings.Builder
-	gap, seen := false, false
+	gap := false
 	for _, r := range strings.ToValidUTF8(text, "") {
 		switch {
 		case unicode.IsSpace(r):
@@ -32,18 +59,7 @@ func clean(text string) (string, error) {
 		b.WriteRune(r)
 		seen = seen || unicode.IsGraphic(r) && !unicode.IsMark(r)
 	}
-	if !seen {
-		return "", refuse(CodeTextEmpty, "Write something first.")
-	}
-	text = norm.NFC.String(b.String()) // last: what was unseen may have kept a letter from its accent
-	most, what := MaxText, "line"
-	if isCommand(text) {
-		most, what = MaxCommand, "command"
-	}
-	if n := utf8.RuneCountInString(text); n > most {
-		return "", refuse(CodeTextTooLong, fmt.Sprintf("A %s has at most %d characters; this one has %d.", what, most, n))
-	}
-	return text, nil
+	return norm.NFC.String(b.String()), seen // last: what was unseen may have kept a letter from its accent
 }
 
 // unseen are controls, what turns the direction of writing, and blanks of no

@@ -65,3 +65,18 @@ func TestCleanTwiceIsOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestLook(t *testing.T) {
+	for _, same := range [][]string{
+		{"Mara", "mara", " MARA\u200b ", "m\u2060ara", "ｍａｒａ", "ma\u200dra\ufe0f", "Mara\u00ad"}, {"Zoë B", "zoe\u0308  b", "ZOË\u00a0B"}, {"ﬁn", "fin"},
+	} {
+		for _, name := range same {
+			if Look(name) != Look(same[0]) || Look(name) == "" {
+				t.Errorf("%q looks like %q, %q like %q", name, Look(name), same[0], Look(same[0]))
+			}
+		}
+	}
+	if Look("mara") == Look("maria") || Look("a b") == Look("ab") {
+		t.Error("different names look alike")
+	}
+}
