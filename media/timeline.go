@@ -15,9 +15,11 @@ const (
 	lagMost  = 3 * time.Second
 	lagLeast = -200 * time.Millisecond
 	// keepWithin is how far a viewer's time may be from the truth, and keepStep what is mended of it at once, each reportEvery:
-	// less than a frame lasts, so that time never goes back, and little enough to be no jolt.
+	// little enough to be no jolt. Back it goes by half a frame at most, so that the next frame is still later than this one.
 	keepWithin = 5 * time.Millisecond
 	keepStep   = 10 * time.Millisecond
+	// frameMost is how many packets of a frame are looked at to find the frame before it.
+	frameMost = 256
 )
 
 // pictureTicks is a moment in 32.32 seconds since 1900 as timestamps of the picture say it.
@@ -74,6 +76,16 @@ func (t *track) keepTime(newest *packet, now time.Duration) {
 	if off >= -within && off <= within {
 		return
 	}
-	t.outTS += uint32(min(max(off, -step), step))
+	t.outTS += uint32(min(max(off, -min(step, t.layer.lasted(newest)/2)), step))
 	t.cuts.push(cut{layer: t.layer, from: t.pos, out: t.cuts.current().sequence(t.pos), inTS: newest.ts, outTS: t.outTS, divisor: 1})
+}
+
+// lasted is how many ticks the frame before p's lasted, 0 when that is not known.
+func (l *Layer) lasted(p *packet) int32 {
+	for pos := p.seq; pos > 0 && p.seq-pos < frameMost; pos-- {
+		if before := l.ring.at(pos - 1); before != nil && before.ts != p.ts {
+			return max(0, int32(p.ts-before.ts))
+		}
+	}
+	return 0
 }

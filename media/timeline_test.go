@@ -93,6 +93,37 @@ func TestTimestampsAreTheServersClock(t *testing.T) {
 	})
 }
 
+// At 125 frames a second a frame lasts less than what is mended at once elsewhere: time is brought back all the same, and
+// never goes back.
+func TestTimeOfQuickFramesNeverGoesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, c, _, s := newShow(t, Config{})
+		const way, frame = 60 * time.Millisecond, 8 * time.Millisecond
+		began, ts := time.Now(), c.ts
+		for n := range 30 * time.Second / frame {
+			c.ts = ts + uint32(VP8.ticks(time.Since(began)))
+			if n > 0 && n%125 == 0 {
+				c.layer.Report(&rtcp.SenderReport{NTPTime: ntpTime(time.Now()), RTPTime: c.ts + uint32(VP8.ticks(way))})
+			}
+			asked := c.asked.count()
+			c.send(3, asked > c.answered)
+			c.answered = asked
+			time.Sleep(frame)
+			synctest.Wait()
+		}
+		if got := off(s, time.Now().Add(-frame-way)); got.Abs() > keepWithin+3*time.Millisecond {
+			t.Errorf("%v off", got)
+		}
+		before := s.all()[0].Timestamp
+		for _, p := range s.all() {
+			if step := int32(p.Timestamp - before); step < 0 {
+				t.Fatalf("time went back by %d", -step)
+			}
+			before = p.Timestamp
+		}
+	})
+}
+
 // Encoders report what they like.
 func TestTimestampsThroughFalseReports(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"an hour late": -time.Hour, "just too late": -lagMost - time.Second, "early": time.Second} {
