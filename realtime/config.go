@@ -19,10 +19,10 @@ type Config struct {
 	// version the state was read at. It is asked once when a room opens and
 	// again after the bus has lost its memory.
 	Snapshot func(ctx context.Context, room RoomID) ([]Event, error)
-	// Withdrawn reads which kept events an event of the state takes back, by
-	// their ids and by whose they are; ok is false for an event that is not
+	// Withdrawn reads which kept events an event of the state takes back: gone
+	// is asked about each; nil: none is. ok is false for an event that is not
 	// about that. The newest such event counts. nil: nothing is taken back.
-	Withdrawn func(Event) (ids, authors []string, ok bool)
+	Withdrawn func(Event) (gone func(kept Event) bool, ok bool)
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 	Now       func() time.Time

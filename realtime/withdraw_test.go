@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -13,10 +14,10 @@ func takenBack(version int64, ids, authors string) Event {
 	return Event{Type: "lines.gone", Key: "talk", Version: version, Class: Lossless, Data: json.RawMessage(fmt.Sprintf(`{"ids":[%s],"authors":[%s]}`, ids, authors))}
 }
 
-func readGone(e Event) (ids, authors []string, ok bool) {
+func readGone(e Event) (gone func(Event) bool, ok bool) {
 	var d struct{ IDs, Authors []string }
 	ok = e.Type == "lines.gone" && json.Unmarshal(e.Data, &d) == nil
-	return d.IDs, d.Authors, ok
+	return func(kept Event) bool { return slices.Contains(d.IDs, kept.ID) || slices.Contains(d.Authors, kept.By) }, ok
 }
 
 func by(author string, n int) Event {

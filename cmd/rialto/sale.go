@@ -74,7 +74,7 @@ func (a *App) buildSale() (err error) {
 	s.api, err = api.New(api.Config{
 		Pool: a.pool, Log: a.log, Now: time.Now, Registerer: a.registry,
 		Accounts: s.accounts, Signer: s.signer, Limiter: limiter, Kick: kick,
-		WHIPURL: a.whipURL, RemoteAddr: remoteAddr(a.cfg.TrustedProxy),
+		WHIPURL: a.whipURL, Said: bridge.Said(a.bus.Recent), RemoteAddr: remoteAddr(a.cfg.TrustedProxy),
 		Secure: a.cfg.secure(), Sandbox: a.cfg.Sandbox, Version: version(),
 		Sale: api.Sale{Checkout: s.checkout, CardKey: a.cfg.StripeCardKey}, Room: roomKinds, Mailbox: s.mailbox,
 	})

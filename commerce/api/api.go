@@ -18,6 +18,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/account"
+	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/mail"
 	"github.com/rialto-live/rialto/commerce/schema"
@@ -39,6 +40,8 @@ type Config struct {
 	Kick func()
 	// WHIPURL is where a show is published.
 	WHIPURL func(ctx context.Context, show commerce.ShowID) (string, error)
+	// Said finds a line of a show's chat among those that were said last; nil when nobody remembers it. It may be nil.
+	Said func(ctx context.Context, show commerce.ShowID, line commerce.LineID) *community.Line
 	// RemoteAddr is the person's address (the program knows which proxies to believe).
 	RemoteAddr func(r *http.Request) netip.Addr
 

@@ -41,13 +41,13 @@ func (a *API) registerBans() {
 	register(a, operation{
 		ID: "ban", Method: http.MethodPut, Path: "/shows/{show}/bans/{subject}", Tag: tagShows,
 		Summary: "Keep a person out, and end what they have open", Rule: editRule,
-		Codes: []string{"signed_out", "forbidden", "show_unknown", "subject_invalid", "reason_invalid", "name_invalid", "not_bannable", "account_unknown", "too_many_bans"},
+		Codes: []string{"signed_out", "forbidden", "timed_out", "show_unknown", "subject_invalid", "reason_invalid", "name_invalid", "not_bannable", "account_unknown", "too_many_bans"},
 	}, func(ctx context.Context, in *struct {
 		BanPath
 		Body struct {
 			Name   string `json:"name,omitempty" doc:"As the chat showed it; an account's own name goes before it"`
 			Reason string `json:"reason,omitempty"`
-			All    bool   `json:"all_shows,omitempty" doc:"From all shows of this creator"`
+			All    bool   `json:"all_shows,omitempty" doc:"From all shows of this creator; only for the creator and operators"`
 		}
 	}) (*banOutput, error) {
 		out := &banOutput{}
@@ -63,7 +63,7 @@ func (a *API) registerBans() {
 	})
 	register(a, operation{
 		ID: "liftBan", Method: http.MethodDelete, Path: "/shows/{show}/bans/{subject}", Tag: tagShows, Status: http.StatusNoContent,
-		Summary: "Let a person in again", Rule: editRule, Codes: []string{"signed_out", "forbidden", "show_unknown", "subject_invalid"},
+		Summary: "Let a person in again; moderators, who were banned from this show alone", Rule: editRule, Codes: []string{"signed_out", "forbidden", "timed_out", "show_unknown", "subject_invalid"},
 	}, func(ctx context.Context, in *BanPath) (*struct{}, error) {
 		return nil, a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, who Identity) error {
 			return community.Lift(ctx, tx, *who.Account, s, in.Subject)

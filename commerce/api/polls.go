@@ -68,7 +68,7 @@ func (a *API) registerPolls() {
 		refuse(community.ErrPollClosed, http.StatusConflict, "poll_closed"),
 		refuse(community.ErrTooManyPolls, http.StatusConflict, "too_many_polls"),
 	)
-	codes := []string{"signed_out", "forbidden", "show_unknown"}
+	codes := []string{"signed_out", "forbidden", "timed_out", "show_unknown"}
 	register(a, operation{
 		ID: "openPoll", Makes: true, Method: http.MethodPut, Path: "/shows/{show}/polls/{poll}", Tag: tagTalk, Rule: editRule,
 		Summary: "Ask everybody to choose; one poll is open at a time",

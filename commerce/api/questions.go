@@ -196,7 +196,7 @@ func (a *API) ask(ctx context.Context, in *struct {
 }
 
 func (a *API) registerAnswering() {
-	codes := []string{"signed_out", "forbidden", "show_unknown", "show_ended", "question_unknown"}
+	codes := []string{"signed_out", "forbidden", "timed_out", "show_unknown", "show_ended", "question_unknown"}
 	register(a, operation{
 		ID: "answerQuestion", Method: http.MethodPut, Path: "/shows/{show}/questions/{question}/answer", Tag: tagTalk, Rule: editRule,
 		Summary: "Mark a question as answered, with or without words", Codes: append(codes, "answer_invalid"),

@@ -151,7 +151,7 @@ func (b *talkBody) lead(ctx context.Context, q schema.Querier, s show.Show) (err
 }
 
 func (a *API) registerRules() {
-	codes := []string{"signed_out", "forbidden", "show_unknown", "show_ended"}
+	codes := []string{"signed_out", "forbidden", "timed_out", "show_unknown", "show_ended"}
 	register(a, operation{
 		ID: "putTalk", Method: http.MethodPut, Path: "/shows/{show}/talk", Tag: tagTalk, Status: http.StatusNoContent, Rule: editRule,
 		Summary: "Set slow mode: how long an author waits between two lines", Codes: append(codes, "slow_seconds_invalid"),
@@ -199,18 +199,24 @@ func (a *API) registerRules() {
 	})
 	register(a, operation{
 		ID: "removeLine", Method: http.MethodDelete, Path: "/shows/{show}/lines/{line}", Tag: tagTalk, Status: http.StatusNoContent, Rule: editRule,
-		Summary: "Take a line of the chat off everybody's screen; twice is once", Codes: append(codes, "subject_invalid", "line_invalid"),
+		Summary: "Take a line of the chat off everybody's screen; twice is once", Codes: append(codes, "subject_invalid", "line_invalid", "not_bannable"),
 	}, func(ctx context.Context, in *struct {
 		ShowPath
 		Line commerce.LineID `path:"line"`
 		Body struct {
-			Subject string `json:"subject" doc:"Its author"`
+			Subject string `json:"subject" doc:"Its author, unless it is remembered who that was"`
 			Name    string `json:"name,omitempty" doc:"Under this name"`
 			Text    string `json:"text,omitempty" doc:"As it was seen, for the audit log"`
 		}
 	}) (*struct{}, error) {
+		line := community.Line{ID: in.Line, Subject: in.Body.Subject, Name: in.Body.Name, Text: in.Body.Text}
+		if a.config.Said != nil {
+			if said := a.config.Said(ctx, in.Show, in.Line); said != nil {
+				line = *said
+			}
+		}
 		return nil, a.moderating(ctx, in.Show, func(ctx context.Context, tx pgx.Tx, s show.Show, who Identity) error {
-			return community.RemoveLine(ctx, tx, *who.Account, s, community.Line{ID: in.Line, Subject: in.Body.Subject, Name: in.Body.Name, Text: in.Body.Text})
+			return community.RemoveLine(ctx, tx, *who.Account, s, line)
 		})
 	})
 }
@@ -222,11 +228,11 @@ type TimeoutPath struct {
 }
 
 func (a *API) registerTimeouts() {
-	codes := []string{"signed_out", "forbidden", "show_unknown", "show_ended", "subject_invalid"}
+	codes := []string{"signed_out", "forbidden", "timed_out", "show_unknown", "show_ended", "subject_invalid", "not_bannable"}
 	register(a, operation{
 		ID: "timeOut", Method: http.MethodPut, Path: "/shows/{show}/timeouts/{subject}", Tag: tagTalk, Rule: editRule,
 		Summary: "Let somebody say nothing for a while, and take what they said off everybody's screen",
-		Codes:   append(codes, "timeout_invalid", "reason_invalid", "name_invalid", "not_bannable", "account_unknown", "too_many_timeouts"),
+		Codes:   append(codes, "timeout_invalid", "reason_invalid", "name_invalid", "account_unknown", "too_many_timeouts"),
 	}, func(ctx context.Context, in *struct {
 		TimeoutPath
 		Body struct {

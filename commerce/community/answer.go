@@ -148,10 +148,10 @@ func RemoveQuestion(ctx context.Context, tx pgx.Tx, id commerce.ShowID, who Pers
 	}
 	leads := false
 	if by != nil {
-		if err = s.MayModerate(ctx, tx, *by); err != nil && !errors.Is(err, show.ErrNotYours) {
+		err = Leads(ctx, tx, *by, s)
+		if leads = err == nil; !leads && !errors.Is(err, show.ErrNotYours) && !errors.Is(err, ErrTimedOut) && !errors.Is(err, ErrBanned) {
 			return err
 		}
-		leads = err == nil
 	}
 	found, state, err := lockQuestion(ctx, tx, id, question)
 	if err != nil {

@@ -41,14 +41,18 @@ type Ban struct {
 	Created time.Time
 }
 
-// Impose keeps somebody out of a show, or with all out of every show of its creator. The same ban again keeps
-// its date, takes the new reason, and ends connections again. Whoever moderated what they are banned from does so no
-// more.
+// Impose keeps somebody out of a show, or with all, which its creator and operators may, out of every show of its
+// creator. The same ban again keeps its date, takes the new reason, and ends connections again. Whoever moderated what
+// they are banned from does so no more, and questions that nobody else asked go.
 func Impose(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, w Wish, all bool) (Ban, error) {
-	if err := s.MayModerate(ctx, tx, by); err != nil {
+	if err := mayBan(ctx, tx, by, s, all); err != nil {
 		return Ban{}, err
 	}
 	if err := w.judge(ctx, tx, by, s); err != nil {
+		return Ban{}, err
+	}
+	shows, err := reached(ctx, tx, s, all)
+	if err != nil {
 		return Ban{}, err
 	}
 	b := Ban{ID: commerce.NewID[commerce.BanID](), Subject: w.Subject, Name: w.Name, Show: &s.ID, Reason: w.Reason}
@@ -56,7 +60,7 @@ func Impose(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, w W
 		b.Show = nil
 	}
 	var same bool
-	err := tx.QueryRow(ctx, `select exists (select from ban where creator = $1 and subject = $2 and show is not distinct from $3 and reason = $4)`,
+	err = tx.QueryRow(ctx, `select exists (select from ban where creator = $1 and subject = $2 and show is not distinct from $3 and reason = $4)`,
 		s.Creator, b.Subject, b.Show, b.Reason).Scan(&same)
 	if err != nil {
 		return Ban{}, fmt.Errorf("ban in %s: %w", s.ID, err)
@@ -75,22 +79,38 @@ func Impose(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, w W
 	if count > MaxBans {
 		return Ban{}, ErrTooMany
 	}
-	shows, err := reached(ctx, tx, s, all)
-	if err != nil {
-		return Ban{}, err
-	}
-	if err := revoke(ctx, tx, shows, b.Subject); err != nil || same {
-		return b, err
-	}
 	if id, _, _ := commerce.ParseSubject(b.Subject); !id.IsZero() {
 		if _, err := tx.Exec(ctx, `delete from show_moderator where account = $1 and show = any($2)`, id, shows); err != nil {
 			return Ban{}, fmt.Errorf("ban in %s: %w", s.ID, err)
 		}
 	}
+	if err := revoke(ctx, tx, shows, b.Subject); err != nil || same {
+		return b, err
+	}
 	if err := note(ctx, tx, s, by, Entry{Action: ActionBanned, Subject: b.Subject, Name: b.Name, Detail: extent(all, b.Reason)}); err != nil {
 		return Ban{}, err
 	}
-	return b, regone(ctx, tx, shows)
+	fewer, err := unask(ctx, tx, shows, b.Subject)
+	if err != nil {
+		return Ban{}, err
+	}
+	if err := tellGone(ctx, tx, shows...); err != nil {
+		return Ban{}, err
+	}
+	for _, id := range fewer {
+		if err := tellQuestions(ctx, tx, id); err != nil {
+			return Ban{}, err
+		}
+	}
+	return b, nil
+}
+
+// mayBan says whether somebody may ban, or lift a ban: from all shows of a creator, only who leads all of them.
+func mayBan(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, all bool) error {
+	if all {
+		return s.MayEnd(by)
+	}
+	return Leads(ctx, tx, by, s)
 }
 
 // extent is the detail of a ban in the audit log.
@@ -101,12 +121,13 @@ func extent(all bool, reason string) string {
 	return strings.TrimSpace("all shows " + reason)
 }
 
-// reached is the shows that a ban means: this one, or with all those of its creator that have not ended, too.
+// reached locks the shows that a ban means: this one, or with all those of its creator that have not ended, too. Two who
+// come from two shows may wait for each other; schema.InTx then tries one of them again.
 func reached(ctx context.Context, tx pgx.Tx, s show.Show, all bool) ([]commerce.ShowID, error) {
 	if !all {
 		return []commerce.ShowID{s.ID}, nil
 	}
-	rows, err := tx.Query(ctx, `select id from show where creator = $1 and (state <> 'ended' or id = $2)`, s.Creator, s.ID)
+	rows, err := tx.Query(ctx, `select id from show where creator = $1 and (state <> 'ended' or id = $2) order by id for no key update`, s.Creator, s.ID)
 	if err != nil {
 		return nil, fmt.Errorf("shows of %s: %w", s.Creator, err)
 	}
@@ -115,19 +136,6 @@ func reached(ctx context.Context, tx pgx.Tx, s show.Show, all bool) ([]commerce.
 		return nil, fmt.Errorf("shows of %s: %w", s.Creator, err)
 	}
 	return shows, nil
-}
-
-// regone tells the rooms of shows whose lines are not shown any more.
-func regone(ctx context.Context, tx pgx.Tx, shows []commerce.ShowID) error {
-	events := make(map[commerce.ShowID][]outbox.EventRow, len(shows))
-	for _, id := range shows {
-		gone, err := goneEvent(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		events[id] = []outbox.EventRow{gone}
-	}
-	return outbox.Events(ctx, tx, events)
 }
 
 // revoke names each show, because an order without a show would reach shows of other creators.
@@ -144,36 +152,42 @@ func revoke(ctx context.Context, tx pgx.Tx, shows []commerce.ShowID, subject str
 	return nil
 }
 
-// Lift ends both kinds of ban of subject for a show: the show's own, and the creator's. Lifting what is not
-// there changes nothing.
+// Lift ends both kinds of ban of subject for a show: the show's own, and the creator's, which only its creator and
+// operators may. Lifting what is not there changes nothing.
 func Lift(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, subject string) error {
 	if _, _, err := commerce.ParseSubject(subject); err != nil {
 		return ErrSubject
 	}
-	if err := s.MayModerate(ctx, tx, by); err != nil {
+	var all bool
+	err := tx.QueryRow(ctx, `select exists (select from ban where creator = $1 and subject = $2 and show is null)`, s.Creator, subject).Scan(&all)
+	if err != nil {
+		return fmt.Errorf("lift a ban in %s: %w", s.ID, err)
+	}
+	if err := mayBan(ctx, tx, by, s, all); err != nil {
 		return err
-	}
-	rows, err := tx.Query(ctx, `delete from ban where creator = $1 and subject = $2 and (show = $3 or show is null) returning name, show is null`, s.Creator, subject, s.ID)
-	if err != nil {
-		return fmt.Errorf("lift a ban in %s: %w", s.ID, err)
-	}
-	var name string
-	var whole, all bool
-	tag, err := pgx.ForEachRow(rows, []any{&name, &whole}, func() error { all = all || whole; return nil })
-	if err != nil {
-		return fmt.Errorf("lift a ban in %s: %w", s.ID, err)
-	}
-	if tag.RowsAffected() == 0 {
-		return nil
 	}
 	shows, err := reached(ctx, tx, s, all)
 	if err != nil {
 		return err
 	}
-	if err := note(ctx, tx, s, by, Entry{Action: ActionBanLifted, Subject: subject, Name: name, Detail: extent(all, "")}); err != nil {
+	rows, err := tx.Query(ctx, `delete from ban where creator = $1 and subject = $2 and (show = $3 or $4 and show is null) returning name`, s.Creator, subject, s.ID, all)
+	if err != nil {
+		return fmt.Errorf("lift a ban in %s: %w", s.ID, err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("lift a ban in %s: %w", s.ID, err)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if err := note(ctx, tx, s, by, Entry{Action: ActionBanLifted, Subject: subject, Name: names[0], Detail: extent(all, "")}); err != nil {
 		return err
 	}
-	return regone(ctx, tx, shows)
+	if err := bury(ctx, tx, shows, subject); err != nil {
+		return err
+	}
+	return tellGone(ctx, tx, shows...)
 }
 
 // Check says ErrBanned when subject may not take part in a show. Nobody known ("") is never banned, and an

@@ -155,6 +155,47 @@ func TestWhoMayBanWhom(t *testing.T) {
 	}
 }
 
+// TestWhoLeadsAllShows: a moderator of one show reaches no other, neither to ban nor to lift, and so cannot take away who
+// keeps order there.
+func TestWhoLeadsAllShows(t *testing.T) {
+	w := newHall(t)
+	elsewhere := w.show(w.mara)
+	subject, everywhere := guest(), guest()
+	moderates := func() int {
+		return w.count(`select count(*) from show_moderator where show = $1 and account = $2`, elsewhere, w.vic.ID)
+	}
+	w.must(w.tx(func(ctx context.Context, tx pgx.Tx) error {
+		s, err := show.Lock(ctx, tx, elsewhere)
+		return errors.Join(err, community.AddModerator(ctx, tx, w.mara, s, "vic@example.com"))
+	}))
+	if _, err := w.ban(w.mod, w.id, w.vic.ID.String(), "", true); !errors.Is(err, show.ErrNotYours) || w.banned(elsewhere, w.vic.ID.String()) || moderates() != 1 {
+		t.Errorf("a moderator bans from all shows: %v", err)
+	}
+	_, err := w.ban(w.mod, w.id, subject, "", false)
+	w.must(err)
+	for _, by := range []account.Account{w.mara, w.operator} {
+		_, err = w.ban(by, w.id, everywhere, by.Name, true)
+		w.must(err)
+	}
+	if err := w.lift(w.mod, w.id, everywhere); !errors.Is(err, show.ErrNotYours) || !w.banned(w.id, everywhere) || !w.banned(elsewhere, everywhere) {
+		t.Errorf("a moderator lifts a ban from all shows: %v", err)
+	}
+	w.must(w.lift(w.mod, w.id, subject))
+	w.must(w.lift(w.operator, w.id, everywhere))
+	if w.banned(w.id, subject) || w.banned(w.id, everywhere) || w.banned(elsewhere, everywhere) {
+		t.Error("they are banned all the same")
+	}
+	// A ban takes away what it finds, also when it is the same again.
+	vic := w.vic.ID.String()
+	_, err = w.ban(w.mara, w.id, vic, "", true)
+	w.must(err)
+	_, err = w.pool.Exec(t.Context(), `insert into show_moderator (show, account) values ($1, $2)`, elsewhere, w.vic.ID)
+	w.must(err)
+	if _, err = w.ban(w.mara, w.id, vic, "", true); err != nil || moderates() != 0 {
+		t.Errorf("banned again: %v, %d", err, moderates())
+	}
+}
+
 func TestLimitsOfBans(t *testing.T) {
 	s := stage{t, schematest.Pool(t)}
 	mara := s.person("mara", account.Creator)

@@ -27,13 +27,16 @@
 //
 // Keeper.Run, one per node, started and awaited by the program: it tells of polls, closes those whose time is over (by
 // the clock of Postgres), and forgets time-outs. Nothing is lost when it dies: the next one looks at the same rows.
-// Locks are taken in this order: show, talk, question or poll, outbox_stream.
+// Locks are taken in this order: shows by their ids, talk, question or poll, outbox_stream. lines.gone names everybody, so
+// it is read and written on a locked show alone; the Keeper leaves a show that is locked to its next look.
 //
 // # Invariants
 //
-// A person votes once in a poll, and counts once for a question, also after questions were merged. A closed poll, an
-// answered question and an ended show take no more votes. Of open questions of one show no two have the same words.
-// Moderators cannot silence or ban the creator, operators or each other. The audit log is only added to.
+// A person votes once in a poll, and counts once for a question, also after questions were merged. A closed poll and
+// an answered question take no more votes, and an ended show none but those under way. Of open questions of one show no two have the same words.
+// Moderators cannot silence or ban the creator, operators or each other, nor ban from other shows than theirs; one who is
+// silenced does not keep order meanwhile. What was taken back with a ban or a time-out stays so when that ends. The audit
+// log is only added to.
 //
 // # Imports
 //

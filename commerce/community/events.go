@@ -12,13 +12,6 @@ import (
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-const (
-	// GoneLines and GoneAuthors are how many lines and authors the event lines.gone names, the newest first. Those who
-	// join are shown realtime.MaxRecent lines, which is less.
-	GoneLines   = 100
-	GoneAuthors = 50
-)
-
 // TalkSet is the data of the event talk.set.
 type TalkSet struct {
 	SlowSeconds int `json:"slow_seconds" doc:"How long an author waits between two lines; 0: slow mode is off"`
@@ -29,12 +22,6 @@ type AnnouncementSet struct {
 	Text *string   `json:"text" doc:"null: taken off"`
 	Name string    `json:"name" doc:"Who announced it, or took it off"`
 	At   time.Time `json:"at"`
-}
-
-// LinesGone is the data of the event lines.gone: what of the chat is not to be shown, also to those who join.
-type LinesGone struct {
-	Lines   []string `json:"lines" doc:"Ids of lines that were taken back, the newest first, at most 100"`
-	Authors []string `json:"authors" doc:"Subjects who are timed out or banned, the newest first, at most 50: nothing of theirs is shown while they stand here"`
 }
 
 // PollSet is the data of the event poll.set.
@@ -100,21 +87,6 @@ func (p Poll) votesEvent() outbox.EventRow {
 	return outbox.EventRow{Type: "poll.votes", Key: "poll", Class: outbox.Latest, Data: PollVotes{ID: p.ID, Counts: p.Counts, Voters: p.Voters()}}
 }
 
-func goneEvent(ctx context.Context, q schema.Querier, id commerce.ShowID) (outbox.EventRow, error) {
-	var gone LinesGone
-	err := q.QueryRow(ctx, `select
-		array(select line from talk_line_gone where show = $1 order by gone_at desc, line limit $2),
-		array(select subject from (
-				select subject, made_at as at from talk_timeout where show = $1 and until > now()
-				union all
-				select b.subject, b.created_at from show s join ban b on b.creator = s.creator where s.id = $1 and (b.show is null or b.show = $1)
-			) silent group by subject order by max(at) desc, subject limit $3)`, id, GoneLines, GoneAuthors).Scan(&gone.Lines, &gone.Authors)
-	if err != nil {
-		return outbox.EventRow{}, fmt.Errorf("lines that are gone from %s: %w", id, err)
-	}
-	return outbox.EventRow{Type: "lines.gone", Key: "talk", Class: outbox.Lossless, Data: gone}, nil
-}
-
 func questionsEvent(ctx context.Context, q schema.Querier, id commerce.ShowID) (outbox.EventRow, error) {
 	var set QuestionsSet
 	rows, err := q.Query(ctx, `select coalesce(t.open, 0), coalesce(t.answered, 0), a.id, a.text, a.answer
@@ -147,7 +119,7 @@ func Events(ctx context.Context, q schema.Querier, id commerce.ShowID) ([]outbox
 	if err != nil {
 		return nil, err
 	}
-	gone, err := goneEvent(ctx, q, id)
+	gone, err := goneEvents(ctx, q, id)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +127,7 @@ func Events(ctx context.Context, q schema.Querier, id commerce.ShowID) ([]outbox
 	if err != nil {
 		return nil, err
 	}
-	events := []outbox.EventRow{slowEvent(t.Slow), gone, questions}
+	events := append(gone[id], slowEvent(t.Slow), questions)
 	if t.Announced != nil {
 		events = append(events, t.Announced.event())
 	}

@@ -211,7 +211,7 @@ func Vote(ctx context.Context, tx pgx.Tx, id commerce.ShowID, poll commerce.Poll
 
 // ClosePoll closes a poll of a show that the caller has locked before its time. Twice is once.
 func ClosePoll(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, id commerce.PollID) (Poll, error) {
-	if err := s.MayModerate(ctx, tx, by); err != nil {
+	if err := Leads(ctx, tx, by, s); err != nil {
 		return Poll{}, err
 	}
 	p, err := scanPoll(tx.QueryRow(ctx, `select `+pollColumns+` from poll p where p.id = $1 and p.show = $2 for update`, id, s.ID))

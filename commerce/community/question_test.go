@@ -13,6 +13,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/community"
+	"github.com/rialto-live/rialto/commerce/schema/schematest"
 	"github.com/rialto-live/rialto/commerce/show"
 )
 
@@ -71,7 +72,9 @@ func (w *hall) counted() {
 
 func TestTextsOfQuestions(t *testing.T) {
 	w := newHall(t)
+	const many = 44 // times 18, which is how many characters stand in one of these, are 792
 	for text, want := range map[string]error{
+		strings.Repeat("\ufdfa", many) + strings.Repeat("a", 8): nil, strings.Repeat("\ufdfa", many) + strings.Repeat("a", 9): community.ErrQuestion,
 		strings.Repeat("ü", community.MaxQuestion): nil, strings.Repeat("ü", community.MaxQuestion+1): community.ErrQuestion,
 		"abc": nil, " ab ": community.ErrQuestion, "???": community.ErrQuestion, "a\nb c": community.ErrQuestion, "a\x00bc": community.ErrQuestion, "ab\xff": community.ErrQuestion,
 		"क्या यह सुरक्षित है?": nil, "\u202eabc\u200b": nil,
@@ -263,6 +266,72 @@ func TestLimitsOfQuestions(t *testing.T) {
 	w.must(err)
 	if _, err := w.ask(guest(), newQuestion(), "the last one"); !errors.Is(err, community.ErrTooManyQuestions) {
 		t.Errorf("past all that may be asked: %v", err)
+	}
+}
+
+// TestAskingTheSameAgain under ever new ids leaves no rows, so that nobody uses up what may be asked.
+func TestAskingTheSameAgain(t *testing.T) {
+	w := newHall(t)
+	me, first := guest(), newQuestion()
+	_, err := w.ask(me, first, "Is it heavy?")
+	w.must(err)
+	_, err = w.pool.Exec(t.Context(), `update talk set questions = $1`, community.MaxQuestions)
+	w.must(err)
+	for _, text := range []string{"Is it heavy?", "is it HEAVY"} {
+		if x, err := w.ask(me, newQuestion(), text); err != nil || x.ID != first || x.Askers != 1 {
+			t.Errorf("%+v %v", x, err)
+		}
+	}
+	if n := w.count(`select count(*) from question`); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// TestQuestionsOfTheBanned go, unless somebody else has asked them, too.
+func TestQuestionsOfTheBanned(t *testing.T) {
+	w := newHall(t)
+	rude, alone, shared := guest(), newQuestion(), newQuestion()
+	_, err := w.ask(rude, alone, "Only mine?")
+	w.must(err)
+	_, err = w.ask(rude, shared, "Is it heavy?")
+	w.must(err)
+	_, err = w.ask(guest(), newQuestion(), "is it heavy")
+	w.must(err)
+	_, err = w.ban(w.mod, w.id, rude, "", false)
+	w.must(err)
+	page, _, err := community.Questions(t.Context(), w.pool, w.id, "", "")
+	if err != nil || len(page) != 1 || page[0].ID != shared {
+		t.Errorf("%+v %v", page, err)
+	}
+	var set community.QuestionsSet
+	if w.said("questions.set", &set); set.Open != 1 {
+		t.Errorf("told %+v", set)
+	}
+	w.counted()
+}
+
+// TestAskedWhileTheShowEnds: whoever ends it waits, also for the first question of all.
+func TestAskedWhileTheShowEnds(t *testing.T) {
+	w := newHall(t)
+	var group errgroup.Group
+	w.must(w.tx(func(ctx context.Context, tx pgx.Tx) error {
+		_, _, err := community.Ask(ctx, tx, w.id, community.Person{Subject: guest(), Name: "Guest"}, newQuestion(), "Too late?")
+		group.Go(func() error {
+			return w.led(func(ctx context.Context, tx pgx.Tx, s show.Show) error {
+				if err := community.End(ctx, tx, s.ID); err != nil {
+					return err
+				}
+				_, err := show.End(ctx, tx, s)
+				return err
+			})
+		})
+		schematest.AwaitBlocked(t, w.pool)
+		return err
+	}))
+	w.must(group.Wait())
+	w.end() // twice is once
+	if _, err := w.ask(guest(), newQuestion(), "Much too late?"); !errors.Is(err, show.ErrEnded) {
+		t.Errorf("after the end: %v", err)
 	}
 }
 

@@ -46,9 +46,24 @@ type Talk struct {
 	Announced *Announcement
 }
 
+// Leads says whether somebody may keep order in a show just now: its creator and operators always, a moderator unless
+// silenced or banned there.
+func Leads(ctx context.Context, q schema.Querier, by account.Account, s show.Show) error {
+	if s.MayEnd(by) == nil {
+		return nil
+	}
+	if err := s.MayModerate(ctx, q, by); err != nil {
+		return err
+	}
+	if err := Check(ctx, q, s.ID, by.ID.String()); err != nil {
+		return err
+	}
+	return CheckTimeout(ctx, q, s.ID, by.ID.String())
+}
+
 // lead begins what only somebody in charge does to the talk of a show that goes on.
 func lead(ctx context.Context, q schema.Querier, by account.Account, s show.Show) error {
-	if err := s.MayModerate(ctx, q, by); err != nil {
+	if err := Leads(ctx, q, by, s); err != nil {
 		return err
 	}
 	if s.State == show.Ended {
@@ -145,23 +160,36 @@ func Announce(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, t
 	return now, outbox.Event(ctx, tx, s.ID, now.event())
 }
 
-// Line is a line of the chat, as somebody in charge saw it.
+// Line is a line of the chat. Known says that it is as it was said, and not only as somebody in charge tells it.
 type Line struct {
 	ID                  commerce.LineID
 	Subject, Name, Text string
+	Known               bool
 }
 
-// RemoveLine takes a line back, in a show that the caller has locked. Twice is once.
+// asTold goes before the words of a line in the audit log that nobody remembers.
+const asTold = "as told: "
+
+// RemoveLine takes a line back, in a show that the caller has locked. Moderators take back neither the creator's nor each
+// other's. Twice is once.
 func RemoveLine(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, l Line) error {
 	if err := lead(ctx, tx, by, s); err != nil {
 		return err
 	}
-	if _, _, err := commerce.ParseSubject(l.Subject); err != nil {
+	author := Wish{Subject: l.Subject}
+	if l.Subject != by.ID.String() && s.MayEnd(by) != nil {
+		if err := author.judge(ctx, tx, by, s); err != nil && !errors.Is(err, account.ErrNoAccount) {
+			return err
+		}
+	} else if _, _, err := commerce.ParseSubject(l.Subject); err != nil {
 		return ErrSubject
 	}
 	text, ok := tidy(l.Text, 0, MaxLine)
 	if l.Name, ok = tidyName(l.Name, ok); !ok {
 		return ErrLine
+	}
+	if !l.Known {
+		text = asTold + text
 	}
 	tag, err := tx.Exec(ctx, `insert into talk_line_gone (show, line) values ($1, $2) on conflict (show, line) do nothing`, s.ID, l.ID.String())
 	if err != nil {
@@ -178,11 +206,7 @@ func RemoveLine(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show,
 	if err := note(ctx, tx, s, by, Entry{Action: ActionLineRemoved, Subject: l.Subject, Name: l.Name, Detail: text}); err != nil {
 		return err
 	}
-	gone, err := goneEvent(ctx, tx, s.ID)
-	if err != nil {
-		return err
-	}
-	return outbox.Event(ctx, tx, s.ID, gone)
+	return tellGone(ctx, tx, s.ID)
 }
 
 // tidyName tidies the name of a person as a page showed it, unless what came before it was not in order.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rialto-live/rialto/commerce"
@@ -22,14 +23,20 @@ const (
 	toldEvery = 500 * time.Millisecond
 	// lookEvery is how often a node looks for what is due.
 	lookEvery = 250 * time.Millisecond
-	// lookRest is how many times as long as a look took a node rests after it: counting very many votes takes its time.
+	// lookRest is how many times as long as a look took a node rests after it, and restMost how long at most: counting very
+	// many votes takes its time.
 	lookRest = 4
+	restMost = 2 * time.Second
 	// lately is how long a poll is counted after its last vote: longer than a vote may take to be committed.
 	lately = 15 * time.Second
 	// atOnce bounds one look. What is left out is found by the next.
 	atOnce = 100
-	// lookWithin bounds it in time.
+	// lookWithin bounds each half of it in time, and lockWait how long it waits for what somebody else has locked: one show
+	// that is stuck does not keep the others waiting.
 	lookWithin = 10 * time.Second
+	lockWait   = 200 * time.Millisecond
+	// lockNotAvailable is what Postgres calls it when lockWait is over.
+	lockNotAvailable = "55P03"
 )
 
 // count counts the votes of a poll that the caller has locked, and with closing closes it: nobody votes any more then.
@@ -73,8 +80,8 @@ func closeOpen(ctx context.Context, tx pgx.Tx, id commerce.ShowID, due bool) ([]
 // End closes the talk of a show that the caller has locked and is about to end: who is asking something comes before
 // it, or is refused; an open poll is counted and closed.
 func End(ctx context.Context, tx pgx.Tx, id commerce.ShowID) error {
-	if _, err := tx.Exec(ctx, `select from talk where show = $1 for no key update`, id); err != nil {
-		return fmt.Errorf("end the talk of %s: %w", id, err)
+	if _, _, _, err := lockTalk(ctx, tx, id); err != nil && !errors.Is(err, show.ErrEnded) { // twice is once
+		return err
 	}
 	events, err := closeOpen(ctx, tx, id, false)
 	if err != nil {
@@ -109,15 +116,47 @@ func (k Keeper) Run(ctx context.Context) error {
 			k.Log.Warn("polls and time-outs wait", "error", err)
 		}
 		failing = err != nil
-		timer.Reset(max(lookEvery, lookRest*time.Since(began)))
+		timer.Reset(min(max(lookEvery, lookRest*time.Since(began)), restMost))
 	}
 }
 
 // Look does what is due now.
 func (k Keeper) Look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookWithin)
-	defer cancel()
-	return errors.Join(k.polls(ctx), k.timeouts(ctx))
+	within := func(half func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, lookWithin)
+		defer cancel()
+		return half(ctx)
+	}
+	return errors.Join(within(k.polls), within(k.timeouts))
+}
+
+// soon runs do in a transaction that does not wait long: what somebody else has locked is left to the next look.
+func (k Keeper) soon(ctx context.Context, do func(ctx context.Context, tx pgx.Tx) (wrote bool, err error)) error {
+	wrote := false
+	err := schema.InTx(ctx, k.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
+		if _, err := tx.Exec(ctx, `select set_config('lock_timeout', $1, true)`, lockWait.String()); err != nil {
+			return fmt.Errorf("wait for no lock: %w", err)
+		}
+		wrote, err = do(ctx, tx)
+		return err
+	})
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == lockNotAvailable {
+		return nil
+	}
+	if err == nil && wrote {
+		k.Wrote()
+	}
+	return err
+}
+
+// hold locks a show, unless somebody else has: then the next look finds what is due.
+func hold(ctx context.Context, tx pgx.Tx, id commerce.ShowID) (held bool, err error) {
+	tag, err := tx.Exec(ctx, `select from show where id = $1 for no key update skip locked`, id)
+	if err != nil {
+		return false, fmt.Errorf("lock %s: %w", id, err)
+	}
+	return tag.RowsAffected() == 1, nil
 }
 
 func (k Keeper) polls(ctx context.Context) error {
@@ -139,30 +178,25 @@ func (k Keeper) polls(ctx context.Context) error {
 	}
 	var failed error
 	for _, p := range found {
-		wrote := false
-		err := schema.InTx(ctx, k.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
-			if wrote = p.Over; p.Over {
+		failed = errors.Join(failed, k.soon(ctx, func(ctx context.Context, tx pgx.Tx) (bool, error) {
+			if p.Over {
 				return overdue(ctx, tx, p.Show)
 			}
-			wrote, err = tell(ctx, tx, p.ID)
-			return err
-		})
-		if failed = errors.Join(failed, err); err == nil && wrote {
-			k.Wrote()
-		}
+			return tell(ctx, tx, p.ID)
+		}))
 	}
 	return failed
 }
 
-func overdue(ctx context.Context, tx pgx.Tx, id commerce.ShowID) error {
-	if _, err := show.Lock(ctx, tx, id); err != nil {
-		return err
+func overdue(ctx context.Context, tx pgx.Tx, id commerce.ShowID) (closed bool, err error) {
+	if held, err := hold(ctx, tx, id); err != nil || !held {
+		return false, err
 	}
 	events, err := closeOpen(ctx, tx, id, true)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return outbox.Event(ctx, tx, id, events...)
+	return len(events) > 0, outbox.Event(ctx, tx, id, events...)
 }
 
 // tell tells how an open poll stands, unless another node does so at this moment or has just done it. It shares the
@@ -185,25 +219,25 @@ func tell(ctx context.Context, tx pgx.Tx, id commerce.PollID) (told bool, err er
 
 // timeouts forgets time-outs that are over and tells the rooms, so that what these people say from now on is shown.
 func (k Keeper) timeouts(ctx context.Context) error {
-	wrote := false
-	err := schema.InTx(ctx, k.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		rows, err := tx.Query(ctx, `delete from talk_timeout t using (
-				select show, subject from talk_timeout where until <= now() order by until limit $1 for update skip locked
-			) over where t.show = over.show and t.subject = over.subject returning t.show`, atOnce)
-		if err != nil {
-			return fmt.Errorf("forget time-outs: %w", err)
-		}
-		shows, err := pgx.CollectRows(rows, pgx.RowTo[commerce.ShowID])
-		if err != nil {
-			return fmt.Errorf("forget time-outs: %w", err)
-		}
-		if wrote = len(shows) > 0; !wrote {
-			return nil
-		}
-		return regone(ctx, tx, shows)
-	})
-	if err == nil && wrote {
-		k.Wrote()
+	rows, err := k.Pool.Query(ctx, `select show from talk_timeout where until <= clock_timestamp() group by show order by min(until) limit $1`, atOnce)
+	if err != nil {
+		return fmt.Errorf("look for time-outs: %w", err)
 	}
-	return err
+	shows, err := pgx.CollectRows(rows, pgx.RowTo[commerce.ShowID])
+	if err != nil {
+		return fmt.Errorf("look for time-outs: %w", err)
+	}
+	var failed error
+	for _, id := range shows {
+		failed = errors.Join(failed, k.soon(ctx, func(ctx context.Context, tx pgx.Tx) (bool, error) {
+			if held, err := hold(ctx, tx, id); err != nil || !held {
+				return false, err
+			}
+			if any, err := buryOver(ctx, tx, id); err != nil || !any {
+				return false, err
+			}
+			return true, tellGone(ctx, tx, id)
+		}))
+	}
+	return failed
 }

@@ -23,8 +23,9 @@ const (
 	MaxTimeout = 86_400
 	// MaxTimeouts is how many people are silenced in one show at a time.
 	MaxTimeouts = 1000
-	// again is how soon after a time-out the same one is taken for the same request, sent twice.
-	again = 5 * time.Second
+	// again is how soon after a time-out the same one is taken for the same request, sent twice: longer than a page waits
+	// for an answer before it asks again.
+	again = 30 * time.Second
 )
 
 var (
@@ -110,7 +111,12 @@ func (w *Wish) judge(ctx context.Context, q schema.Querier, by account.Account, 
 		return ErrCreator
 	}
 	w.Name = a.Name
-	if s.MayEnd(by) == nil { // its creator, or an operator
+	return notTheirs(ctx, q, by, s, id)
+}
+
+// notTheirs keeps moderators from judging each other, and themselves; the creator and operators may.
+func notTheirs(ctx context.Context, q schema.Querier, by account.Account, s show.Show, id commerce.AccountID) error {
+	if s.MayEnd(by) == nil {
 		return nil
 	}
 	moderates, err := s.Moderates(ctx, q, id)
@@ -121,7 +127,7 @@ func (w *Wish) judge(ctx context.Context, q schema.Querier, by account.Account, 
 }
 
 // TimeOut silences somebody in a show that the caller has locked, from now on for so many seconds. A new one takes the
-// place of an old one; the same again within some seconds is the same.
+// place of an old one; the same again within half a minute is the same.
 func TimeOut(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, w Wish, seconds int) (Timeout, error) {
 	if err := lead(ctx, tx, by, s); err != nil {
 		return Timeout{}, err
@@ -166,11 +172,10 @@ func silenced(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, e
 	if err := note(ctx, tx, s, by, e); err != nil {
 		return err
 	}
-	gone, err := goneEvent(ctx, tx, s.ID)
-	if err != nil {
+	if err := retold(ctx, tx, s.ID); err != nil {
 		return err
 	}
-	return retold(ctx, tx, s.ID, gone)
+	return tellGone(ctx, tx, s.ID)
 }
 
 // LiftTimeout lets somebody speak again in a show that the caller has locked. What is not there changes nothing.
@@ -178,16 +183,23 @@ func LiftTimeout(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show
 	if err := lead(ctx, tx, by, s); err != nil {
 		return err
 	}
-	if _, _, err := commerce.ParseSubject(subject); err != nil {
+	id, _, err := commerce.ParseSubject(subject)
+	if err != nil {
 		return ErrSubject
 	}
+	if err := notTheirs(ctx, tx, by, s, id); err != nil {
+		return err
+	}
 	var name string
-	err := tx.QueryRow(ctx, `delete from talk_timeout where show = $1 and subject = $2 returning name`, s.ID, subject).Scan(&name)
+	err = tx.QueryRow(ctx, `delete from talk_timeout where show = $1 and subject = $2 returning name`, s.ID, subject).Scan(&name)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("lift a time-out in %s: %w", s.ID, err)
+	}
+	if err := bury(ctx, tx, []commerce.ShowID{s.ID}, subject); err != nil {
+		return err
 	}
 	return silenced(ctx, tx, by, s, Entry{Action: ActionTimeoutLifted, Subject: subject, Name: name})
 }

@@ -10,6 +10,7 @@
 //	                                            drop, community
 //	Withdrawn     realtime: an event            what joiners are not     nothing: it comes in order, and in the snapshot
 //	                                            shown of the chat
+//	Said          api: a line is taken back     what the bus remembers       a line that is long past: noted as it is told
 //	Rules         chat: a line                  community                an order that is lost: read again within 30 s
 //	Commands      chat: a text with a /         community, show          nothing: the page is told
 //	Events        outbox, lane event            bus                      nothing: kept in Postgres until the bus has it

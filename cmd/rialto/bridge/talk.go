@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -36,15 +37,56 @@ func Rules(pool *pgxpool.Pool) func(context.Context, realtime.RoomID) (chat.Rule
 	}
 }
 
-// Withdrawn reads which lines of a room, and whose, are not shown to those who
-// join.
-func Withdrawn(e realtime.Event) (ids, authors []string, ok bool) {
+// Withdrawn reads which lines of a room are not shown to those who join.
+func Withdrawn(e realtime.Event) (gone func(realtime.Event) bool, ok bool) {
 	if e.Type != "lines.gone" {
-		return nil, nil, false
+		return nil, false
 	}
-	var gone community.LinesGone
-	if json.Unmarshal(e.Data, &gone) != nil { // it was made here
-		return nil, nil, false
+	var told community.LinesGone
+	if json.Unmarshal(e.Data, &told) != nil { // it was made here
+		return nil, false
 	}
-	return gone.Lines, gone.Authors, true
+	taken := make(map[string]bool, len(told.Lines))
+	for _, id := range told.Lines {
+		taken[id] = true
+	}
+	before := make(map[string]int64, len(told.Authors)+len(told.Earlier)) // in Unix milliseconds
+	for _, subject := range told.Authors {
+		before[subject] = math.MaxInt64
+	}
+	for _, person := range told.Earlier {
+		before[person.Subject] = person.Before
+	}
+	return func(kept realtime.Event) bool {
+		if kept.Type != chat.TypeLine {
+			return false
+		}
+		until := max(told.Before, before[kept.By])
+		return taken[kept.ID] || until > 0 && saidAt(kept) < until
+	}, true
+}
+
+// saidAt is when a line was said, in Unix milliseconds; 0 when it does not say.
+func saidAt(e realtime.Event) int64 {
+	var line struct{ At int64 }
+	_ = json.Unmarshal(e.Data, &line) // it was made here
+	return line.At
+}
+
+// Said finds a line among those that were said last in a show, for api.Config.
+// Without the bus nobody remembers it.
+func Said(recent func(context.Context, realtime.RoomID) ([]realtime.Event, error)) func(context.Context, commerce.ShowID, commerce.LineID) *community.Line {
+	return func(ctx context.Context, show commerce.ShowID, id commerce.LineID) *community.Line {
+		events, err := recent(ctx, realtime.RoomID(show.String()))
+		if err != nil {
+			return nil
+		}
+		for _, e := range events {
+			var line chat.Line
+			if e.Type == chat.TypeLine && e.ID == id.String() && json.Unmarshal(e.Data, &line) == nil {
+				return &community.Line{ID: id, Subject: line.Subject, Name: line.Name, Text: line.Text, Known: true}
+			}
+		}
+		return nil
+	}
 }

@@ -47,8 +47,17 @@ create table talk_line_gone (
 );
 create index talk_line_gone_newest on talk_line_gone (show, gone_at desc, line);
 
+-- Who was silenced in a show and is so no more: what they said before that ended stays gone.
+create table talk_author_gone (
+    show        uuid        not null references show,
+    subject     text        not null check (subject ~ '^(acc|gst)_[0-9a-f]{32}$'),
+    said_before timestamptz not null,
+    primary key (show, subject)
+);
+
 alter table ban add column name text not null default '' check (length(name) <= 100);
 create index ban_newest on ban (creator, created_at desc, id desc);
+create index ban_show on ban (show, created_at desc, subject);
 
 -- What creators, moderators and operators have done in the talk of a show, with what they saw. Rows are only added.
 create table talk_audit (
@@ -147,8 +156,10 @@ drop table question_voice;
 drop table question;
 drop table talk_audit;
 drop function talk_audit_is_final();
+drop index ban_show;
 drop index ban_newest;
 alter table ban drop column name;
+drop table talk_author_gone;
 drop table talk_line_gone;
 drop table talk_timeout;
 drop table talk;
