@@ -58,8 +58,8 @@ func (n *running) remembered(show string, lines ...string) {
 	})
 }
 
-// The hand of somebody in charge reaches the chat of every node within a second, and those who join on either are not
-// shown what was taken back.
+// The hand of somebody in charge reaches the chat of every node, and those who join on either are not shown what was
+// taken back, also after the time-out.
 func TestTimeOutSilencesOnTheOtherNode(t *testing.T) {
 	a, b := newMarket(t).pair()
 	mara := a.signUp("mara", "creator")
@@ -76,23 +76,29 @@ func TestTimeOutSilencesOnTheOtherNode(t *testing.T) {
 	}
 
 	timeout := "/shows/" + show + "/timeouts/" + rude.subject
-	began := time.Now()
 	mara.want(http.StatusOK, "", http.MethodPut, timeout, map[string]any{"seconds": 600, "name": name, "reason": "spam"})
 	eventually(t, "the other node is silent", func() bool {
 		_, code := loud.tries("and again")
 		return code == chat.CodeTimedOut
 	})
-	if took := time.Since(began); took >= revokedWithin {
-		t.Errorf("a time-out took %s on the other node, promised are %s", took, revokedWithin)
-	}
 	for _, n := range []*running{a, b} {
 		n.remembered(show, "host mara: welcome")
 	}
 	mara.want(http.StatusNoContent, "", http.MethodDelete, timeout, nil)
+	for _, page := range []*voice{host, loud} {
+		eventually(t, "both nodes know that the guest may speak", func() bool {
+			var gone struct{ Authors []string }
+			e, ok := page.Get("lines.gone", "talk")
+			return ok && json.Unmarshal(e.Data, &gone) == nil && len(gone.Authors) == 0
+		})
+	}
 	eventually(t, "the guest speaks again", func() bool {
 		_, code := loud.tries("sorry")
 		return code == ""
 	})
+	for _, n := range []*running{a, b} {
+		n.remembered(show, "host mara: welcome", "viewer "+name+": sorry")
+	}
 
 	// A single line, by its id; the host waits for nobody, and slow mode for nobody else.
 	var welcome chat.Line
@@ -105,16 +111,7 @@ func TestTimeOutSilencesOnTheOtherNode(t *testing.T) {
 	mara.at(b).want(http.StatusNoContent, "", http.MethodDelete, "/shows/"+show+"/lines/"+welcome.ID,
 		map[string]any{"subject": welcome.Subject, "name": welcome.Name, "text": welcome.Text})
 	for _, n := range []*running{a, b} {
-		late := n.guest().speak(show, false)
-		eventually(t, "the line is gone for who joins", func() bool {
-			e, ok := late.Get("lines.gone", "talk")
-			return ok && strings.Contains(string(e.Data), welcome.ID)
-		})
-		late.mu.Lock()
-		if slices.Contains(late.lines, "host mara: welcome") {
-			t.Errorf("it is shown: %q", late.lines)
-		}
-		late.mu.Unlock()
+		n.remembered(show, "viewer "+name+": sorry")
 	}
 	mara.want(http.StatusNoContent, "", http.MethodPut, "/shows/"+show+"/talk", map[string]any{"slow_seconds": 600})
 	eventually(t, "slow mode reaches the other node", func() bool {
@@ -188,7 +185,7 @@ func TestNamesakesInCommands(t *testing.T) {
 	eventually(t, "both are heard", func() bool { host.mu.Lock(); defer host.mu.Unlock(); return len(host.lines) == 2 })
 	host.did("/ban nobody", chat.CodeCommandInvalid, "has spoken lately")
 	host.did("/timeout twin peak 10", chat.CodeCommandInvalid, "/timeout "+twins[0].subject+" 10")
-	host.did("/timeout "+twins[0].subject+" 10", "", "Twin Peak says nothing for 10 minutes")
+	host.did("/timeout "+twins[0].subject+" 10", "", "Twin Peak ("+twins[0].subject+") says nothing for 10 minutes")
 	eventually(t, "one of them is silent", func() bool { _, code := pages[0].tries("hm"); return code == chat.CodeTimedOut })
 	if _, code := pages[1].tries("me not"); code != "" {
 		t.Errorf("the other one: %s", code)
@@ -206,11 +203,14 @@ func TestPollOutlivesItsNode(t *testing.T) {
 	show := mara.newShow()
 	page := b.guest().join(show)
 	poll := "/shows/" + show + "/polls/" + commerce.NewID[commerce.PollID]().String()
-	mara.want(http.StatusCreated, "", http.MethodPut, poll, map[string]any{"question": "Which pan?", "choices": []string{"Copper", "Iron"}, "seconds": 15})
+	mara.want(http.StatusCreated, "", http.MethodPut, poll, map[string]any{"question": "Which pan?", "choices": []string{"Copper", "Iron"}, "seconds": 3600})
 	for i := range 5 {
 		a.guest().want(http.StatusNoContent, "", http.MethodPut, poll+"/vote", map[string]any{"choice": i % 2})
 	}
 	a.stop()
+	if _, err := a.market.db.Exec(t.Context(), `update poll set ends_at = clock_timestamp()`); err != nil {
+		t.Fatal(err)
+	}
 	page.await("the poll is closed with every vote", func(s *seat) bool {
 		var set struct{ State string }
 		var votes struct{ Counts []int }

@@ -123,13 +123,10 @@ func (c Commands) inCharge(ctx context.Context, tx pgx.Tx, from realtime.Caller,
 	if err != nil {
 		return account.Account{}, err
 	}
-	if err := s.MayModerate(ctx, tx, by); err != nil {
-		return account.Account{}, err
-	}
 	if s.State == show.Ended {
 		return account.Account{}, show.ErrEnded
 	}
-	return by, community.Check(ctx, tx, s.ID, from.Subject)
+	return by, community.Leads(ctx, tx, by, s)
 }
 
 func invalid(detail string) error {
@@ -145,6 +142,10 @@ func nothing(rest, detail string) error {
 
 // inWords makes a refusal of what commerce says no to; its texts are for people.
 func inWords(err error) error {
+	var silenced *community.TimedOutError
+	if errors.As(err, &silenced) {
+		return &realtime.CallError{Code: chat.CodeTimedOut, Detail: "You have been timed out in this show.", RetryAfter: silenced.Left}
+	}
 	for _, no := range []error{
 		show.ErrUnknown, show.ErrNotYours, show.ErrEnded, show.ErrNotListed, account.ErrNoSession, account.ErrNoAccount, community.ErrBanned,
 		community.ErrSlow, community.ErrAnnouncement, community.ErrPollQuestion, community.ErrChoices, community.ErrPollTime, community.ErrPollOpen,
@@ -271,7 +272,7 @@ func (c Commands) timeOut(ctx context.Context, from realtime.Caller, rest string
 	}
 	return func(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show) (string, error) {
 		t, err := community.TimeOut(ctx, tx, by, s, who, minutes*60)
-		return fmt.Sprintf("%s says nothing for %d minutes.", t.Name, minutes), err
+		return fmt.Sprintf("%s (%s) says nothing for %d minutes.", t.Name, t.Subject, minutes), err
 	}, nil
 }
 
@@ -285,36 +286,39 @@ func (c Commands) ban(ctx context.Context, from realtime.Caller, rest string) (l
 	}
 	return func(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show) (string, error) {
 		b, err := community.Impose(ctx, tx, by, s, who, false)
-		return b.Name + " is banned from this show.", err
+		return fmt.Sprintf("%s (%s) is banned from this show.", b.Name, b.Subject), err
 	}, nil
 }
 
 // find is the person whom a command names: by their id, or by a name that only
-// one of those who spoke lately has.
+// one of those who spoke lately has. Names are compared as they look: somebody
+// may hide something in theirs, call themselves by an @, or by another's id.
 func (c Commands) find(ctx context.Context, from realtime.Caller, name, exactly string) (community.Wish, error) {
-	if _, _, err := commerce.ParseSubject(name); err == nil {
-		return community.Wish{Subject: name, Name: community.GuestName(name)}, nil
-	}
-	name = strings.TrimPrefix(name, "@")
 	recent, err := c.Recent(ctx, from.Room)
 	if err != nil {
 		return community.Wish{}, fmt.Errorf("who is called %.80q: %w", name, err)
 	}
 	var found []community.Wish
+	if _, _, err := commerce.ParseSubject(name); err == nil {
+		found = append(found, community.Wish{Subject: name, Name: community.GuestName(name)})
+	}
+	looks := []string{chat.Look(name), chat.Look(strings.TrimPrefix(name, "@"))}
 	for _, e := range recent {
 		var line chat.Line
-		if e.Type != chat.TypeLine || json.Unmarshal(e.Data, &line) != nil || !strings.EqualFold(strings.TrimSpace(line.Name), name) {
+		if e.Type != chat.TypeLine || json.Unmarshal(e.Data, &line) != nil || !slices.Contains(looks, chat.Look(line.Name)) {
 			continue
 		}
 		if !slices.ContainsFunc(found, func(w community.Wish) bool { return w.Subject == line.Subject }) {
 			found = append(found, community.Wish{Subject: line.Subject, Name: line.Name})
 		}
 	}
-	switch len(found) {
-	case 0:
+	switch {
+	case len(found) == 0:
 		return community.Wish{}, invalid(fmt.Sprintf("Nobody called %q has spoken lately. Write their id (acc_… or gst_…) in place of the name.", name))
-	case 1:
+	case len(found) == 1:
 		return found[0], nil
+	case found[0].Subject == name:
+		return community.Wish{}, invalid(fmt.Sprintf("Somebody else calls themselves %s. Choose the person beside one of their lines.", name))
 	}
 	var ways []string
 	for _, w := range found[:min(len(found), maxNamesakes)] {
