@@ -113,6 +113,15 @@ func TestModeratorsOverHTTP(t *testing.T) {
 	w.mod.want(403, "forbidden", "POST", w.base+"/end", nil)
 	w.mod.want(409, "not_bannable", "PUT", w.base+"/timeouts/"+w.modID, map[string]any{"seconds": 60})
 	w.mod.want(409, "not_bannable", "PUT", w.base+"/bans/"+w.modID, map[string]any{})
+	w.mod.want(403, "forbidden", "PUT", w.base+"/bans/"+w.guestID, map[string]any{"all_shows": true})
+	w.mara.want(200, "", "PUT", w.base+"/bans/"+w.guestID, map[string]any{"all_shows": true})
+	w.mod.want(403, "forbidden", "DELETE", w.base+"/bans/"+w.guestID, nil)
+	w.mod.want(409, "not_bannable", "DELETE", w.base+"/lines/"+newLine(), map[string]any{"subject": w.mara.subject(), "text": "mine"})
+	w.mara.want(200, "", "PUT", w.base+"/timeouts/"+w.modID, map[string]any{"seconds": 60})
+	if r := w.mod.want(403, "timed_out", "DELETE", w.base+"/timeouts/"+w.modID, nil); r.header.Get("Retry-After") == "" {
+		t.Errorf("a silenced moderator is not told until when: %s", r.raw)
+	}
+	w.mara.want(204, "", "DELETE", w.base+"/timeouts/"+w.modID, nil)
 	w.mara.want(204, "", "DELETE", w.base+"/moderators/mod@example.com", nil)
 	w.mod.want(403, "forbidden", "PUT", w.base+"/talk", map[string]any{"slow_seconds": 3})
 	if n := w.outbox(`lane = 'control' and payload->>'op' = 'rejoin' and payload->>'subject' = $1`, w.modID); n != 2 {

@@ -85,14 +85,14 @@ func TestVeryManyAreSilenced(t *testing.T) {
 	var people []string
 	for n := range community.GoneAuthors {
 		people = append(people, guest())
-		_, err := w.timeOut(w.mod, people[n], 60, "")
+		_, err := w.timeOut(w.mod, people[n], 600, "")
 		w.must(err)
 	}
 	if gone := w.gone(); len(gone.Authors) != community.GoneAuthors || gone.Before != 0 {
 		t.Errorf("at the limit: %d named, %d", len(gone.Authors), gone.Before)
 	}
 	for n := range 3 {
-		_, err := w.timeOut(w.mod, guest(), 60, "")
+		_, err := w.timeOut(w.mod, guest(), 600, "")
 		w.must(err)
 		var made time.Time
 		w.must(w.pool.QueryRow(t.Context(), `select made_at from talk_timeout where subject = $1`, people[n]).Scan(&made))

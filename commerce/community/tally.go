@@ -233,7 +233,7 @@ func (k Keeper) timeouts(ctx context.Context) error {
 			if held, err := hold(ctx, tx, id); err != nil || !held {
 				return false, err
 			}
-			if any, err := buryOver(ctx, tx, id); err != nil || !any {
+			if over, err := buryOver(ctx, tx, id); err != nil || !over {
 				return false, err
 			}
 			return true, tellGone(ctx, tx, id)
