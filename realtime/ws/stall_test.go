@@ -61,26 +61,35 @@ func TestStalledViewersCostNoGoroutine(t *testing.T) {
 // TestSlowLine: a viewer that takes a little at a time, and for longer than
 // WriteStall not enough for the kernel to take more, is not dropped.
 func TestSlowLine(t *testing.T) {
-	const stall = 4 * time.Second
+	const stall = time.Second
 	n := start(t, options{hub: func(c *realtime.Config) { c.WriteStall = stall }})
 	conn := n.idle()
-	raw, read := conn.NetConn(), make(chan error, 1)
+	raw, read, parked := conn.NetConn(), make(chan error, 1), make(chan struct{})
 	_ = raw.SetReadDeadline(time.Now().Add(patience))
-	parked := func() bool { return n.metric("rialto_realtime_conns_parked") == 1 }
 	go func() {
-		buf := make([]byte, 2<<10)
-		for end := (time.Time{}); end.IsZero() || time.Now().Before(end); time.Sleep(stall / 80) {
-			if end.IsZero() && parked() {
-				end = time.Now().Add(2 * stall)
-			}
+		buf, full, end := make([]byte, 2<<10), parked, (<-chan time.Time)(nil)
+		for {
 			if _, err := io.ReadFull(raw, buf); err != nil {
 				read <- err
 				return
 			}
+			select {
+			case <-full:
+				full, end = nil, time.After(3*stall)
+			case <-end:
+				read <- nil
+				return
+			case <-time.After(stall / 20):
+			}
 		}
-		read <- nil
 	}()
-	for range 300 {
+	// How much the kernel takes for it grows while it reads.
+	until(t, "the viewer is parked", func() bool {
+		n.sayLarge(8 << 10)
+		return n.metric("rialto_realtime_conns_parked") == 1
+	})
+	close(parked)
+	for range 300 { // what is sent once the kernel has room again
 		n.sayLarge(8 << 10)
 	}
 	if err := <-read; err != nil {

@@ -100,7 +100,7 @@ test("votes in two polls do not wait for each other, and a refusal is of its own
   await second;
   one.answer(409, { code: "poll_closed", detail: "This poll is closed." });
   await first;
-  expect(talk.voteTrouble.value).toMatchObject({ poll: "pol_1", words: expect.stringContaining("closed") as string });
+  expect(talk.voteTrouble.value).toEqual({ poll: "pol_1", words: expect.stringContaining("closed") as unknown });
   expect(talk.pollAt(0)?.voted).toBe(false);
   talk.close();
 });
