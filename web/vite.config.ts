@@ -103,9 +103,9 @@ export default defineConfig({
     rollupOptions: { input: { viewer: at("./app/index.html"), studio: at("./app/studio.html"), brand: at("./app/brand.html"), docs: at("./app/docs.html"), mailbox: at("./app/mailbox.html") } },
   },
   server: {
-    // `npm run dev` beside a running program: its API, sockets and media.
+    // `npm run dev` beside a running program: its API, sockets, event streams and media.
     proxy: Object.fromEntries(
-      ["/api", "/whip", "/whep", "/ws"].map((path) => [path, { target: "http://127.0.0.1:8080", ws: path === "/ws" }]),
+      ["/api", "/whip", "/whep", "/ws", "/events"].map((path) => [path, { target: "http://127.0.0.1:8080", ws: path === "/ws" }]),
     ),
   },
 });

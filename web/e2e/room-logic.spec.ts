@@ -223,6 +223,38 @@ test("lines that were taken down go at once, with all of those who may not write
   expect(log.takenDown.value, "one's own").toBe(true);
 });
 
+test("what somebody said before a silence that is over stays gone, on the page and out of what is told again; later lines stand", () => {
+  const { room, log, ids } = chat();
+  const said = (id: string, at: number, subject = "gst_loud") => line(id, id, { at, subject });
+  const [early, edge, late, other, own] = [said("early", 9_999), said("edge", 10_000), said("late", 10_001), said("other", 1, "gst_other"), said("own", 9_000, ME)];
+  room.says([early, other, own]);
+  const gone = { lines: [], authors: [], earlier: [{ subject: "gst_loud", before: 10_000 }] };
+  tell(room, "lines.gone", gone);
+  expect(ids(), "on the page already").toEqual(["other", "own"]);
+  room.says([early, edge, late], true);
+  expect(ids(), "told to who comes back").toEqual(["other", "own", "edge", "late"]);
+  room.says([said("slow", 9_998)]);
+  expect(ids(), "said then, and heard only now").toEqual(["other", "own", "edge", "late"]);
+  expect(log.takenDown.value).toBe(false);
+  tell(room, "lines.gone", { ...gone, earlier: [...gone.earlier, { subject: ME, before: 9_001 }] });
+  expect(ids()).toEqual(["other", "edge", "late"]);
+  expect(log.takenDown.value, "one's own").toBe(true);
+  tell(room, "lines.gone", { lines: [], authors: [] });
+  room.says([early], true);
+  expect(ids(), "only what stands in the newest word counts").toEqual(["other", "early", "edge", "late"]);
+});
+
+test("when not all who were silenced are named, nothing of before that time is told to who comes; what stands on the page stays", () => {
+  const { room, ids } = chat();
+  const at = (id: string, at: number) => line(id, id, { at });
+  room.says([at("here", 1)]);
+  tell(room, "lines.gone", { lines: [], authors: [], before: 5_000 });
+  room.says([at("before", 4_999), at("since", 5_000)], true);
+  expect(ids()).toEqual(["here", "since"]);
+  room.says([at("now", 4_000)]);
+  expect(ids(), "said just now, by a clock that goes a little wrong").toEqual(["here", "now", "since"]);
+});
+
 test("slow mode counts from the last line that was taken, and ends the wait when it is turned off", async () => {
   const { room, log } = chat();
   tell(room, "talk.set", { slow_seconds: 30 });
@@ -278,6 +310,14 @@ test("a command is no line: it says what it did, keeps its words when refused, a
   expect(room.asked[4]!.id, "that it did not leave is no answer").toBe(room.asked[2]!.id);
   void log.say("/ban Tim");
   expect(room.asked[5]!.id).not.toBe(room.asked[2]!.id);
+  const silenced = log.say("/slow 5");
+  room.asked[6]!.refuse(new CallError("timed_out", "You have been timed out.", room.asked[6]!.id, 300_000));
+  expect(await silenced, "the field says until when").toEqual({ ok: false, problem: "" });
+  expect(log.heldUntil.value - serverNow()).toBeGreaterThan(290_000);
+  const free = log.say("/slow 5");
+  room.asked[7]!.settle("", "Slow mode: 5 seconds.");
+  await free;
+  expect(log.heldUntil.value).toBe(0);
 });
 
 test("a command may be longer than a line, waits as the room says, and is one for who runs the show alone", async () => {

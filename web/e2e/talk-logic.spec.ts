@@ -6,7 +6,8 @@ import { COMMANDS, completed, matching } from "../app/shared/talk/commands";
 import { outcome, percents, pollFault, pollView } from "../app/shared/talk/poll";
 import { questionFault } from "../app/shared/talk/questions";
 import { Kept } from "../app/shared/talk/kept";
-import { spanWords } from "../app/shared/talk/words";
+import { ApiError, patience, refusal, untilAnswered } from "../app/shared/http";
+import { aboutWords, spanWords, wordsFor } from "../app/shared/talk/words";
 
 test("shares are whole and make a hundred, or nothing at all", () => {
   expect(percents([0, 0])).toEqual([0, 0]);
@@ -80,6 +81,22 @@ test("the log says who did what to whom; names are never read as patterns, unkno
 
 test("lengths of time in words", () => {
   expect([1, 45, 60, 300, 3_600, 90].map(spanWords)).toEqual(["1 second", "45 seconds", "1 minute", "5 minutes", "1 hour", "90 seconds"]);
+});
+
+test("about lengths of time, rounded up", () => {
+  expect([0, 1, 90_000, 90_001, 5_400_000, 5_400_001, 86_400_000].map(aboutWords)).toEqual(["1 second", "1 second", "90 seconds", "2 minutes", "90 minutes", "2 hours", "24 hours"]);
+});
+
+test("a silenced moderator reads for how long, however long that is; what tries again by itself waits a minute at most", async () => {
+  const said = (seconds: number): Promise<ApiError> =>
+    refusal(new Response(JSON.stringify({ code: "timed_out", detail: "You have been timed out in this show." }), { status: 403, headers: { "Content-Type": "application/problem+json", "Retry-After": String(seconds) } }));
+  const long = await said(7_200);
+  expect(wordsFor(long)).toMatch(/^You have been timed out in this show\. It ends in 2 hours, at .+\.$/);
+  expect((await said(90_000)).retryAfterMs, "a day and an hour").toBe(86_400_000);
+  expect([patience(long.retryAfterMs), patience(60_000), patience(59_999), patience(null)]).toEqual([60_000, 60_000, 59_999, null]);
+  let asked = 0;
+  await expect(untilAnswered(() => (asked++, Promise.reject(long)), 3)).rejects.toBe(long);
+  expect(asked, "a refusal is no outage").toBe(1);
 });
 
 test("what is kept for a tab is bounded, and without a browser's store it is kept as long as the page", () => {

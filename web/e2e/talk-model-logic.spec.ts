@@ -3,6 +3,7 @@
 import { expect, test } from "@playwright/test";
 import { batch, signal } from "@preact/signals";
 import type { Me } from "../app/shared/api";
+import type { ChatLine } from "../app/shared/events";
 import type { Room, RoomPhase } from "../app/shared/realtime";
 import { RoomState } from "../app/shared/roomstate";
 import { Moderation } from "../app/shared/talk/moderation";
@@ -188,6 +189,35 @@ test("the same words are a new poll once the one whose answer was lost is over",
   expect(second.key).not.toBe(first.key);
   second.answer(201, { state: "open" });
   expect(await open).toBe(true);
+  talk.close();
+});
+
+test("a moderator is offered what the server takes: not the lines or the silence of those who run the show, nor bans from all shows", async () => {
+  const { talk, phase, me } = talking(jo);
+  const mod = new Moderation(talk);
+  phase.value = "joined";
+  const moderators = ["acc_jo", "acc_kim"].map((subject) => ({ subject, name: "", email: "" }));
+  (await next("GET talk")).answer(200, { ...quiet, leads: true, moderators });
+  await expect.poll(() => talk.moderates.value).toBe(true);
+  const line = (subject: string, role: ChatLine["role"]): ChatLine => ({ id: "lin_1", subject, name: "", role, text: "", at: 0 });
+  const lines = [line("gst_1", "viewer"), line("gst_2", "buyer"), line("acc_jo", "moderator"), line("acc_kim", "moderator"), line("acc_kim", "viewer"), line("acc_mara", "host"), line("", "viewer")];
+  const silence = { subject: "gst_1", name: "", until: "", reason: "" };
+  const ban = { subject: "gst_1", name: "", reason: "", all_shows: false, created_at: "" };
+  const lifts = () => [silence, { ...silence, subject: "acc_kim" }, ban, { ...ban, all_shows: true }].map((each) => mod.mayLift(each));
+  const offers = () => [lines.map((each) => mod.mayDrop(each)), lines.map((each) => mod.maySilence(each))];
+  expect(offers()).toEqual([
+    [true, true, true, false, false, false, true],
+    [true, true, false, false, false, false, false],
+  ]);
+  expect(lifts()).toEqual([true, false, true, false]);
+  for (const person of [{ id: "acc_mara", roles: ["creator"] }, { id: "acc_op", roles: ["operator"] }]) {
+    me.value = { subject: person.id, account: person } as unknown as Me;
+    expect(offers(), person.id).toEqual([
+      [true, true, true, true, true, true, true],
+      [true, true, true, true, true, false, false],
+    ]);
+    expect(lifts()).toEqual([true, true, true, true]);
+  }
   talk.close();
 });
 

@@ -3,7 +3,7 @@
 // itself, so that there could be two.
 
 import type { Carrier, CarrierPort, Greeting } from "./carriers";
-import { retryAfter } from "./http";
+import { patience, retryAfter } from "./http";
 
 const LOST = 1006;
 /** Things to say that wait for the one before; the room's limits are stricter. */
@@ -33,7 +33,7 @@ export function openEventStream(path: string, port: CarrierPort): Carrier {
   };
   const listen = async (): Promise<void> => {
     const answer = await fetch(`${path}?${query(port.greet())}`, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: abort.signal });
-    const later = answer.status === 503 && answer.headers.get("Content-Type")?.startsWith("application/problem+json") ? retryAfter(answer.headers) : null;
+    const later = answer.status === 503 && answer.headers.get("Content-Type")?.startsWith("application/problem+json") ? patience(retryAfter(answer.headers)) : null;
     if (later !== null && !over) {
       over = true;
       abort.abort();

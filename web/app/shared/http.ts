@@ -34,7 +34,10 @@ export interface CallOptions {
 }
 
 const TIMEOUT_MS = 10_000;
-const MAX_RETRY_AFTER_MS = 60_000;
+/** The longest a server is taken by its word: a day. */
+const MAX_RETRY_AFTER_MS = 86_400_000;
+/** What tries again by itself does so after this time at the latest, whatever it was told. */
+const MAX_PATIENCE_MS = 60_000;
 
 export function isCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof ApiError && codes.includes(error.code);
@@ -54,6 +57,11 @@ export function retryAfter(headers: Headers): number | null {
   const seconds = Number(value);
   const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - Date.now();
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS) : null;
+}
+
+/** How long to wait before trying again unasked: as told, within reason; null when nothing was told. */
+export function patience(told: number | null): number | null {
+  return told === null ? null : Math.min(told, MAX_PATIENCE_MS);
 }
 
 /** An error answer, whatever its shape: a proxy in between may answer HTML. */
@@ -142,7 +150,7 @@ export async function untilAnswered<T>(ask: () => Promise<T>, tries: number, sig
       return await ask();
     } catch (error) {
       if (!isTransient(error) || attempt + 1 >= tries) throw error;
-      await sleep((error as ApiError).retryAfterMs ?? jitter(attempt), signal);
+      await sleep(patience((error as ApiError).retryAfterMs) ?? jitter(attempt), signal);
     }
   }
 }

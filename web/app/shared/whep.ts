@@ -2,7 +2,7 @@
 // there yet. What the server says for good (ended, banned, unknown) stops it; everything else is tried again.
 
 import { signal, type Signal } from "@preact/signals";
-import { ApiError, jitter, refusal, sleep } from "./http";
+import { ApiError, jitter, patience, refusal, sleep } from "./http";
 import type { Line, LineMeter } from "./line";
 
 export type WatchPhase =
@@ -118,17 +118,17 @@ export class Watcher {
     if (known.code === "not_live") {
       this.phase.value = "not_live";
       // Spread: everybody who waits for this show was told the same number.
-      return (known.retryAfterMs ?? NOT_LIVE_MS) * (0.75 + Math.random() / 2);
+      return (patience(known.retryAfterMs) ?? NOT_LIVE_MS) * (0.75 + Math.random() / 2);
     }
     if (known.code === "busy") {
       this.phase.value = "in_line";
       // The server told each another time; it says so in whole seconds, which jitter takes apart.
-      return (known.retryAfterMs ?? BUSY_MS) + jitter(0, 1_000);
+      return (patience(known.retryAfterMs) ?? BUSY_MS) + jitter(0, 1_000);
     }
     const again = known.status === 0 || known.status === 429 || known.status >= 500;
     if (again) {
       if (this.phase.peek() === "playing" || this.phase.peek() === "not_live" || this.phase.peek() === "in_line") this.phase.value = "reconnecting";
-      return (known.retryAfterMs ?? 0) + jitter(attempt);
+      return (patience(known.retryAfterMs) ?? 0) + jitter(attempt);
     }
     this.refused.value = known;
     this.phase.value = known.status === 410 ? "ended" : "refused";

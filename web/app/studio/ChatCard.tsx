@@ -35,7 +35,7 @@ export function ChatCard({ log, room, mod, ended }: { log: ChatLog; room: Room; 
               </>
             )
           }
-          actions={ended ? undefined : (line, inOrder) => <LineButton mod={mod} line={line} inOrder={inOrder} />}
+          actions={ended ? undefined : { has: (line) => mod.mayDrop(line), draw: (line, inOrder) => <LineButton mod={mod} line={line} inOrder={inOrder} /> }}
         />
       ),
     },

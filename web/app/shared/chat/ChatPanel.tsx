@@ -13,6 +13,12 @@ import "./chat.css";
 /** So near to the end counts as at the end. */
 const END_PX = 24;
 
+interface LineActions {
+  /** Whether there is anything to be done with it. */
+  has: (line: ChatLine) => boolean;
+  draw: (line: ChatLine, inOrder: boolean) => ComponentChildren;
+}
+
 type PanelProps = {
   log: ChatLog;
   /** Said instead of the field where nobody can talk (any more). */
@@ -22,7 +28,7 @@ type PanelProps = {
   /** The field has the focus from the start. */
   typing?: boolean;
   /** What can be done with a line: shown at its end. Only one line's control is in the order of the Tab key. */
-  actions?: ((line: ChatLine, inOrder: boolean) => ComponentChildren) | undefined;
+  actions?: LineActions | undefined;
   /** Stands above the lines. */
   top?: ComponentChildren;
   /** Seconds between two lines of this person. */
@@ -98,7 +104,8 @@ function Lines({ log, listening, actions }: { log: ChatLog; listening: boolean; 
   const fresh = since === null ? 0 : log.heard.value - since;
   // Up and down go from line to line; Tab passes all of them in one step.
   const [stop, setStop] = useState("");
-  const inOrder = lines.some(({ id }) => id === stop) ? stop : lines.at(-1)?.id;
+  const acting = actions ? lines.filter(actions.has) : [];
+  const inOrder = acting.some(({ id }) => id === stop) ? stop : acting.at(-1)?.id;
   useKeptFocus(box);
   const walk = (event: KeyboardEvent): void => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
@@ -118,7 +125,7 @@ function Lines({ log, listening, actions }: { log: ChatLog; listening: boolean; 
         {log.empty.value && <p class="chat-empty">Nobody has said anything yet. Say hello!</p>}
         <ol>
           {lines.map((line) => (
-            <Line key={line.id} line={line} mine={log.isMine(line)} actions={actions?.(line, line.id === inOrder)} />
+            <Line key={line.id} line={line} mine={log.isMine(line)} actions={actions?.has(line) && actions.draw(line, line.id === inOrder)} />
           ))}
           {pending.map((line) => (
             <Pending key={line.callId} log={log} line={line} />

@@ -46,6 +46,32 @@ export interface HeartBurst {
   count: number;
 }
 
+/** What lines.gone says last. */
+class Gone {
+  readonly authors: ReadonlySet<string>;
+  private readonly lines: ReadonlySet<string>;
+  /** By author, when their silence ended: what they said before stays gone. */
+  private readonly until: ReadonlyMap<string, number>;
+  private readonly before: number;
+
+  constructor({ lines, authors, earlier = [], before = 0 }: EventPayloads["lines.gone"]) {
+    this.lines = new Set(lines);
+    this.authors = new Set(authors);
+    this.until = new Map(earlier.map(({ subject, before }) => [subject, before]));
+    this.before = before;
+  }
+
+  /** A line that nobody is to see any more. */
+  has({ id, subject, at }: ChatLine): boolean {
+    return this.lines.has(id) || at < (this.until.get(subject) ?? 0);
+  }
+
+  /** A line that is not shown to who comes: then nobody knows of all who were silenced long ago. */
+  hides(line: ChatLine): boolean {
+    return this.has(line) || this.authors.has(line.subject) || line.at < this.before;
+  }
+}
+
 export class ChatLog {
   /** Oldest first. */
   readonly lines: Signal<readonly ChatLine[]> = signal([]);
@@ -77,7 +103,7 @@ export class ChatLog {
   /** When the room took the last line (performance.now()). */
   private saidAt = -Infinity;
   private slowSeconds = 0;
-  private gone: EventPayloads["lines.gone"] = { lines: [], authors: [] };
+  private gone = new Gone({ lines: [], authors: [] });
 
   /** To be made before the room is opened: what was said before comes with the first answer. `self` names this person. */
   constructor(
@@ -177,6 +203,7 @@ export class ChatLog {
     try {
       const { did } = await this.room.call("chat.say", { text }, { id: callId });
       settled();
+      this.heldUntil.value = 0;
       return { ok: true, did: did ?? "Done." };
     } catch (error) {
       if (!(error instanceof CallError)) return { ok: false, problem: "Something on this page went wrong. Load it again." };
@@ -186,7 +213,9 @@ export class ChatLog {
       }
       // What did not leave now may have arrived before.
       if (error.code !== "not_sent") settled();
-      if (error.code === "too_often" || error.code === "room_busy") this.wait(performance.now() + (error.retryAfterMs ?? PAUSE_MS), false);
+      const pause = error.retryAfterMs ?? PAUSE_MS;
+      if (error.code === "too_often" || error.code === "room_busy") this.wait(performance.now() + pause, false);
+      if (error.code === "timed_out") this.heldUntil.value = serverNow() + pause;
       return { ok: false, problem: error.code === "text_too_long" ? tooLong(MAX_COMMAND) : wordsFor(error) };
     }
   }
@@ -213,13 +242,12 @@ export class ChatLog {
   }
 
   /** What moderators took down: single lines, and all of those who may not write just now. */
-  private takeDown(gone: EventPayloads["lines.gone"]): void {
+  private takeDown(told: EventPayloads["lines.gone"]): void {
     const self = this.self()?.subject ?? "";
-    if (this.gone.authors.includes(self) && !gone.authors.includes(self)) this.heldUntil.value = 0;
-    const ids = new Set(gone.lines);
-    const authors = new Set(gone.authors);
+    const gone = new Gone(told);
+    if (this.gone.authors.has(self) && !gone.authors.has(self)) this.heldUntil.value = 0;
     this.gone = gone;
-    const taken = this.lines.peek().filter((line) => ids.has(line.id) || authors.has(line.subject));
+    const taken = this.lines.peek().filter((line) => gone.has(line) || gone.authors.has(line.subject));
     if (taken.length === 0) return;
     if (taken.some((line) => this.isMine(line))) this.takenDown.value = true;
     this.lines.value = this.lines.peek().filter((line) => !taken.includes(line));
@@ -258,7 +286,7 @@ export class ChatLog {
 
   private hear(all: ChatLine[], recent: boolean): void {
     // What is told to those who come may be older than the moderator's word. Who says something just now may.
-    const lines = recent ? all.filter(({ subject }) => !this.gone.authors.includes(subject)) : all;
+    const lines = recent ? all.filter((line) => !this.gone.hides(line)) : all;
     batch(() => {
       for (const line of lines) if (this.isMine(line)) this.recognise(line);
       const added = this.add(lines);
@@ -275,8 +303,7 @@ export class ChatLog {
 
   /** Adds what is not there yet, by time; a line that we wrote down ourselves gives way to the room's. */
   private add(lines: readonly ChatLine[]): number {
-    const down = new Set(this.gone.lines);
-    const fresh = lines.filter((line, i) => line.id && !down.has(line.id) && !this.known.has(line.id) && lines.findIndex(({ id }) => id === line.id) === i);
+    const fresh = lines.filter((line, i) => line.id && !this.gone.has(line) && !this.known.has(line.id) && lines.findIndex(({ id }) => id === line.id) === i);
     const better = new Map(lines.filter((line) => this.known.has(line.id)).map((line) => [line.id, line]));
     if (fresh.length === 0 && better.size === 0) return 0;
     const all = this.lines.peek().map((line) => better.get(line.id) ?? line);

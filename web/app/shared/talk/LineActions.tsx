@@ -42,8 +42,7 @@ function Actions({ mod, line }: { mod: Moderation; line: ChatLine }) {
   const run = async (task: Promise<boolean>): Promise<void> => {
     if (await task) close();
   };
-  // Who runs the show is not silenced in it, and moderators not by each other.
-  const person = line.subject !== "" && line.role !== "host" && (line.role !== "moderator" || mod.talk.hosts.value);
+  const person = mod.maySilence(line);
   return (
     <Sheet place="center" title={banning ? `Ban ${line.name}?` : line.name} onClose={close}>
       <blockquote class="mod-quote">{line.text}</blockquote>

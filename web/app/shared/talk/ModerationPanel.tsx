@@ -165,7 +165,7 @@ function KeptQuiet({ mod }: { mod: Moderation }) {
       {quiet.length + bans.length === 0 && <p class="mod-hint">Nobody.</p>}
       <ul>
         {quiet.map((person) => (
-          <Row key={person.subject} name={person.name} about={`until ${timeOfDay(Date.parse(person.until))}`} busy={mod.busy.value === person.subject} label="Let write" onDo={() => void mod.resume(person)} />
+          <Row key={person.subject} name={person.name} about={`until ${timeOfDay(Date.parse(person.until))}`} busy={mod.busy.value === person.subject} label="Let write" onDo={mod.mayLift(person) && (() => void mod.resume(person))} />
         ))}
         {bans.map((person) => (
           <Row
@@ -174,7 +174,7 @@ function KeptQuiet({ mod }: { mod: Moderation }) {
             about={`banned${person.all_shows ? " from all shows" : ""} · ${dayAndTime(person.created_at, now)}${person.reason ? ` · ${person.reason}` : ""}`}
             busy={mod.busy.value === person.subject}
             label="Let in"
-            onDo={() => void mod.letIn(person)}
+            onDo={mod.mayLift(person) && (() => void mod.letIn(person))}
           />
         ))}
       </ul>
@@ -185,16 +185,19 @@ function KeptQuiet({ mod }: { mod: Moderation }) {
   );
 }
 
-function Row({ name, about, busy, label, onDo }: { name: string; about: ComponentChildren; busy: boolean; label: string; onDo: () => void }) {
+/** `onDo` false: it is somebody else's to do. */
+function Row({ name, about, busy, label, onDo }: { name: string; about: ComponentChildren; busy: boolean; label: string; onDo: false | (() => void) }) {
   return (
     <li class="mod-row">
       <span>
         <strong>{name}</strong>
         <small class="num">{about}</small>
       </span>
-      <Button tone="quiet" busy={busy} aria-label={`${label}: ${name}`} onClick={onDo}>
-        {label}
-      </Button>
+      {onDo && (
+        <Button tone="quiet" busy={busy} aria-label={`${label}: ${name}`} onClick={onDo}>
+          {label}
+        </Button>
+      )}
     </li>
   );
 }

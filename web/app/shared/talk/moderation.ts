@@ -50,6 +50,25 @@ export class Moderation {
     if (this.trouble.peek()?.at === "line") this.trouble.value = null;
   }
 
+  /** Moderators take down their own lines and those of the audience: not each other's, nor those of who runs the show. */
+  mayDrop(line: ChatLine): boolean {
+    return this.talk.presides.value || line.subject === this.talk.me()?.subject || !(line.role === "host" || this.keeps(line));
+  }
+
+  /** Who runs the show is not silenced in it, and moderators not by each other. */
+  maySilence({ subject, role }: Pick<ChatLine, "subject" | "role">): boolean {
+    return subject !== "" && role !== "host" && subject !== this.talk.me()?.subject && (this.talk.presides.value || !this.keeps({ subject, role }));
+  }
+
+  /** Moderators do not let each other write, and only who runs the show lets in who is banned from all of its creator's. */
+  mayLift(person: Timeout | Ban): boolean {
+    return this.talk.presides.value || !("all_shows" in person ? person.all_shows : this.keeps(person));
+  }
+
+  private keeps({ subject, role }: { subject: string; role?: ChatLine["role"] }): boolean {
+    return role === "moderator" || (this.talk.document.value?.moderators ?? []).some((each) => each.subject === subject);
+  }
+
   dropLine(line: ChatLine): Promise<boolean> {
     return this.run("line", `The line of ${line.name} is gone.`, () => api.dropLine(this.talk.show, line.id, { subject: line.subject, name: line.name, text: line.text }));
   }

@@ -33,6 +33,8 @@ export class Talk {
   readonly moderates: ReadonlySignal<boolean>;
   /** This person made the show. */
   readonly hosts: ReadonlySignal<boolean>;
+  /** The one who made it, or an operator: moderators are under them. */
+  readonly presides: ReadonlySignal<boolean>;
   /** Questions of one's own that were answered and not put away, the newest first. */
   readonly answered: Signal<readonly LastAnswer[]> = signal([]);
   /** Why the last vote did not count, and in which poll. */
@@ -79,6 +81,7 @@ export class Talk {
       const account = this.me()?.account;
       return account ? account.id === this.host() : false;
     });
+    this.presides = computed(() => this.hosts.value || (this.me()?.account?.roles.includes("operator") ?? false));
     this.moderates = computed(() => this.hosts.value || (this.me()?.account ? (this.document.value?.leads ?? false) : false));
     this.release.push(
       room.on("lines.gone", () => this.moderates.peek() && this.stale()),

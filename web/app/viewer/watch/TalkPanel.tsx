@@ -36,7 +36,7 @@ export function TalkPanel({ model, at, typing = false }: { model: WatchModel; at
           away={model.stale.value}
           typing={typing}
           slow={moderates ? 0 : talk.slow.value}
-          actions={mod ? (line, inOrder) => <Keeper mod={mod} line={line} inOrder={inOrder} /> : undefined}
+          actions={mod ? { has: (line) => mod.mayDrop(line), draw: (line, inOrder) => <Keeper mod={mod} line={line} inOrder={inOrder} /> } : undefined}
           top={
             !closed && (
               <>
