@@ -79,6 +79,28 @@ test.describe("moderating", () => {
     await expect(line(jo, "let me speak")).toBeVisible();
   });
 
+  test("a moderator has nothing to do with the host's lines; the host silences moderators, who read until when", async () => {
+    await say(jo, "order, please");
+    await say(host, "thank you, Jo");
+    await expect(line(jo, "thank you, Jo")).toBeVisible();
+    await expect(more(jo, "thank you, Jo")).toHaveCount(0);
+    await expect(more(jo, "order, please"), "the last line that one can do something with is where Tab leads").toHaveAttribute("tabindex", "0");
+    await act(host, "order, please", "Time out 60 minutes");
+    for (const page of [jo, ana]) await expect(line(page, "order, please")).toHaveCount(0);
+    await attempt(jo, "/slow 5");
+    await expect(jo.getByText(/^You cannot write until \d/)).toBeVisible();
+    await expect(field(jo), "the command is kept").toHaveValue("/slow 5");
+    await jo.getByRole("tab", { name: "Rules" }).click();
+    await jo.getByLabel("Slow mode").selectOption({ label: "One line every 5 seconds" });
+    await expect(jo.getByText(/^You have been timed out in this show\. It ends in \d+ minutes, at \d/)).toBeVisible();
+    await expect(jo.getByText("Jo", { exact: true }), "listed as silenced").toBeVisible();
+    await expect(jo.getByRole("button", { name: "Let write: Jo" }), "nobody frees themselves").toHaveCount(0);
+    await host.getByRole("button", { name: "Let write: Jo" }).click();
+    await jo.getByRole("tab", { name: "Chat" }).click();
+    await expect(jo.getByText(/^You cannot write until/)).toHaveCount(0);
+    await field(jo).fill("");
+  });
+
   test("slow mode: everybody reads it, a viewer waits and sees for how long, the host does not", async () => {
     await host.getByLabel("Slow mode").selectOption({ label: "One line every 5 minutes" });
     for (const page of [ana, ben]) await expect(page.getByText("Slow mode: one line every 5 minutes.")).toBeVisible();

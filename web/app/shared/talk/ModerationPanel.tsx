@@ -178,7 +178,7 @@ function KeptQuiet({ mod }: { mod: Moderation }) {
           />
         ))}
       </ul>
-      {[...quiet, ...bans].map(({ subject }) => (
+      {[...new Set([...quiet, ...bans].map(({ subject }) => subject))].map((subject) => (
         <Trouble key={subject} mod={mod} at={subject} />
       ))}
     </section>
