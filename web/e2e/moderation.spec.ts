@@ -92,7 +92,7 @@ test.describe("moderating", () => {
     await expect(field(jo), "the command is kept").toHaveValue("/slow 5");
     await jo.getByRole("tab", { name: "Rules" }).click();
     await jo.getByLabel("Slow mode").selectOption({ label: "One line every 5 seconds" });
-    await expect(jo.getByText(/^You have been timed out in this show\. It ends in \d+ minutes, at \d/)).toBeVisible();
+    await expect(jo.getByText(/^You have been timed out in this show\. It ends in 1 hour, at \d/)).toBeVisible();
     await expect(jo.getByText("Jo", { exact: true }), "listed as silenced").toBeVisible();
     await expect(jo.getByRole("button", { name: "Let write: Jo" }), "nobody frees themselves").toHaveCount(0);
     await host.getByRole("button", { name: "Let write: Jo" }).click();

@@ -95,8 +95,8 @@ test.describe("talk in a show", () => {
     await host.getByLabel("Choice 1").fill("Copper");
     await host.getByLabel("Choice 2").fill("Iron");
     await host.getByRole("button", { name: "Add a choice" }).click();
-    await expect(host.getByLabel("Choice 3")).toBeFocused();
-    await host.getByLabel("Choice 3").fill("The wok");
+    await expect(host.getByRole("textbox", { name: "Choice 3" })).toBeFocused();
+    await host.getByRole("textbox", { name: "Choice 3" }).fill("The wok");
     await host.getByLabel("Open for").selectOption({ label: "10 minutes" });
     await host.getByRole("button", { name: "Open the poll" }).click();
     await expect(host.getByRole("region", { name: "Poll" })).toContainText("Which one next?");

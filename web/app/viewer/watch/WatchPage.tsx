@@ -78,7 +78,8 @@ function Watch({ model, shop }: { model: WatchModel; shop: ShopState }) {
         {!folded && fade}
       </Stage>
       <main id="main" class="watch-shop">
-        <div class="watch-goods">
+        {/* With nothing to buy in it, only its own place in the Tab order lets the keyboard scroll it. */}
+        <div class="watch-goods" {...(scene === "ended" && { tabIndex: 0, role: "group", "aria-label": "The show and what it sold" })}>
           <About model={model} />
           {folded && fade}
           {pinned && selling && <PinnedCard model={model} shop={shop} product={pinned} />}
