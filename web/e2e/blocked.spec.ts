@@ -93,7 +93,7 @@ test.describe("WebSockets are blocked", () => {
     await page.goto(`/s/${show}`);
     await pin(creator, show, products.kettle);
     await expect(card(page, KETTLE)).toBeVisible();
-    expect(await linesOf(house.admin)).toEqual({ all: 2, streams: 1 });
+    await expect.poll(() => linesOf(house.admin)).toEqual({ all: 2, streams: 1 });
     await follows(page);
     await say(page, "no sockets here");
     await expect(line(other, "no sockets here")).toHaveCount(1);
