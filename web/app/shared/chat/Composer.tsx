@@ -92,7 +92,10 @@ export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
           A moderator took down what you said.
         </p>
       )}
-      <p class="composer-note num">{wait > 0 && log.slowed.value ? `You can write again in ${wait} s.` : slow > 0 && `Slow mode: one line every ${spanWords(slow)}.`}</p>
+      <p class="composer-note num">
+        {slow > 0 && `Slow mode: one line every ${spanWords(slow)}. `}
+        {wait > 0 && log.slowed.value && <span>You can write again in {wait} s.</span>}
+      </p>
       {/* Said once: the countdown is not read aloud each second. */}
       <p class="sr-only" role="status">
         {wait > 0 && log.slowed.value && "Slow mode: you can write again when Send is free."}
