@@ -64,7 +64,7 @@ type (
 	LineID     = ID[lineKind] // a line of chat: made by realtime, known here by its id alone
 	AuditID    = ID[auditKind]
 	QuestionID = ID[askKind]
-	PollID     = ID[pollKind] // begins like a pool's: nothing takes both
+	PollID     = ID[pollKind]
 )
 
 func (accountKind) prefix() string { return "acc_" }
@@ -85,7 +85,7 @@ func (mailKind) prefix() string    { return "eml_" }
 func (lineKind) prefix() string    { return "lin_" }
 func (auditKind) prefix() string   { return "aud_" }
 func (askKind) prefix() string     { return "que_" }
-func (pollKind) prefix() string    { return "pol_" }
+func (pollKind) prefix() string    { return "pll_" }
 
 const (
 	prefixLength = 4

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -85,6 +86,25 @@ func TestNone(t *testing.T) {
 	var in struct{ Show *commerce.ShowID }
 	if err := json.Unmarshal([]byte(`{"Show":null}`), &in); err != nil || in.Show != nil {
 		t.Errorf("null: %v, %v", in.Show, err)
+	}
+}
+
+// An id tells what it points at: no two kinds begin alike.
+func TestPrefixesDiffer(t *testing.T) {
+	source, err := os.ReadFile("id.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]string{}
+	for _, m := range regexp.MustCompile(`func \((\w+)Kind\) prefix\(\) string +\{ return "(.*)" \}`).FindAllStringSubmatch(string(source), -1) {
+		kind, prefix := m[1], m[2]
+		if other := kinds[prefix]; other != "" || !regexp.MustCompile(`^[a-z]{3}_$`).MatchString(prefix) {
+			t.Errorf("the ids of %s begin with %q, those of %q too", kind, prefix, other)
+		}
+		kinds[prefix] = kind
+	}
+	if kinds["pol_"] != "pool" || kinds["pll_"] != "poll" || strings.Count(string(source), "Kind) prefix()") != len(kinds) {
+		t.Errorf("found %v", kinds)
 	}
 }
 

@@ -115,7 +115,7 @@ test("a poll is made once though its answer was lost, tallied while it runs, and
   await page.getByLabel("Choice 1").fill("Copper");
   await page.getByLabel("Choice 2").fill("Iron");
   const ids: string[] = [];
-  await page.route(/\/api\/v1\/shows\/\w+\/polls\/pol_\w+$/, (route) => {
+  await page.route(/\/api\/v1\/shows\/\w+\/polls\/pll_\w+$/, (route) => {
     ids.push(new URL(route.request().url()).pathname);
     return ids.length === 1 ? route.abort("connectionreset") : route.fulfill({ json: {} });
   });

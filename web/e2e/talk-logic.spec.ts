@@ -17,7 +17,7 @@ test("shares are whole and make a hundred, or nothing at all", () => {
   for (const counts of [[1, 2, 3, 4, 5, 6], [999, 1], [7, 7, 7, 7, 7, 7], [1_000_000, 1, 1]]) expect(percents(counts).reduce((a, b) => a + b, 0)).toBe(100);
 });
 
-const poll = { id: "pol_1", question: "Which?", choices: ["A", "B", "C"], state: "open" as const, ends_at: "2026-01-01T00:01:00Z", by: "Mara" };
+const poll = { id: "pll_1", question: "Which?", choices: ["A", "B", "C"], state: "open" as const, ends_at: "2026-01-01T00:01:00Z", by: "Mara" };
 const start = Date.parse("2026-01-01T00:00:00Z");
 
 test("a poll is open until its time by the server's clock, or until the server closes it", () => {
@@ -28,9 +28,9 @@ test("a poll is open until its time by the server's clock, or until the server c
 });
 
 test("votes of another poll do not count, and fewer counts than choices are none", () => {
-  const votes = { id: "pol_2", counts: [9, 9, 9], voters: 27 };
+  const votes = { id: "pll_2", counts: [9, 9, 9], voters: 27 };
   expect(pollView(poll, votes, null, start).voters).toBe(0);
-  const view = pollView(poll, { id: "pol_1", counts: [3, 1], voters: 4 }, 0, start);
+  const view = pollView(poll, { id: "pll_1", counts: [3, 1], voters: 4 }, 0, start);
   expect(view.choices).toEqual([
     { text: "A", votes: 3, percent: 75, mine: true },
     { text: "B", votes: 1, percent: 25, mine: false },
@@ -39,7 +39,7 @@ test("votes of another poll do not count, and fewer counts than choices are none
 });
 
 test("how a poll came out, in words", () => {
-  const votes = (counts: number[]) => ({ id: "pol_1", counts, voters: counts.reduce((a, b) => a + b, 0) });
+  const votes = (counts: number[]) => ({ id: "pll_1", counts, voters: counts.reduce((a, b) => a + b, 0) });
   const of = (counts: number[]): string => outcome(pollView({ ...poll, state: "closed" }, votes(counts), null, start));
   expect(of([3, 1, 0])).toBe("A won with 75 %.");
   expect(of([2, 2, 1])).toBe("A and B are level.");

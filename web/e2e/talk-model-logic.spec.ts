@@ -60,13 +60,13 @@ const question = (id: string, more: Partial<Question> = {}): Question => ({ id, 
 test("a guest who joins while a poll is open asks for the own vote; a poll that opens later sends nobody to the server", async () => {
   const { talk, phase, poll } = talking();
   batch(() => {
-    poll("pol_1");
+    poll("pll_1");
     phase.value = "joined";
   });
-  (await next("GET talk")).answer(200, { ...quiet, poll: { id: "pol_1", question: "Which?", choices: ["A", "B"], state: "open", ends_at: "", by: "", counts: [1, 0], voters: 1, choice: 1 } });
+  (await next("GET talk")).answer(200, { ...quiet, poll: { id: "pll_1", question: "Which?", choices: ["A", "B"], state: "open", ends_at: "", by: "", counts: [1, 0], voters: 1, choice: 1 } });
   await expect.poll(() => talk.pollAt(0)?.choices[1]?.mine).toBe(true);
-  poll("pol_1", "closed");
-  poll("pol_2");
+  poll("pll_1", "closed");
+  poll("pll_2");
   phase.value = "waiting";
   phase.value = "joined";
   (await next("GET talk")).answer(200, quiet);
@@ -93,15 +93,15 @@ test("who has an account reads what they may, also when they sign in later and w
 
 test("votes in two polls do not wait for each other, and a refusal is of its own poll", async () => {
   const { talk, poll } = talking();
-  poll("pol_1");
-  const first = talk.vote("pol_1", 0);
-  const second = talk.vote("pol_2", 1);
-  const one = await next("PUT polls/pol_1/vote");
-  (await next("PUT polls/pol_2/vote")).answer(204);
+  poll("pll_1");
+  const first = talk.vote("pll_1", 0);
+  const second = talk.vote("pll_2", 1);
+  const one = await next("PUT polls/pll_1/vote");
+  (await next("PUT polls/pll_2/vote")).answer(204);
   await second;
   one.answer(409, { code: "poll_closed", detail: "This poll is closed." });
   await first;
-  expect(talk.voteTrouble.value).toEqual({ poll: "pol_1", words: expect.stringContaining("closed") as unknown });
+  expect(talk.voteTrouble.value).toEqual({ poll: "pll_1", words: expect.stringContaining("closed") as unknown });
   expect(talk.pollAt(0)?.voted).toBe(false);
   talk.close();
 });
@@ -183,9 +183,9 @@ test("the same words are a new poll once the one whose answer was lost is over",
   const { talk } = talking();
   const mod = new Moderation(talk);
   const open = mod.openPoll("Which?", ["A", "B", " "], 60);
-  const first = await next(/^PUT polls\/pol_\w+$/);
+  const first = await next(/^PUT polls\/pll_\w+$/);
   first.answer(200, { state: "closed" });
-  const second = await next(/^PUT polls\/pol_\w+$/);
+  const second = await next(/^PUT polls\/pll_\w+$/);
   expect(second.key).not.toBe(first.key);
   second.answer(201, { state: "open" });
   expect(await open).toBe(true);

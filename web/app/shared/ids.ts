@@ -3,7 +3,7 @@
 
 import { serverNow } from "./clock";
 
-export type Prefix = "acc" | "shw" | "prd" | "var" | "hld" | "ord" | "fls" | "drp" | "que" | "pol";
+export type Prefix = "acc" | "shw" | "prd" | "var" | "hld" | "ord" | "fls" | "drp" | "que" | "pll";
 
 /** A new id: prefix and 32 hex digits of a UUID version 7. */
 export function newId(prefix: Prefix): string {

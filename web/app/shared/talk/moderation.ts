@@ -117,13 +117,13 @@ export class Moderation {
   openPoll(question: string, choices: readonly string[], seconds: number): Promise<boolean> {
     const body = { question: question.trim(), choices: choices.map((choice) => choice.trim()).filter(Boolean), seconds };
     const words = JSON.stringify(body);
-    if (this.opening?.words !== words) this.opening = { id: newId("pol"), words };
+    if (this.opening?.words !== words) this.opening = { id: newId("pll"), words };
     let { id } = this.opening;
     return this.run("poll", "The poll is open.", async () => {
       const { state } = await api.putPoll(this.talk.show, id, body);
       if (state === "closed") {
         // An earlier try was taken after all, and ran its time: the same words are another poll now.
-        this.opening = { id: (id = newId("pol")), words };
+        this.opening = { id: (id = newId("pll")), words };
         await api.putPoll(this.talk.show, id, body);
       }
       this.opening = null;
