@@ -60,12 +60,13 @@ type Conn struct {
 	seen  atomic.Int64 // Unix nanoseconds of the last sign of life
 	place int          // in its shard; guarded by shard.mu
 
-	coming func() // see Ticket.Until; owned by the goroutine that reads
+	coming func() // see Ticket.Until; owned by whoever reads
 
 	mu       sync.Mutex // guards what follows, and the order of bytes on the socket
 	phase    phase
-	blind    bool // the socket cannot tell when it takes bytes again
-	parked   bool // the socket is full: only unpark or unblock write
+	blind    bool   // the socket cannot tell when it takes bytes again
+	parked   bool   // the socket is full: only unpark or unblock write
+	rest     func() // goes on with reading; nil while somebody reads
 	identity Identity
 	room     *room
 	tail     []byte   // the rest of a frame whose beginning is out
@@ -173,6 +174,7 @@ func (c *Conn) close(code Code, reason string) bool {
 	c.queue = append(c.queue[:0:0], c.enc.end(code, reason))
 	_ = c.sock.SetReadDeadline(time.Now().Add(closeGrace))
 	c.flush()
+	c.rouse()
 	return true
 }
 
@@ -183,12 +185,13 @@ func (c *Conn) kill(why string) {
 		c.phase = closing
 		c.hub.metrics.closes.WithLabelValues(why).Inc()
 	}
+	c.rouse()
 	c.mu.Unlock()
 	_ = c.sock.Close()
 }
 
-// Detach takes the viewer out of everything. The goroutine that reads the
-// socket calls it last.
+// Detach takes the viewer out of everything. Whoever reads the socket calls it
+// last.
 func (c *Conn) Detach() {
 	c.in()
 	c.mu.Lock()

@@ -46,9 +46,11 @@
 //	writer.run      core      Hub.Run         the hub ends
 //	sweep           hub       Hub.Run         the hub ends
 //	census          hub       Hub.Run         the hub ends
-//	reader          viewer    Hub.Go (by ws)  the socket is gone
+//	reader          viewer    Hub.Go (by ws)  the viewer says nothing (Conn.Rest), or the socket is gone
+//	                who says  or Conn.rouse
+//	                something
 //	Poller.run      hub       Hub.Run         all readers have ended
-//	readiness.wait  hub       Poller          the same; begun for the first who stalls
+//	readiness.wait  2 a hub   Poller          the same; begun for the first who stalls, and for the first who rests
 //	Conn.unblock    stalled   pump            the viewer caught up, or its socket is gone; only for
 //	                viewer                    sockets that cannot tell when they take bytes
 //
@@ -64,6 +66,15 @@
 //
 // A snapshot is made when a socket can take it, and then for all who need one
 // (see joined): slow viewers hold places in it, no copies.
+//
+// A viewer who has joined and says nothing costs no goroutine and no buffer, only
+// a place in another of the kernel's lists. When something comes, or when anybody
+// closes the viewer, a reader goes on in a new goroutine until all is heard; the
+// hub waits for those who rest as for those who read, so that each ends with
+// Detach. Only Conn.Rest makes a viewer rest, and only while it is open; whoever
+// closes it, or its socket, rouses its reader under Conn.mu. A frame begun keeps
+// its reader, until DeadAfter at most. What cannot tell (TLS, another system, an
+// event stream) is not Hearable and keeps its reader.
 //
 // A writer looks at the ring once for all viewers of a turn who stand at the
 // same place in it, which are most (see view), and the rooms it serves take

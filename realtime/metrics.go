@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
 	rooms, conns, streams prometheus.Gauge
-	parked                prometheus.Gauge
+	parked, resting       prometheus.Gauge
 	frames, bytes         prometheus.Counter
 	joins, closes, drops  *prometheus.CounterVec
 	jumps, resets, doubts prometheus.Counter
@@ -41,6 +41,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		conns:          gauge("conns", "Viewers' lines on this node."),
 		streams:        gauge("streams", "Those of them that are event streams."),
 		parked:         gauge("conns_parked", "Sockets that are full and wait for their viewer."),
+		resting:        gauge("conns_resting", "Viewers who say nothing and cost no goroutine meanwhile."),
 		frames:         counter("frames_total", "Frames handed to sockets."),
 		bytes:          counter("bytes_total", "Bytes handed to sockets."),
 		joins:          vector("joins_total", "kind", "Joins by kind: snapshot or resumed."),
@@ -54,7 +55,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		countErrors:    counter("count_errors_total", "Counts of viewers that could not be told."),
 	}
 	if reg != nil {
-		reg.MustRegister(m.rooms, m.conns, m.streams, m.parked, m.frames, m.bytes, m.joins, m.closes, m.drops, m.jumps, m.resets, m.doubts, m.snapshotErrors,
+		reg.MustRegister(m.rooms, m.conns, m.streams, m.parked, m.resting, m.frames, m.bytes, m.joins, m.closes, m.drops, m.jumps, m.resets, m.doubts, m.snapshotErrors,
 			m.recentErrors, m.countErrors)
 	}
 	return m

@@ -25,9 +25,11 @@ type Pollable interface {
 // one who takes nothing is dropped at most two such parts late.
 const stallChecks = 4
 
-// Poller knows the viewers whose sockets are full. It has one goroutine for
-// all of them, and for each a place in a table, by the id of its connection:
-// file descriptors come back as somebody else's, ids never do.
+// Poller knows the viewers whose sockets are full, and is told when one who
+// said nothing does (see Conn.Rest). It has a goroutine for all of the one kind
+// and one for all of the other; who is full has a place in a table. All go by
+// the id of the connection: file descriptors come back as somebody else's, ids
+// never do.
 type Poller struct {
 	// static
 	hub   *Hub
@@ -37,9 +39,16 @@ type Poller struct {
 
 	mu     sync.Mutex // a leaf
 	closed bool
-	asked  bool      // for queue
-	queue  readiness // the kernel's, from when it is first needed; nil where there is none
+	full   kernelList // awaited until they take bytes
+	silent kernelList // awaited until something comes
 	parked map[uint64]stall
+}
+
+// kernelList is a list of sockets that the kernel keeps, from when it is first
+// needed.
+type kernelList struct {
+	asked bool
+	queue readiness // nil where there is none
 }
 
 // stall is a viewer whose socket is full.
@@ -56,26 +65,44 @@ func newPoller(h *Hub) *Poller {
 // Watch asks the kernel to tell when raw takes bytes, once; Ready(id) follows.
 // It returns false where the kernel cannot be asked.
 func (p *Poller) Watch(raw syscall.RawConn, id uint64) bool {
-	queue := p.readiness()
+	queue := p.readiness(&p.full, takesBytes, p.Ready)
 	return queue != nil && queue.watch(raw, id)
 }
 
-func (p *Poller) readiness() readiness {
+// Listen asks the kernel to tell when something has come on raw, be it that its
+// other side is gone, once; Heard(id) follows. It returns false where the kernel
+// cannot be asked.
+func (p *Poller) Listen(raw syscall.RawConn, id uint64) bool {
+	queue := p.readiness(&p.silent, hasBytes, p.Heard)
+	return queue != nil && queue.watch(raw, id)
+}
+
+func (p *Poller) readiness(list *kernelList, of what, ready func(id uint64)) readiness {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.asked || p.closed {
-		return p.queue
+	if list.asked || p.closed {
+		return list.queue
 	}
-	p.asked = true
-	queue, err := newReadiness()
+	list.asked = true
+	queue, err := newReadiness(of)
 	if err != nil {
-		p.hub.cfg.Log.Error("realtime: viewers who stall cost a goroutine each", "error", err)
+		p.hub.cfg.Log.Error("realtime: viewers who stall or say nothing cost a goroutine each", "error", err)
 	}
 	if queue != nil {
-		p.queue = queue
-		p.waiter.Go(func() { queue.wait(p.Ready) })
+		list.queue = queue
+		p.waiter.Go(func() { queue.wait(ready) })
 	}
 	return queue
+}
+
+// Heard says that something has come on the socket of a connection. An id of
+// nobody, or of somebody whose socket is being read, is ignored.
+func (p *Poller) Heard(id uint64) {
+	if c := p.hub.conns.find(id); c != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.rouse()
+	}
 }
 
 // Ready says that the socket of a connection takes bytes again. An id that
@@ -135,11 +162,13 @@ func (p *Poller) run(stop <-chan struct{}) {
 
 func (p *Poller) close() {
 	p.mu.Lock()
-	queue := p.queue
-	p.queue, p.closed = nil, true
+	queues := [...]readiness{p.full.queue, p.silent.queue}
+	p.full.queue, p.silent.queue, p.closed = nil, nil, true
 	p.mu.Unlock()
-	if queue != nil {
-		queue.close()
+	for _, queue := range queues {
+		if queue != nil {
+			queue.close()
+		}
 	}
 	p.waiter.Wait()
 }
@@ -167,11 +196,19 @@ func (p *Poller) dropStalled() {
 	}
 }
 
-// readiness is the kernel's list of sockets that are awaited.
+// what a socket is awaited for.
+type what uint8
+
+const (
+	takesBytes what = iota
+	hasBytes        // or will have none any more
+)
+
+// readiness is the kernel's list of sockets that are awaited for one thing.
 type readiness interface {
 	// watch adds a socket, or asks again for one that is in the list.
 	watch(raw syscall.RawConn, id uint64) bool
-	// wait calls ready for each that takes bytes, until close.
+	// wait calls ready for each that is ready, until close.
 	wait(ready func(id uint64))
 	close()
 }

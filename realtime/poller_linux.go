@@ -17,10 +17,11 @@ const epollOneShot = 1 << 30 // EPOLLONESHOT, which package syscall has with ano
 type epoll struct {
 	file   *os.File
 	raw    syscall.RawConn
+	asks   uint32
 	events [epollBatch]syscall.EpollEvent // owned by wait
 }
 
-func newReadiness() (readiness, error) {
+func newReadiness(of what) (readiness, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -35,13 +36,17 @@ func newReadiness() (readiness, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	return &epoll{file: file, raw: raw}, nil
+	asks := uint32(syscall.EPOLLOUT)
+	if of == hasBytes {
+		asks = syscall.EPOLLIN | syscall.EPOLLRDHUP
+	}
+	return &epoll{file: file, raw: raw, asks: asks | epollOneShot}, nil
 }
 
 // watch holds both descriptors while it asks, so that neither can be closed and
 // become another's meanwhile. Closing a socket takes it off the list.
 func (e *epoll) watch(raw syscall.RawConn, id uint64) bool {
-	event := syscall.EpollEvent{Events: syscall.EPOLLOUT | epollOneShot, Fd: int32(uint32(id)), Pad: int32(uint32(id >> 32))}
+	event := syscall.EpollEvent{Events: e.asks, Fd: int32(uint32(id)), Pad: int32(uint32(id >> 32))}
 	asked := errors.New("not asked")
 	err := e.raw.Control(func(list uintptr) {
 		err := raw.Control(func(fd uintptr) {

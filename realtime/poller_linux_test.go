@@ -61,7 +61,7 @@ func rawOf(t *testing.T, c net.Conn) syscall.RawConn {
 // it takes bytes; one that was closed is never told of, also when its
 // descriptor has become another's.
 func TestReadiness(t *testing.T) {
-	queue, err := newReadiness()
+	queue, err := newReadiness(takesBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,5 +126,45 @@ func TestReadiness(t *testing.T) {
 		if !queue.watch(rawOf(t, again), large) {
 			t.Fatal("not watched when full again")
 		}
+	}
+}
+
+// TestReadinessToRead: a socket is told of once for each time it is asked about,
+// when something has come, when its other side says no more, and when it broke.
+func TestReadinessToRead(t *testing.T) {
+	queue, err := newReadiness(hasBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan uint64, 10)
+	done := make(chan struct{})
+	go func() { defer close(done); queue.wait(func(id uint64) { told <- id }) }()
+	t.Cleanup(func() { queue.close(); <-done })
+	for i, happens := range []func(far net.Conn){
+		func(far net.Conn) { _, _ = far.Write([]byte("x")) },
+		func(far net.Conn) { _ = far.(*net.TCPConn).CloseWrite() },
+		func(far net.Conn) { far.Close() },
+		func(far net.Conn) { _ = far.(*net.TCPConn).SetLinger(0); far.Close() },
+	} {
+		near, far := pair(t)
+		for _, id := range []uint64{uint64(2*i + 1), uint64(2*i + 2)} { // the second finds it as it is
+			if !queue.watch(rawOf(t, near), id) {
+				t.Fatal("not watched")
+			}
+			if id%2 == 1 {
+				happens(far)
+			}
+			select {
+			case got := <-told:
+				if got != id {
+					t.Fatalf("told of %d, not of %d", got, id)
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatalf("told of nothing when %d happened", i)
+			}
+		}
+	}
+	if len(told) != 0 {
+		t.Fatalf("told of %d, unasked", <-told)
 	}
 }

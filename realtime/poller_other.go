@@ -3,5 +3,5 @@
 package realtime
 
 // newReadiness knows no way here to wait for many sockets at once: a viewer
-// who stalls costs a goroutine.
-func newReadiness() (readiness, error) { return nil, nil }
+// who stalls or says nothing costs a goroutine.
+func newReadiness(what) (readiness, error) { return nil, nil }

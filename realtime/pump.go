@@ -61,6 +61,7 @@ func (c *Conn) wrote(frames [][]byte, n, size int, err error) bool {
 	if err != nil {
 		c.phase = max(c.phase, closing)
 		_ = c.sock.Close() // the reader finds out
+		c.rouse()
 		return false
 	}
 	if n < size {
@@ -140,6 +141,7 @@ func (c *Conn) endSlow() {
 	c.hub.metrics.closes.WithLabelValues(CodeSlow.String()).Inc()
 	c.queue = append(c.queue, c.enc.end(CodeSlow, "this connection is too slow for the show"))
 	_ = c.sock.SetReadDeadline(time.Now().Add(closeGrace))
+	c.rouse()
 }
 
 // coalesce makes one chunk of several frames, so that they cost one system
@@ -205,6 +207,7 @@ func (c *Conn) park() {
 	if !c.hub.Go(c.unblock) {
 		c.hub.metrics.parked.Dec()
 		_ = c.sock.Close()
+		c.rouse()
 	}
 }
 

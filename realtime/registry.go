@@ -23,13 +23,13 @@ type registry struct {
 
 type registrySlot struct {
 	mu    sync.Mutex
-	conns map[*Conn]struct{}
+	conns map[uint64]*Conn // by id
 }
 
 func newRegistry() *registry {
 	r := &registry{addresses: map[netip.Addr]int{}}
 	for i := range r.slots {
-		r.slots[i].conns = map[*Conn]struct{}{}
+		r.slots[i].conns = map[uint64]*Conn{}
 	}
 	return r
 }
@@ -60,21 +60,29 @@ func (r *registry) release(addr netip.Addr) {
 	}
 }
 
-func (r *registry) slot(c *Conn) *registrySlot { return &r.slots[c.id%registrySlots] }
+func (r *registry) slot(id uint64) *registrySlot { return &r.slots[id%registrySlots] }
 
 func (r *registry) add(c *Conn) {
-	s := r.slot(c)
+	s := r.slot(c.id)
 	s.mu.Lock()
-	s.conns[c] = struct{}{}
+	s.conns[c.id] = c
 	s.mu.Unlock()
 }
 
-func (r *registry) remove(c *Conn) bool {
-	s := r.slot(c)
+// find returns nil when the viewer is gone.
+func (r *registry) find(id uint64) *Conn {
+	s := r.slot(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, here := s.conns[c]
-	delete(s.conns, c)
+	return s.conns[id]
+}
+
+func (r *registry) remove(c *Conn) bool {
+	s := r.slot(c.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, here := s.conns[c.id]
+	delete(s.conns, c.id)
 	return here
 }
 
@@ -82,7 +90,7 @@ func (s *registrySlot) list() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
+	for _, c := range s.conns {
 		out = append(out, c)
 	}
 	return out

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,7 +27,7 @@ const (
 	MessagesPerSec  = 5
 	MessageBurst    = 20
 	maxToken        = 2 << 10
-	readBuffer      = 256 // bytes: what pages say is short, and most are silent
+	readBuffer      = 1 // bytes, which gorilla makes as few as it can: it reads nothing for us
 	upgradeTimeout  = 5 * time.Second
 	retryAfterFull  = "10"
 	retryAfterDrain = "1"
@@ -152,15 +151,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if ticket == nil {
 		return
 	}
-	steal := &hijacker{ResponseWriter: w}
 	as := settle(r.Header)
-	conn, err := h.upgrader.Upgrade(steal, r, nil)
+	conn, err := h.upgrader.Upgrade(hijacker{w}, r, nil)
 	if err != nil {
 		ticket.Release() // Upgrade has answered
 		return
 	}
-	v := &viewer{conn: conn, place: waits, page: page{handler: h, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(steal.conn), as)}}
-	steal.conn.mute()
+	line := conn.NetConn() // all that we need of conn from here on
+	v := &viewer{line: line, deflated: as == realtime.Deflated, place: waits,
+		page: page{handler: h, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(line), as)}}
 	waits.upgraded(func() { v.remote.Close(realtime.CodeJoinTimeout, "no join came in time") })
 	if !h.cfg.Hub.Go(v.read) {
 		v.remote.Detach()
@@ -218,20 +217,11 @@ func noCalls(_ context.Context, _ Caller, name string, _ json.RawMessage) (any, 
 	return nil, realtime.UnknownCall(name)
 }
 
-// hijacker gives gorilla a connection that can be muted once the upgrade is
-// through.
-type hijacker struct {
-	http.ResponseWriter
-	conn *mutable
-}
+// hijacker gives gorilla the connection under whatever is around the response.
+type hijacker struct{ http.ResponseWriter }
 
-func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, fmt.Errorf("hijack: %w", err)
-	}
-	h.conn = &mutable{Conn: conn}
-	return h.conn, rw, nil
+func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(h.ResponseWriter).Hijack()
 }
 
 func socketAddr(r *http.Request) netip.Addr {

@@ -47,8 +47,7 @@ func (s *stream) takeOver(w http.ResponseWriter, ticket *realtime.Ticket, join m
 		problem(w, http.StatusInternalServerError, "stream_unsupported", "This server cannot stream here.")
 		return
 	}
-	line := &mutable{Conn: conn}
-	sock := newSocket(line)
+	sock := newSocket(conn)
 	_ = sock.SetWriteDeadline(time.Now().Add(upgradeTimeout))
 	if _, err := sock.Write(append(head(s.handler.cfg.Now()), s.lineBlock()...)); err != nil {
 		ticket.Release()
@@ -57,16 +56,15 @@ func (s *stream) takeOver(w http.ResponseWriter, ticket *realtime.Ticket, join m
 	}
 	_ = sock.SetWriteDeadline(time.Time{})
 	giveUpAfter(sock.wire, deadAfter)
-	line.mute()
 	s.remote = ticket.Attach(sock, realtime.Lines)
-	if !s.handler.cfg.Hub.Go(func() { s.run(join, func() { s.drain(line) }) }) {
+	if !s.handler.cfg.Hub.Go(func() { s.run(join, func() { s.drain(&counted{Conn: conn}) }) }) {
 		s.remote.Detach()
 	}
 }
 
 // drain reads until the page has gone. It has nothing to say here, and the
 // little that it may say all the same is counted.
-func (s *stream) drain(line *mutable) {
+func (s *stream) drain(line *counted) {
 	for b := make([]byte, 64); ; {
 		_, err := line.Read(b)
 		switch {

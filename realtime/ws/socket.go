@@ -4,14 +4,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/rialto-live/rialto/realtime"
 )
 
-// What a page may send in bytes, whatever they are: gorilla hands out messages
+// What a page may send in bytes, whatever they are: there are limits of messages
 // and control frames, while pieces of a message without an end, and empty ones
 // at that, would be read for ever. The burst has room for MessageBurst messages
 // of MaxMessage.
@@ -22,51 +21,38 @@ const (
 
 var errFlood = errors.New("more bytes than a page may send")
 
-// mutable is a connection whose Write can be made to swallow everything:
-// gorilla answers some broken frames by itself, at any time, and its answer
-// must not land inside a frame of ours. From then on it counts what is read.
-type mutable struct {
+// counted is a connection on which a page may not send more than that.
+type counted struct {
 	net.Conn
-	muted  atomic.Bool
 	budget bucket // bytes; owned by the reader
 	spent  bool   // it was exceeded; owned by the reader
 }
 
-// Read ends with errFlood once, for gorilla; what reads on afterwards only
-// waits for the page to go.
-func (m *mutable) Read(p []byte) (int, error) {
+// Read ends with errFlood once; what reads on afterwards only waits for the page
+// to go.
+func (m *counted) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
-	if n > 0 && m.muted.Load() && !m.spent && !m.budget.take(time.Now(), n, BytesPerSec, BytesBurst) {
+	if n > 0 && !m.spent && !m.budget.take(time.Now(), n, BytesPerSec, BytesBurst) {
 		m.spent = true
 		return 0, errFlood
 	}
 	return n, err
 }
 
-func (m *mutable) mute() { m.muted.Store(true) }
-
-func (m *mutable) Write(p []byte) (int, error) {
-	if m.muted.Load() {
-		return len(p), nil
-	}
-	return m.Conn.Write(p)
-}
-
 // sendBuffer bounds what the kernel keeps for one viewer, so that a slow one
 // is seen as slow by us and not hidden in megabytes of socket buffer.
 const sendBuffer = 64 << 10
 
-// socket writes to the connection under gorilla. It implements
-// realtime.Socket, whose caller keeps TryWrite and Write apart by a lock.
+// socket writes to a connection. It implements realtime.Socket, whose caller keeps TryWrite and Write apart by a lock.
 type socket struct {
 	net.Conn
 	wire net.Conn // under TLS, if there is any
 	try  attempt
 }
 
-func newSocket(m *mutable) *socket {
-	s := &socket{Conn: m.Conn, wire: m.Conn}
-	if secure, ok := m.Conn.(*tls.Conn); ok {
+func newSocket(conn net.Conn) *socket {
+	s := &socket{Conn: conn, wire: conn}
+	if secure, ok := conn.(*tls.Conn); ok {
 		s.wire = secure.NetConn()
 	}
 	if tcp, ok := s.wire.(*net.TCPConn); ok {
@@ -74,7 +60,7 @@ func newSocket(m *mutable) *socket {
 	}
 	// TLS is not asked here: what it would send is larger than what it is
 	// given, and half a record cannot be taken back.
-	if raw, ok := m.Conn.(syscall.Conn); ok {
+	if raw, ok := conn.(syscall.Conn); ok {
 		if rc, err := raw.SyscallConn(); err == nil {
 			s.try.begin(rc)
 		}
@@ -98,6 +84,12 @@ func (s *socket) TryWrite(p []byte) (int, error) {
 // Await has the hub told when the kernel takes bytes again.
 func (s *socket) Await(p *realtime.Poller, id uint64) bool {
 	return s.try.raw != nil && p.Watch(s.try.raw, id)
+}
+
+// Listen has the hub told when the page says something. What came under TLS may
+// be here already without the kernel knowing: who reads that waits for it.
+func (s *socket) Listen(p *realtime.Poller, id uint64) bool {
+	return s.try.raw != nil && p.Listen(s.try.raw, id)
 }
 
 // Unsent is how much the kernel holds that the page's machine has not got, in

@@ -6,64 +6,68 @@ import (
 	"net"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/rialto-live/rialto/realtime"
 )
 
 // viewer reads one page's socket.
 type viewer struct {
 	page
-	conn  *websocket.Conn
-	place *place // among those who come in; nil from the join on
+	line     net.Conn // what gorilla made a WebSocket of
+	deflated bool     // it may send compressed messages
+	place    *place   // among those who come in; nil from the join on
 
-	// owned by the reader
+	// owned by whoever reads
 	budget  bucket // messages
 	control bucket // control frames, which come between the messages and in any number
+	bytes   bucket
 }
 
-// read is the reader goroutine: the join, then the page's questions, until the
-// socket ends. It also waits for the answer to a close of ours.
+// read is the goroutine that reads until the page has joined.
 func (v *viewer) read() {
-	v.conn.SetReadLimit(MaxMessage)
-	v.conn.SetPingHandler(func(data string) error {
-		err := v.sign()
-		if err == nil {
-			v.remote.Send(realtime.PongFrame([]byte(data)))
-		}
-		return err
-	})
-	v.conn.SetPongHandler(func(string) error { return v.sign() })
-	v.conn.SetCloseHandler(noAnswer)
-	_ = v.conn.SetReadDeadline(time.Now().Add(v.handler.cfg.JoinTimeout))
-	m, err := v.next()
+	in := inboxFor(v)
+	_ = v.line.SetReadDeadline(time.Now().Add(v.handler.cfg.JoinTimeout))
+	m, ok, err := v.next(in)
+	for !ok && err == nil {
+		m, ok, err = v.next(in)
+	}
 	if err == nil {
 		v.place.spoke()
 		v.place = nil
 		err = v.join(m)
 	}
 	if err != nil {
-		v.end(err, false)
-		v.remote.Detach()
+		v.end(in, err, false)
+		return
+	}
+	if in.empty() && v.remote.Rest(v.wake) {
+		in.free()
 		return
 	}
 	// Joining has made this goroutine's stack large; waiting needs little, and
 	// that for hours.
-	if !v.handler.cfg.Hub.Go(v.listen) {
-		v.listen()
+	if listen := func() { v.listen(in) }; !v.handler.cfg.Hub.Go(listen) {
+		listen()
 	}
 }
 
-// listen is the reader goroutine of a page that has joined.
-func (v *viewer) listen() {
+// wake goes on with a page that has rested.
+func (v *viewer) wake() { v.listen(inboxFor(v)) }
+
+// listen reads what a page says that has joined, its questions and its calls,
+// until it says nothing or its socket ends. It also waits for the answer to a
+// close of ours.
+func (v *viewer) listen(in *inbox) {
 	for {
-		m, err := v.next()
-		if err == nil {
+		m, ok, err := v.next(in)
+		if ok && err == nil {
 			err = v.answer(m)
 		}
 		if err != nil {
-			v.end(err, true)
-			v.remote.Detach()
+			v.end(in, err, true)
+			return
+		}
+		if in.empty() && v.remote.Rest(v.wake) {
+			in.free()
 			return
 		}
 	}
@@ -78,32 +82,35 @@ func (v *viewer) sign() error {
 	return nil
 }
 
-// noAnswer keeps gorilla from answering a close: we do.
-func noAnswer(int, string) error { return nil }
-
-// next reads a message, which must be text. It may have come compressed: it is
-// bounded as it is and as it came.
-func (v *viewer) next() (message, error) {
-	kind, r, err := v.conn.NextReader()
-	if err != nil {
-		return message{}, lineError{err}
+// pinged answers a ping.
+func (v *viewer) pinged(data []byte) error {
+	err := v.sign()
+	if err == nil {
+		v.remote.Send(realtime.PongFrame(data))
 	}
-	data, err := io.ReadAll(io.LimitReader(r, MaxMessage+1))
-	if err != nil {
-		return message{}, lineError{err}
+	return err
+}
+
+// next reads a message, which must be text, or a control frame: then ok is
+// false. A message may have come compressed: it is bounded as it is and as it
+// came.
+func (v *viewer) next(in *inbox) (m message, ok bool, err error) {
+	kind, data, err := in.read()
+	if err != nil || kind == 0 {
+		return m, false, err
 	}
 	v.remote.Saw()
 	if len(data) > MaxMessage {
-		return message{}, errTooLarge
+		return m, false, errTooLarge
 	}
-	m, ok := parse(data)
-	if kind != websocket.TextMessage || !ok {
-		return message{}, badMessage("messages are JSON objects in text frames")
+	m, ok = parse(data)
+	if kind != opText || !ok {
+		return m, false, badMessage("messages are JSON objects in text frames")
 	}
 	if !v.budget.take(v.handler.cfg.Now(), 1, MessagesPerSec, MessageBurst) {
-		return message{}, errTooMany
+		return m, false, errTooMany
 	}
-	return m, nil
+	return m, true, nil
 }
 
 var errTooLarge = &realtime.CloseError{Code: realtime.CodeTooLarge, Reason: "the message is too large"}
@@ -115,7 +122,9 @@ func (e lineError) Unwrap() error { return e.error }
 
 // end closes the socket for err and waits a moment for the page's answer, so
 // that the close code is not lost in a reset.
-func (v *viewer) end(err error, joined bool) {
+func (v *viewer) end(in *inbox, err error, joined bool) {
+	defer v.remote.Detach()
+	defer in.free()
 	var line lineError
 	if errors.As(err, &line) {
 		v.endLine(line, joined)
@@ -124,29 +133,28 @@ func (v *viewer) end(err error, joined bool) {
 	refused := v.verdict(err)
 	v.remote.Close(refused.Code, refused.Reason)
 	for err = nil; err == nil; { // the close set a deadline
-		_, _, err = v.conn.NextReader() // which skips what is left of the one before
+		_, _, err = in.read()
 	}
 }
 
-// endLine ends a socket on which gorilla reads no more.
+// endLine ends a socket on which no more frames are read.
 func (v *viewer) endLine(err lineError, joined bool) {
-	var closed *websocket.CloseError
 	var network net.Error
 	told := false
 	switch {
-	case errors.As(err, &closed):
+	case errors.Is(err, errLeft):
 		v.remote.Close(realtime.CodeNormal, "") // the page's own wish: answer and go
 	case errors.Is(err, errTooMany), errors.Is(err, errFlood):
 		told = v.remote.Close(errTooMany.Code, errTooMany.Reason)
-	case errors.Is(err, websocket.ErrReadLimit):
+	case errors.Is(err, errTooLong):
 		told = v.remote.Close(errTooLarge.Code, errTooLarge.Reason)
 	case errors.As(err, &network) && network.Timeout() && !joined:
 		told = v.remote.Close(realtime.CodeJoinTimeout, "no join came in time")
-	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 	default:
 		told = v.remote.Close(realtime.CodeProtocol, "broken frame")
 	}
 	if told {
-		_, _ = io.Copy(io.Discard, v.conn.NetConn()) // until the deadline of the close
+		_, _ = io.Copy(io.Discard, v.line) // until the deadline of the close
 	}
 }
