@@ -23,7 +23,7 @@ func (a *attempt) begin(raw syscall.RawConn) {
 	a.raw = raw
 	a.run = func(fd uintptr) bool {
 		for {
-			a.n, a.err = syscall.Write(int(fd), a.p)
+			a.n, a.err = writeNow(int(fd), a.p)
 			if !errors.Is(a.err, syscall.EINTR) {
 				return true // never ask the runtime to wait and call again
 			}
