@@ -28,8 +28,8 @@ func runBench(ctx context.Context, args []string, at terminal) error {
   churn [--joins N] [--at-once N] [--settle N] [--json]
         what a server has kept when that many have joined and left; exit code 1 if it is over 5 %%
   realtime [--conns N] [--idle N] [--seconds N] [--rounds N] [--only PARTS] [--json]
-        what telling a room costs, beside bare writes; what merged, idle and stalled connections cost; exit code 1 if
-        anybody was not told everything
+        what telling a room costs, beside bare writes; what merged, idle and stalled connections cost; how late prices are
+        while all speak; exit code 1 if anybody was not told everything
   realtime --url URL [--hello TEXT] [--conns N] [--seconds N] [--json] [--anywhere]
         what the clients of any WebSocket server see
   storm [--seed N] [--sockets N] [--memory N] [--seconds N] [--json]

@@ -18,7 +18,7 @@ func TestBenchRealtime(t *testing.T) {
 	for name, v := range map[string]float64{
 		"cpu": r.CPUPerMessage, "floor": r.FloorPerMessage, "one": r.OneCPUPerMessage, "two": r.TwoCPUPerMessage, "merged": r.CPUPerEventMerged,
 		"delivery": r.Delivery.P50, "floor's": r.FloorDelivery.P50, "idle": r.KBPerIdle, "writes": r.Merged.Writes, "events": r.EventsPerSecond,
-		"checked": float64(r.Checked), "taken": r.Stalled.TakenKB, "busy": r.CoreBusy,
+		"checked": float64(r.Checked), "prices": r.Flood.Loud.P50, "calls": r.Flood.Calls, "shown": r.Flood.Shown, "quiet": r.Flood.Quiet.P50, "taken": r.Stalled.TakenKB, "busy": r.CoreBusy,
 	} {
 		if v <= 0 {
 			t.Errorf("%s is %v", name, v)
@@ -35,7 +35,7 @@ func TestBenchRealtime(t *testing.T) {
 		t.Errorf("%+v", r.Merged)
 	}
 	names(t, p.out.String(), "cpu_us_per_message", "floor_us_per_message", "kb_per_idle_connection", "delivery_ms", "cpu_us_per_event_merged",
-		"floor_delivery_ms", "cpu_us_per_message_gomaxprocs_1", "cpu_us_per_message_gomaxprocs_2", "merged", "idle", "floor_idle", "stalled", "lost", "wrong")
+		"floor_delivery_ms", "cpu_us_per_message_gomaxprocs_1", "cpu_us_per_message_gomaxprocs_2", "merged", "idle", "floor_idle", "stalled", "flood", "lost", "wrong")
 	for _, key := range []string{`"delivery_ms":{"p50":`, `,"p99":`, `"writes_per_viewer_second":`, `"heap_and_stack_bytes":`} {
 		if !strings.Contains(p.out.String(), key) {
 			t.Errorf("%s is missing", key)
@@ -79,7 +79,7 @@ func TestBenchRealtimeSaysWhatIsWrong(t *testing.T) {
 		{[]string{"--url", "ws://192.0.2.1/ws"}, exitUsage, "--anywhere"},
 		{[]string{"--url", "http://127.0.0.1/ws"}, exitUsage, "is no ws address"},
 		{[]string{"now"}, exitUsage, "takes no"},
-		{[]string{"--only", "idle,double"}, exitUsage, "--only knows single, merged, idle, stalled, cores, not \"double\""},
+		{[]string{"--only", "idle,double"}, exitUsage, "--only knows single, merged, idle, stalled, flood, cores, not \"double\""},
 		{[]string{"--url", "ws://127.0.0.1:1/ws", "--conns", "2", "--seconds", "1"}, exitFailed, "none of 2 could connect"},
 	} {
 		code, _, errs := ask(t, "", nil, append([]string{"bench", "realtime"}, tc.args...)...)

@@ -44,7 +44,7 @@ type server struct {
 // kinds of children.
 var kinds = map[string]func() (*server, error){
 	"relay": newRelay, "static": newStatic, "floor": newFloor,
-	"hub": newHub, "hub-patient": newPatientHub, "rawwrite": newRawWrite,
+	"hub": newHub, "hub-patient": newPatientHub, "hub-chat": newTalkingHub, "rawwrite": newRawWrite,
 }
 
 // anyCore leaves a child on the cores that its parent has.

@@ -40,7 +40,9 @@
 // load/frames. Events say when they were made and which they are, so that lateness, gaps and repetitions are seen; the
 // pace is the one at which the floor uses 60 % of its core. Memory is resident (smaps_rollup) before and after, beside what
 // Go's runtime says of heap and stacks; what the kernel keeps for sockets is not the server's. Writes are the system calls
-// that the kernel counted (/proc/<pid>/io). To compare one thread of Go with two, server and load share all cores.
+// that the kernel counted (/proc/<pid>/io). For the flood the hub has the chat too, and lossless events are timed while
+// nobody speaks and while everybody makes as many calls as a page may, in turn. To compare one thread of Go with two,
+// server and load share all cores.
 //
 // # Concurrency and lifecycle
 //

@@ -17,6 +17,7 @@ import (
 	"github.com/rialto-live/rialto/cmd/rialto/load/frames"
 	"github.com/rialto-live/rialto/realtime"
 	"github.com/rialto-live/rialto/realtime/bus"
+	"github.com/rialto-live/rialto/realtime/chat"
 	"github.com/rialto-live/rialto/realtime/ws"
 )
 
@@ -110,14 +111,17 @@ func (s *sayer) next(i int, o hubOrder) event {
 }
 
 // newHub is realtime as the product has it, but for the bus, which is in memory, and the stores behind it.
-func newHub() (*server, error) { return hubServer(realtime.Config{}) }
+func newHub() (*server, error) { return hubServer(realtime.Config{}, false) }
 
 // newPatientHub closes nobody for being slow or silent.
 func newPatientHub() (*server, error) {
-	return hubServer(realtime.Config{WriteStall: patient, PingEvery: patient, DeadAfter: 2 * patient})
+	return hubServer(realtime.Config{WriteStall: patient, PingEvery: patient, DeadAfter: 2 * patient}, false)
 }
 
-func hubServer(cfg realtime.Config) (*server, error) {
+// newTalkingHub has the chat too.
+func newTalkingHub() (*server, error) { return hubServer(realtime.Config{}, true) }
+
+func hubServer(cfg realtime.Config, talks bool) (*server, error) {
 	registry, memory := prometheus.NewRegistry(), bus.NewMemory()
 	cfg.Bus, cfg.Metrics, cfg.MaxConns = memory, registry, MaxConnections
 	cfg.Snapshot = func(context.Context, realtime.RoomID) ([]realtime.Event, error) { return nil, nil }
@@ -125,9 +129,18 @@ func hubServer(cfg realtime.Config) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	run := []func(context.Context) error{hub.Run, memory.Run}
+	var answer func(context.Context, realtime.Caller, string, json.RawMessage) (any, error)
+	if talks {
+		talk, err := chat.New(chat.Config{Cast: memory.Cast, Metrics: registry})
+		if err != nil {
+			return nil, err
+		}
+		answer, run = talk.Call, append(run, talk.Run)
+	}
 	var guests atomic.Int64
 	sockets, err := ws.New(ws.Config{
-		Hub: hub,
+		Hub: hub, Call: answer,
 		Authenticate: func(context.Context, ws.Hello) (ws.Identity, error) {
 			n := strconv.FormatInt(guests.Add(1), 10)
 			return ws.Identity{Subject: "gst_00000000-0000-7000-8000-" + n, Name: "Guest " + n}, nil
@@ -150,5 +163,5 @@ func hubServer(cfg realtime.Config) (*server, error) {
 		})
 		return err
 	}})
-	return &server{handler: mux, run: []func(context.Context) error{hub.Run, memory.Run}, metrics: registry}, nil
+	return &server{handler: mux, run: run, metrics: registry}, nil
 }

@@ -46,8 +46,8 @@ type RealtimeOptions struct {
 }
 
 // RealtimeParts are what can be measured by itself: events written one by one beside the floor; merged; connections that are
-// idle; that read nothing; and one thread of Go beside two.
-var RealtimeParts = []string{"single", "merged", "idle", "stalled", "cores"}
+// idle; that read nothing; that all speak; and one thread of Go beside two.
+var RealtimeParts = []string{"single", "merged", "idle", "stalled", "flood", "cores"}
 
 // wants says whether a part is to be measured.
 func (o RealtimeOptions) wants(part string) bool {
@@ -139,6 +139,7 @@ func (o RealtimeOptions) measure(ctx context.Context, core int, all []int) (r Re
 			r.Lost += r.Stalled.Lost
 			return err
 		}},
+		{"flood", func() error { return o.flood(ctx, core, &r) }},
 		{"cores", func() error { return o.bothCores(ctx, all, order, &r) }}, // the last, for it pins no more
 	} {
 		if !o.wants(part.name) {

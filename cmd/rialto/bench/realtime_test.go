@@ -29,17 +29,17 @@ func TestRealtimeOptions(t *testing.T) {
 		}
 	}
 	for says, bad := range map[string]RealtimeOptions{
-		"--conns is 1 to 60000, not 60001":                   {Conns: MaxConnections + 1},
-		"--idle is 1 to 60000, not 60001":                    {Idle: MaxConnections + 1},
-		"--rounds is 1 to 9, not 10":                         {Rounds: MaxRealtimeRounds + 1},
-		"--seconds is 1 to 120, not 121":                     {Seconds: MaxSeconds + 1},
-		"--hello and --anywhere go with --url":               {Hello: "x"},
-		`single, merged, idle, stalled, cores, not "double"`: {Only: "idle,double"},
-		"--hello has at most 65536 bytes":                    {URL: "ws://127.0.0.1/", Hello: strings.Repeat("x", maxHello+1)},
-		"is not on this machine":                             {URL: "ws://192.0.2.1/"},
-		`"http://127.0.0.1/" is no ws address`:               {URL: "http://127.0.0.1/"},
-		`"wss://127.0.0.1/" is no ws address`:                {URL: "wss://127.0.0.1/"},
-		"--url: parse":                                       {URL: "ws://%"},
+		"--conns is 1 to 60000, not 60001":                          {Conns: MaxConnections + 1},
+		"--idle is 1 to 60000, not 60001":                           {Idle: MaxConnections + 1},
+		"--rounds is 1 to 9, not 10":                                {Rounds: MaxRealtimeRounds + 1},
+		"--seconds is 1 to 120, not 121":                            {Seconds: MaxSeconds + 1},
+		"--hello and --anywhere go with --url":                      {Hello: "x"},
+		`single, merged, idle, stalled, flood, cores, not "double"`: {Only: "idle,double"},
+		"--hello has at most 65536 bytes":                           {URL: "ws://127.0.0.1/", Hello: strings.Repeat("x", maxHello+1)},
+		"is not on this machine":                                    {URL: "ws://192.0.2.1/"},
+		`"http://127.0.0.1/" is no ws address`:                      {URL: "http://127.0.0.1/"},
+		`"wss://127.0.0.1/" is no ws address`:                       {URL: "wss://127.0.0.1/"},
+		"--url: parse":                                              {URL: "ws://%"},
 	} {
 		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
@@ -274,6 +274,7 @@ func TestRealtimeResult(t *testing.T) {
 	}
 	l := &ledger{}
 	r.merge(heard{lasts: 10 * time.Second, cpu: 22 * time.Millisecond, messages: 1000, wanted: 22_000, writes: 1100}, l)
+	r.Flood.P99 = 1.5
 	r.finish()
 	var one strings.Builder
 	only := r
@@ -293,7 +294,7 @@ func TestRealtimeResult(t *testing.T) {
 	}
 	var out strings.Builder
 	r.print(&out)
-	for _, want := range []string{"unsteady", "not all sockets were full", "of at most 12.10", "218 changes of 16 keys"} {
+	for _, want := range []string{"unsteady", "not all sockets were full", "of at most 12.10", "1.50 x p99", "218 changes of 16 keys"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
 		}

@@ -62,6 +62,8 @@ type RealtimeResult struct {
 	FloorIdleEach   Idle    `json:"floor_idle"`
 	Stalled         Stalled `json:"stalled"`
 
+	Flood Flood `json:"flood"`
+
 	Delivered int64 `json:"delivered"` // messages
 	Checked   int64 `json:"checked"`   // events that were looked at to the last byte
 	Lost      int64 `json:"lost"`
@@ -140,12 +142,22 @@ func (r RealtimeResult) print(out io.Writer) {
 			r.Delivery.P50, r.Delivery.P99, r.FloorDelivery.P50, r.FloorDelivery.P99, r.P99OverFloor)
 	}
 	if o.wants("merged") {
-		fmt.Fprintf(out, "  merged          %7.3f us an event    %.3f x a write for each; %.0f changes of %d keys and %.1f lossless events a second\n",
-			r.CPUPerEventMerged, r.MergedOverSingle, r.Merged.Changes, r.Merged.Keys, r.Merged.Lossless)
+		share := ""
+		if r.MergedOverSingle > 0 { // both were measured
+			share = fmt.Sprintf("%.3f x a write for each; ", r.MergedOverSingle)
+		}
+		fmt.Fprintf(out, "  merged          %7.3f us an event    %s%.0f changes of %d keys and %.1f lossless events a second\n",
+			r.CPUPerEventMerged, share, r.Merged.Changes, r.Merged.Keys, r.Merged.Lossless)
 		fmt.Fprintf(out, "                  %7.2f writes a viewer and second, of at most %.2f (ticks and lossless events); %.2f messages; core %.0f %% busy\n",
 			r.Merged.Writes, r.Merged.WritesMost, r.Merged.Messages, 100*r.Merged.CoreBusy)
 	}
 	r.printMemory(out, o)
+	if o.wants("flood") {
+		fmt.Fprintf(out, "  flood           %7.2f x p99           of %.0f events a second to %d viewers, who make %.0f calls a second and are told %.1f messages of them each\n",
+			r.Flood.P99, r.Flood.Events, r.Flood.Viewers, r.Flood.Calls, r.Flood.Shown)
+		fmt.Fprintf(out, "                  %7.1f ms             p99 %.1f; while all are silent %.1f, p99 %.1f; core %.0f %% busy\n",
+			r.Flood.Loud.P50, r.Flood.Loud.P99, r.Flood.Quiet.P50, r.Flood.Quiet.P99, 100*r.Flood.CoreBusy)
+	}
 	if o.wants("cores") {
 		fmt.Fprintf(out, "  GOMAXPROCS=1    %7.2f us a message   server and load share %d cores\n", r.OneCPUPerMessage, r.Cores)
 		fmt.Fprintf(out, "  GOMAXPROCS=2    %7.2f us a message   %.2f x that\n", r.TwoCPUPerMessage, r.TwoOverOne)

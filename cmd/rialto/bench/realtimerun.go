@@ -29,6 +29,8 @@ type audience struct {
 	crowd *frames.Crowd
 	tally *ledger
 	said  hubDone
+	// beside is called again and again while the audience listens; nil: nothing is done beside it.
+	beside func()
 }
 
 // seats says what an audience is like.
@@ -158,6 +160,9 @@ func (a *audience) listen(ctx context.Context, order hubOrder) error {
 	go func() { answer <- a.child.ask(ctx, http.MethodPost, "/publish", order, &a.said) }() // waited for below
 	answered := false
 	err := a.crowd.Read(ctx, func() bool {
+		if a.beside != nil {
+			a.beside()
+		}
 		select {
 		case err := <-answer:
 			answer <- err

@@ -155,6 +155,20 @@ func (c *Crowd) Read(ctx context.Context, done func() bool) error {
 	}
 }
 
+// Say sends a text message for a client that is open; for one that has ended it does nothing. A socket that is full is an
+// error: its server does not read.
+func (c *Crowd) Say(index int, text []byte) error {
+	v := &c.clients[index]
+	if v.phase != open {
+		return nil
+	}
+	b := masked(Text, text)
+	if n, err := unix.Write(v.fd, b); err != nil || n < len(b) {
+		return fmt.Errorf("client %d: %d of %d bytes were taken: %w", index, max(n, 0), len(b), errors.Join(err, io.ErrShortWrite))
+	}
+	return nil
+}
+
 // Close ends every client. The crowd is of no use afterwards.
 func (c *Crowd) Close() {
 	for i := range c.clients {
