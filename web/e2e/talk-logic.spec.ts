@@ -1,7 +1,7 @@
 // The talk of a show without a page: polls, commands, what is wrong with a question, and the words of the log.
 
 import { expect, test } from "@playwright/test";
-import { auditWords } from "../app/shared/talk/audit";
+import { auditDetail, auditWords } from "../app/shared/talk/audit";
 import { COMMANDS, completed, matching } from "../app/shared/talk/commands";
 import { outcome, percents, pollFault, pollView } from "../app/shared/talk/poll";
 import { questionFault } from "../app/shared/talk/questions";
@@ -77,6 +77,15 @@ test("the log says who did what to whom; names are never read as patterns, unkno
   expect(auditWords({ action: "timed_out", by, name: "$& Tom" })).toBe("Jo timed $& Tom out");
   expect(auditWords({ action: "slow_mode_set", by, name: "" })).toBe("Jo set slow mode");
   expect(auditWords({ action: "fish_fed", by, name: "Tom" })).toBe("Jo: fish fed (Tom)");
+  const detail = (action: string, detail: string): string => auditDetail({ action, detail });
+  expect([detail("timed_out", "300 s"), detail("timed_out", "45 s spam, 3 s apart"), detail("slow_mode_set", "30 s"), detail("slow_mode_set", "0 s"), detail("line_removed", "30 s"), detail("timed_out", "soon")]).toEqual([
+    "For 5 minutes",
+    "For 45 seconds: spam, 3 s apart",
+    "One line every 30 seconds",
+    "Off",
+    "30 s",
+    "soon",
+  ]);
 });
 
 test("lengths of time in words", () => {

@@ -7,7 +7,7 @@ import { Sheet } from "../ui/sheet";
 import { Skeleton } from "../ui/states";
 import { dayAndTime } from "../when";
 import { getAudit } from "./api";
-import { auditWords } from "./audit";
+import { auditDetail, auditWords } from "./audit";
 import type { AuditEntry } from "./types";
 import { wordsFor } from "./words";
 
@@ -43,7 +43,7 @@ export function AuditSheet({ show, onClose }: { show: string; onClose: () => voi
         {items.map((entry) => (
           <li key={entry.id}>
             <p>{auditWords(entry)}</p>
-            {entry.detail && <p class="audit-detail">{entry.detail}</p>}
+            {entry.detail && <p class="audit-detail">{auditDetail(entry)}</p>}
             <time class="num" dateTime={entry.at}>
               {dayAndTime(entry.at, serverNow())}
             </time>

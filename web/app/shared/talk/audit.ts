@@ -1,4 +1,5 @@
 import type { AuditEntry } from "./types";
+import { spanWords } from "./words";
 
 /** What each action is called; {who} did it to {whom}. */
 const KNOWN: Readonly<Record<AuditEntry["action"], string>> = {
@@ -23,6 +24,14 @@ const KNOWN: Readonly<Record<AuditEntry["action"], string>> = {
 
 /** A server that is newer than the page may know more. */
 const SENTENCES: Readonly<Record<string, string>> = KNOWN;
+
+/** What is said below the sentence; lengths of time in words. */
+export function auditDetail({ action, detail }: { action: string } & Pick<AuditEntry, "detail">): string {
+  const [, seconds, reason = ""] = (action === "timed_out" || action === "slow_mode_set" ? /^(\d+) s(?: (.*))?$/su.exec(detail) : null) ?? [];
+  if (seconds === undefined) return detail;
+  if (seconds === "0") return "Off";
+  return `${action === "timed_out" ? "For" : "One line every"} ${spanWords(Number(seconds))}${reason && `: ${reason}`}`;
+}
 
 /** One sentence for an entry; an action that this page does not know keeps its own name. */
 export function auditWords({ action, by, name }: { action: string } & Pick<AuditEntry, "by" | "name">): string {
