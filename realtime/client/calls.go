@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/gorilla/websocket"
 
 	"github.com/rialto-live/rialto/realtime"
 )
@@ -16,7 +15,8 @@ import (
 var (
 	// ErrNotJoined: there is no connection to say it over.
 	ErrNotJoined = errors.New("viewer: not in the room")
-	// ErrTooManyCalls: MaxCalls wait for their answers.
+	// ErrTooManyCalls: MaxCalls wait for their answers, or the server has not
+	// heard many yet.
 	ErrTooManyCalls = errors.New("viewer: too many calls wait for an answer")
 )
 
@@ -53,8 +53,11 @@ func (c *Client) Call(ctx context.Context, name string, data any) (json.RawMessa
 		c.calls.Unlock()
 		return nil, ErrTooManyCalls
 	}
+	if err := c.write(call.message); errors.Is(err, ErrTooManyCalls) {
+		c.calls.Unlock()
+		return nil, err
+	} // without a connection the next one says it
 	c.waiting[call.message.ID] = call
-	_ = c.write(call.message) // without a connection the next one says it
 	c.calls.Unlock()
 	defer func() {
 		c.calls.Lock()
@@ -81,35 +84,32 @@ func (c *Client) Send(name string, data any) error {
 }
 
 // write needs calls.
-func (c *Client) write(message any) error {
-	if c.conn == nil {
+func (c *Client) write(message said) error {
+	if c.line == nil {
 		return ErrNotJoined
 	}
-	_ = c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if err := c.conn.WriteJSON(message); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotJoined, err) // the reader finds out
-	}
-	return nil
+	return c.line.write(message)
 }
 
-// connect lets calls use a connection that has joined, and makes again those
-// that were not answered on the last one.
-func (c *Client) connect(conn *websocket.Conn) {
+// connect lets calls use a line that has joined, and makes again those that
+// were not answered on the last one. It returns false if they use it already.
+func (c *Client) connect(l line) bool {
 	c.calls.Lock()
 	defer c.calls.Unlock()
-	if c.conn == conn {
-		return // a snapshot in the middle
+	if c.line == l {
+		return false // a snapshot in the middle
 	}
-	c.conn = conn
+	c.line = l
 	for _, call := range c.waiting {
 		_ = c.write(call.message)
 	}
+	return true
 }
 
 func (c *Client) disconnect() {
 	c.calls.Lock()
 	defer c.calls.Unlock()
-	c.conn = nil
+	c.line = nil
 }
 
 func (c *Client) answered(id string, data []byte) error {

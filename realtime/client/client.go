@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ const (
 	backoffMost  = 15 * time.Second
 	steady       = 10 * time.Second // a connection that lasted this long was no failed attempt
 	maxFrame     = 2 * realtime.MaxStateBytes
-	maxDrainWait = time.Minute
+	maxTold      = time.Minute // that a server may have us wait
 )
 
 // firstPings come quickly, so that the clock is good before it is needed.
@@ -37,10 +38,14 @@ var firstPings = []time.Duration{0, 400 * time.Millisecond, 800 * time.Milliseco
 
 // Config says which room to watch, and as whom.
 type Config struct {
-	URL    string // ws://host/ws or wss://
+	// URL says the way to the room as well: ws://host/ws or wss:// is a
+	// WebSocket, http://host/events or https:// an event stream, which is for
+	// where WebSockets are blocked.
+	URL    string
 	Room   realtime.RoomID
-	Token  string      // optional, goes into the join message
+	Token  string      // optional, goes into the join message or, with an event stream, the header
 	Header http.Header // cookies of the viewer
+	TLS    *tls.Config // optional, for wss:// and https://
 	// LocalAddr is the address to come from; load spreads its viewers over
 	// several, since servers count per address.
 	LocalAddr net.Addr
@@ -65,7 +70,8 @@ type Client struct {
 	State
 	Clock
 	cfg    Config
-	dialer websocket.Dialer
+	dialer websocket.Dialer // for sockets
+	client http.Client      // for event streams
 
 	dials, snapshots, resumes, frames atomic.Int64
 	joined                            atomic.Bool
@@ -73,7 +79,7 @@ type Client struct {
 	samples                           samples // owned by Run
 
 	calls   sync.Mutex // guards what follows, and the order of writes
-	conn    *websocket.Conn
+	line    line       // that has joined, or nil
 	waiting map[string]waitingCall
 }
 
@@ -103,8 +109,14 @@ func New(cfg Config) *Client {
 	if cfg.OnMe == nil {
 		cfg.OnMe = func(int64) {}
 	}
-	dial := &net.Dialer{Timeout: dialTimeout, LocalAddr: cfg.LocalAddr}
-	return &Client{cfg: cfg, waiting: map[string]waitingCall{}, dialer: websocket.Dialer{NetDialContext: dial.DialContext, HandshakeTimeout: dialTimeout, ReadBufferSize: 4 << 10, WriteBufferSize: 1 << 10}}
+	dial := (&net.Dialer{Timeout: dialTimeout, LocalAddr: cfg.LocalAddr}).DialContext
+	return &Client{
+		cfg: cfg, waiting: map[string]waitingCall{}, client: httpClient(dial, cfg.TLS),
+		dialer: websocket.Dialer{
+			NetDialContext: dial, HandshakeTimeout: dialTimeout, TLSClientConfig: cfg.TLS,
+			ReadBufferSize: 4 << 10, WriteBufferSize: 1 << 10,
+		},
+	}
 }
 
 // Stats may be called at any time.
@@ -144,55 +156,39 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
-// connection is one socket's life.
+// connection is one line's life.
 func (c *Client) connection(ctx context.Context) error {
 	c.dials.Add(1)
-	conn, response, err := c.dialer.DialContext(ctx, c.cfg.URL, c.cfg.Header)
+	line, err := c.dial(ctx)
 	if err != nil {
-		if response != nil && response.StatusCode >= 400 && response.StatusCode < 500 {
-			return &realtime.CloseError{Code: realtime.CodeForbidden, Reason: response.Status}
-		}
-		return fmt.Errorf("dial: %w", err)
+		return err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	defer line.wait()
+	defer line.end()
+	defer context.AfterFunc(ctx, line.end)()
 	defer c.joined.Store(false)
-	conn.SetReadLimit(maxFrame)
-	_ = conn.SetReadDeadline(time.Now().Add(joinTimeout))
-	at := c.Position()
-	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if err := conn.WriteJSON(joinMessage{"join", c.cfg.Room, at.Epoch, at.Offset, c.cfg.Token}); err != nil {
-		return fmt.Errorf("join: %w", err)
-	}
 	live, stop := context.WithCancel(ctx)
-	pinging := make(chan struct{})
-	go func() { // with calls, the only writer from here on; pongs are control frames, which gorilla lets anybody write
-		defer close(pinging)
-		c.ping(live)
-	}()
-	defer func() { stop(); <-pinging }()
+	var pinging sync.WaitGroup
+	defer pinging.Wait()
+	defer stop()
 	defer c.disconnect()
 	for {
-		_, data, err := conn.ReadMessage()
+		data, err := line.read()
 		if err != nil {
 			return err
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(silence))
 		if err := c.heard(data, time.Now()); err != nil {
 			return err
 		}
-		if c.joined.Load() {
-			c.connect(conn)
+		if c.joined.Load() && c.connect(line) {
+			pinging.Go(func() { c.ping(live) })
 		}
 	}
 }
 
-type joinMessage struct {
-	Type   string          `json:"t"`
-	Room   realtime.RoomID `json:"room"`
-	Epoch  string          `json:"epoch,omitempty"`
-	Offset int64           `json:"o,omitempty"`
-	Token  string          `json:"token,omitempty"`
+type pingMessage struct {
+	Type  string `json:"t"`
+	Clock int64  `json:"c"`
 }
 
 func (c *Client) ping(ctx context.Context) {
@@ -207,7 +203,7 @@ func (c *Client) ping(ctx context.Context) {
 		case <-time.After(wait):
 		}
 		c.calls.Lock()
-		_ = c.write(map[string]any{"t": "ping", "c": c.Clock.asked(time.Now())})
+		_ = c.write(pingMessage{"ping", c.Clock.asked(time.Now())})
 		c.calls.Unlock()
 	}
 }
@@ -314,27 +310,20 @@ func listOf(data json.RawMessage) (list []realtime.Event, err error) {
 	return list, nil
 }
 
-// finalError is the reason not to come again, if err is one.
-func finalError(err error) error {
-	var refused *realtime.CloseError
-	if errors.As(err, &refused) {
-		return refused
-	}
-	var closed *websocket.CloseError
-	if errors.As(err, &closed) && !realtime.Code(closed.Code).Reconnect() {
-		return &realtime.CloseError{Code: realtime.Code(closed.Code), Reason: closed.Text}
-	}
-	return nil
-}
-
-// reconnectAfter is the moment a leaving node gave this viewer to come again.
+// reconnectAfter is the moment a leaving node gave this viewer to come again, or
+// the time for which a full one sent it away: from then on, within half as long
+// again, so that those who were sent away together do not return together.
 func reconnectAfter(err error) (time.Duration, bool) {
-	var closed *websocket.CloseError
+	var later *laterError
+	if errors.As(err, &later) {
+		return later.after + rand.N(later.after/2+1), true
+	}
+	var closed *closedError
 	var reason struct {
 		After *int64 `json:"reconnect_after"`
 	}
-	if !errors.As(err, &closed) || json.Unmarshal([]byte(closed.Text), &reason) != nil || reason.After == nil || *reason.After < 0 {
+	if !errors.As(err, &closed) || json.Unmarshal([]byte(closed.reason), &reason) != nil || reason.After == nil || *reason.After < 0 {
 		return 0, false
 	}
-	return min(time.Duration(*reason.After)*time.Millisecond, maxDrainWait), true
+	return min(time.Duration(*reason.After)*time.Millisecond, maxTold), true
 }

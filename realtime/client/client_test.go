@@ -3,10 +3,10 @@ package client
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
 	"testing"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/rialto-live/rialto/realtime"
 )
@@ -40,14 +40,14 @@ func TestStateRules(t *testing.T) {
 
 func TestWhatAClientMakesOfACloseCode(t *testing.T) {
 	for _, c := range []struct {
-		code  int
+		code  realtime.Code
 		text  string
 		final bool
 		wait  time.Duration
 		told  bool
 	}{
 		{4000, `{"reconnect_after":1500}`, false, 1500 * time.Millisecond, true},
-		{4000, `{"reconnect_after":99999999}`, false, maxDrainWait, true},
+		{4000, `{"reconnect_after":99999999}`, false, maxTold, true},
 		{4000, `{"reconnect_after":-1}`, false, 0, false},
 		{4001, "slow", false, 0, false},
 		{1006, "", false, 0, false},
@@ -56,7 +56,7 @@ func TestWhatAClientMakesOfACloseCode(t *testing.T) {
 		{4103, "", true, 0, false},
 		{4112, "", false, 0, false},
 	} {
-		err := &websocket.CloseError{Code: c.code, Text: c.text}
+		err := fmt.Errorf("lost: %w", &closedError{c.code, c.text})
 		if final := finalError(err); (final != nil) != c.final {
 			t.Errorf("%d: final %v", c.code, final)
 		}
@@ -66,5 +66,37 @@ func TestWhatAClientMakesOfACloseCode(t *testing.T) {
 	}
 	if finalError(errors.New("reset by peer")) != nil {
 		t.Error("a broken line is final")
+	}
+}
+
+func TestWhatAClientMakesOfARefusal(t *testing.T) {
+	for _, c := range []struct {
+		status      int
+		retry       string
+		final       bool
+		least, most time.Duration // of the wait it was told
+	}{
+		{403, "", true, 0, 0},
+		{404, "5", true, 0, 0},
+		{503, "2", false, 2 * time.Second, 3 * time.Second},
+		{503, "0", false, 0, 0},
+		{503, "9999999999", false, time.Minute, 90 * time.Second},
+		{503, "-1", false, -1, -1},
+		{503, "Wed, 21 Oct 2026 07:28:00 GMT", false, -1, -1},
+		{503, "", false, -1, -1},
+		{500, "2", false, -1, -1},
+		{200, "", false, -1, -1},
+		{302, "", false, -1, -1},
+	} {
+		err := refusal(&http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.retry}}})
+		if final := finalError(err); (final != nil) != c.final {
+			t.Errorf("%d: final %v", c.status, final)
+		}
+		for range 20 {
+			wait, told := reconnectAfter(err)
+			if want := !c.final && c.least >= 0; told != want || told && (wait < c.least || wait > c.most) {
+				t.Errorf("%d %q: wait %v %v", c.status, c.retry, wait, told)
+			}
+		}
 	}
 }

@@ -11,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/rialto-live/rialto/realtime"
 	"github.com/rialto-live/rialto/realtime/bus"
 )
@@ -47,7 +45,7 @@ func (s *seat) TryWrite(p []byte) (int, error) {
 				s.missed = err.Error()
 			}
 		case 0x8:
-			s.reason = &websocket.CloseError{Code: int(payload[0])<<8 | int(payload[1]), Text: string(payload[2:])}
+			s.reason = &closedError{realtime.Code(payload[0])<<8 | realtime.Code(payload[1]), string(payload[2:])}
 			close(s.ended)
 		}
 	}

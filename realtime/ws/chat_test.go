@@ -146,8 +146,10 @@ func TestChatOnTwoNodes(t *testing.T) {
 
 // TestNothingTwiceAfterALostLine: a viewer who is away while much happens has
 // every event once and every line once, and makes an unanswered call again.
-func TestNothingTwiceAfterALostLine(t *testing.T) {
-	n := talkative(t, bus.NewMemory(), options{})
+func TestNothingTwiceAfterALostLine(t *testing.T) { onBothWays(t, nothingTwiceAfterALostLine) }
+
+func nothingTwiceAfterALostLine(t *testing.T, o options) {
+	n := talkative(t, bus.NewMemory(), o)
 	mara := n.talker("mara", "host")
 	var pins []int64
 	var mu sync.Mutex
@@ -189,8 +191,10 @@ func TestNothingTwiceAfterALostLine(t *testing.T) {
 
 // TestFencesAreTold: the page of somebody who writes too much learns when it
 // may again.
-func TestFencesAreTold(t *testing.T) {
-	n := talkative(t, bus.NewMemory(), options{})
+func TestFencesAreTold(t *testing.T) { onBothWays(t, fencesAreTold) }
+
+func fencesAreTold(t *testing.T, o options) {
+	n := talkative(t, bus.NewMemory(), o)
 	vic := n.talker("vic", "")
 	for i := range chat.LineBurst {
 		vic.says(fmt.Sprint(i))
@@ -299,8 +303,10 @@ func TestCallsOfSomebodyRemoved(t *testing.T) {
 }
 
 // TestNoCalls: without a Config.Call there are none.
-func TestNoCalls(t *testing.T) {
-	n := start(t, options{})
+func TestNoCalls(t *testing.T) { onBothWays(t, noCalls) }
+
+func noCalls(t *testing.T, o options) {
+	n := start(t, o)
 	v := n.watch(client.Config{})
 	n.joined(v)
 	var refused *realtime.CallError
@@ -311,8 +317,10 @@ func TestNoCalls(t *testing.T) {
 
 // TestMe: a person's every socket is told of a new version of their document,
 // nobody else's is.
-func TestMe(t *testing.T) {
-	n := start(t, options{})
+func TestMe(t *testing.T) { onBothWays(t, me) }
+
+func me(t *testing.T, o options) {
+	n := start(t, o)
 	heard := make(chan int64, 10)
 	vic := n.watch(client.Config{Header: http.Header{"Subject": {"acc_vic"}}, OnMe: func(v int64) { heard <- v }})
 	mara := n.watch(client.Config{Header: http.Header{"Subject": {"acc_mara"}}})

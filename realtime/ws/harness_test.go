@@ -108,6 +108,7 @@ type node struct {
 	server   *httptest.Server
 	registry *prometheus.Registry
 	line     *line
+	streams  bool
 	stop     func()
 }
 
@@ -117,8 +118,18 @@ type options struct {
 	tls bool
 	// http2 is offered beside TLS.
 	http2 bool
-	bus   bus.Bus
-	show  *show
+	// streams is how viewers come, instead of sockets.
+	streams bool
+	bus     bus.Bus
+	show    *show
+}
+
+// onBothWays runs a test with viewers who come by sockets, and with viewers who
+// come by event streams.
+func onBothWays(t *testing.T, test func(t *testing.T, o options)) {
+	t.Run("by sockets", func(t *testing.T) { test(t, options{}) })
+	t.Run("by streams over HTTP/1.1", func(t *testing.T) { test(t, options{streams: true}) })
+	t.Run("by streams over HTTP/2", func(t *testing.T) { test(t, options{streams: true, tls: true, http2: true}) })
 }
 
 func start(t *testing.T, o options) *node {
@@ -129,7 +140,7 @@ func start(t *testing.T, o options) *node {
 	if o.bus == nil {
 		o.bus = bus.NewMemory()
 	}
-	n := &node{t: t, show: o.show, bus: o.bus, registry: prometheus.NewRegistry()}
+	n := &node{t: t, show: o.show, bus: o.bus, registry: prometheus.NewRegistry(), streams: o.streams}
 	hub := realtime.Config{Bus: o.bus, Snapshot: o.show.snapshot, Metrics: n.registry, Tick: 20 * time.Millisecond, CountEvery: uncounted}
 	if o.hub != nil {
 		o.hub(&hub)
@@ -226,6 +237,9 @@ func (n *node) publish(e realtime.Event) {
 func (n *node) watch(cfg client.Config) *client.Client {
 	n.t.Helper()
 	cfg.URL, cfg.Room, cfg.BackoffMost = n.url(), room, 50*time.Millisecond
+	if n.streams {
+		cfg.URL, cfg.TLS = n.server.URL+ws.EventsPath, n.server.Client().Transport.(*http.Transport).TLSClientConfig
+	}
 	v := client.New(cfg)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -34,10 +34,16 @@ func (n *node) anyEvent(rng *rand.Rand) {
 
 // TestJoinAnytime: viewers join at random moments of a stream of events, some
 // lose their line, and all end equal to the truth.
-func TestJoinAnytime(t *testing.T) {
-	for _, seed := range seeds {
+func TestJoinAnytime(t *testing.T) { onBothWays(t, joinAnytime) }
+
+func joinAnytime(t *testing.T, o options) {
+	some := seeds
+	if o.streams {
+		some = seeds[:1]
+	}
+	for _, seed := range some {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		n := start(t, options{})
+		n := start(t, o)
 		var viewers []*client.Client
 		for i := range 600 {
 			n.anyEvent(rng)
@@ -56,8 +62,10 @@ func TestJoinAnytime(t *testing.T) {
 }
 
 // TestVersionsRise: no viewer sees a value go back.
-func TestVersionsRise(t *testing.T) {
-	n := start(t, options{})
+func TestVersionsRise(t *testing.T) { onBothWays(t, versionsRise) }
+
+func versionsRise(t *testing.T, o options) {
+	n := start(t, o)
 	rng := rand.New(rand.NewPCG(7, 0))
 	last := map[string]int64{}
 	v := n.watch(client.Config{OnEvent: func(e realtime.Event) {
@@ -76,8 +84,10 @@ func TestVersionsRise(t *testing.T) {
 }
 
 // TestResume: lossless events come once each over broken lines.
-func TestResume(t *testing.T) {
-	n := start(t, options{})
+func TestResume(t *testing.T) { onBothWays(t, resume) }
+
+func resume(t *testing.T, o options) {
+	n := start(t, o)
 	var got []int64
 	pins := make(chan int64, 1000)
 	v := n.watch(client.Config{OnEvent: func(e realtime.Event) {
@@ -191,9 +201,12 @@ func TestLastValueArrives(t *testing.T) {
 
 // TestForget: the bus loses its memory in the middle; events that were
 // accepted and lost are found in the snapshot.
-func TestForget(t *testing.T) {
+func TestForget(t *testing.T) { onBothWays(t, forget) }
+
+func forget(t *testing.T, o options) {
 	m := bus.NewMemory()
-	n := start(t, options{bus: m})
+	o.bus = m
+	n := start(t, o)
 	v := n.watch(client.Config{})
 	n.joined(v)
 	n.say("pin.set", "pin", realtime.Lossless, false)
