@@ -80,6 +80,7 @@ type Conn struct {
 	cuts     uint64   // ring.cuts when cursor was set
 	jumps    int
 	jumpsEnd time.Time
+	over     *time.Timer // ends the socket of who is being closed
 }
 
 // Saw notes a sign of life from the viewer.
@@ -156,9 +157,9 @@ func (c *Conn) Send(frame []byte) {
 	c.flush()
 }
 
-// Close tells the viewer why and ends the connection; the reader finds the end
-// within closeGrace, also when the viewer does not answer. Only the first call
-// counts: it returns true.
+// Close tells the viewer why and ends the connection within closeGrace, also
+// when the viewer does not answer, takes nothing, or has a call under way. Only
+// the first call counts: it returns true.
 func (c *Conn) Close(code Code, reason string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -172,10 +173,17 @@ func (c *Conn) close(code Code, reason string) bool {
 	c.phase = closing
 	c.hub.metrics.closes.WithLabelValues(code.String()).Inc()
 	c.queue = append(c.queue[:0:0], c.enc.end(code, reason))
-	_ = c.sock.SetReadDeadline(time.Now().Add(closeGrace))
+	c.endWithin()
 	c.flush()
 	c.rouse()
 	return true
+}
+
+// endWithin has the reader find the end, and the socket end all the same when the
+// reader is busy with a call: somebody banned is not waited for. Needs mu.
+func (c *Conn) endWithin() {
+	_ = c.sock.SetReadDeadline(time.Now().Add(closeGrace))
+	c.over = time.AfterFunc(closeGrace, func() { _ = c.sock.Close() })
 }
 
 // kill ends the connection without a word.
@@ -198,6 +206,9 @@ func (c *Conn) Detach() {
 	c.phase = gone
 	r, who := c.room, c.identity
 	c.queue, c.tail, c.me = nil, nil, nil
+	if c.over != nil {
+		c.over.Stop()
+	}
 	c.mu.Unlock()
 	c.hub.poller.take(c.id)
 	_ = c.sock.Close()

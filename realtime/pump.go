@@ -140,7 +140,7 @@ func (c *Conn) endSlow() {
 	c.phase = closing
 	c.hub.metrics.closes.WithLabelValues(CodeSlow.String()).Inc()
 	c.queue = append(c.queue, c.enc.end(CodeSlow, "this connection is too slow for the show"))
-	_ = c.sock.SetReadDeadline(time.Now().Add(closeGrace))
+	c.endWithin()
 	c.rouse()
 }
 

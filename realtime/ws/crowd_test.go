@@ -35,16 +35,21 @@ func (n *node) sayLarge(size int) {
 }
 
 // idle joins and then reads nothing. Its receive buffer is small.
-func (n *node) idle() *websocket.Conn {
+func (n *node) idle() *websocket.Conn { return n.idleAs(nil) }
+
+func (n *node) idleAs(header http.Header) *websocket.Conn {
 	n.t.Helper()
-	dialer := websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
+	dialer := websocket.Dialer{TLSClientConfig: n.server.Client().Transport.(*http.Transport).TLSClientConfig.Clone(), NetDial: func(network, addr string) (net.Conn, error) {
 		c, err := net.Dial(network, addr)
 		if err == nil {
 			_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
 		}
 		return c, err
 	}}
-	conn, _, err := dialer.Dial(n.url(), nil)
+	if n.server.TLS != nil {
+		dialer.TLSClientConfig.NextProtos = nil // sockets are of HTTP/1.1
+	}
+	conn, _, err := dialer.Dial(n.url(), header)
 	if err != nil {
 		n.t.Fatal(err)
 	}
