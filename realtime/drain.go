@@ -30,7 +30,9 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration) {
 			h.closeAll(max(window-time.Since(start), pacedJitter))
 			return
 		}
-		conns[i].askAgain(rand.N(pacedJitter))
+		after := rand.N(pacedJitter)
+		h.letGo(moment, after)
+		conns[i].askAgain(after)
 	}
 	h.closeAll(pacedJitter) // who slipped in between
 }

@@ -39,6 +39,9 @@ type Hub struct {
 	snapshots chan struct{}
 	// beforeTake lets a test hold a room still.
 	beforeTake func(RoomID)
+	// letGo lets a test see what a drain hands out: the moment of each viewer's
+	// close after the beginning, and for how long it is told to wait from then on.
+	letGo func(moment, after time.Duration)
 
 	mu    sync.Mutex // guards rooms and their membership
 	rooms map[RoomID]*room
@@ -59,6 +62,7 @@ func NewHub(cfg Config) (*Hub, error) {
 	h := &Hub{
 		cfg: cfg, metrics: newMetrics(cfg.Metrics), conns: newRegistry(), subjects: newSubjects(), rooms: map[RoomID]*room{},
 		snapshots: make(chan struct{}, maxSnapshots), beforeTake: func(RoomID) {},
+		letGo:     func(_, _ time.Duration) {},
 		uncounted: rate.Sometimes{Interval: time.Minute},
 	}
 	h.poller = newPoller(h)
