@@ -82,6 +82,7 @@ type admission struct {
 type visitor struct {
 	addr     netip.Addr
 	due      time.Time
+	promised time.Time // when the last one of it that was sent away would find room
 	unjoined int
 	at       *list.Element
 }
@@ -114,7 +115,7 @@ func (a *admission) enter(ctx context.Context, addr netip.Addr) (p *place, retry
 	a.mu.Lock()
 	oldest, why, wait := a.obstacle(addr, now)
 	if why != "" {
-		retry = a.busy(now)
+		retry = a.busy(addr, why, now)
 		a.mu.Unlock()
 		a.metrics.refused[why].Inc()
 		return nil, retry
@@ -231,14 +232,31 @@ func (a *admission) visit(addr netip.Addr) *visitor {
 }
 
 // busy says when to come back: each that is sent away gets the moment behind the
-// one before it, so that a crowd comes as the machine can take it. Needs mu.
-func (a *admission) busy(now time.Time) time.Duration {
+// one before it, so that a crowd comes as the machine can take it. Who is sent
+// away for their address's sake stands behind those of that address, and so does
+// who asks more often than an address is let in: one alone moves nobody else's
+// moment. Needs mu.
+func (a *admission) busy(addr netip.Addr, why string, now time.Time) time.Duration {
+	if addr.IsValid() {
+		v, latest := a.visit(addr), now.Add(maxRetry)
+		v.promised = later(v.promised, now.Add(minRetry)).Add(time.Second / AddressJoinsPerSec)
+		if v.promised.After(latest) {
+			v.promised = latest
+			return anyRetry()
+		}
+		own := v.promised.Sub(now)
+		if why == refusedAddressRate || why == refusedAddressUnjoined || own > minRetry+AddressJoinBurst*time.Second/AddressJoinsPerSec {
+			return own
+		}
+	}
 	a.promised = later(a.promised, now.Add(minRetry)).Add(a.interval)
 	if latest := now.Add(maxRetry); a.promised.After(latest) {
-		a.promised = now.Add(rand.N(maxRetry-minRetry) + minRetry) // and it begins anew somewhere
+		a.promised = now.Add(anyRetry()) // and it begins anew somewhere
 	}
 	return a.promised.Sub(now)
 }
+
+func anyRetry() time.Duration { return minRetry + rand.N(maxRetry-minRetry) }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -129,6 +129,59 @@ func TestOneAddressDoesNotFillTheLine(t *testing.T) {
 	})
 }
 
+// TestOneAddressMovesNobodysMoment: however often one asks that is sent away, others
+// are told to come as soon as if it had not; the people of one household are
+// spread like all, as long as they are no more than may come from there.
+func TestOneAddressMovesNobodysMoment(t *testing.T) {
+	const floods = 20 * int(maxRetry/time.Second) * AddressJoinsPerSec
+	for name, busy := range map[string]bool{"its own limit": false, "a busy node": true} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newAdmission(time.Now, nil)
+			ask := func(addr netip.Addr) time.Duration {
+				p, retry := a.enter(t.Context(), addr)
+				if p != nil {
+					p.leave()
+				}
+				return retry
+			}
+			full := func() { a.due = time.Now().Add(time.Hour) }
+			if busy {
+				full()
+			}
+			refused := 0
+			for range floods {
+				switch retry := ask(one(1)); {
+				case retry == 0:
+				case retry < minRetry || retry > maxRetry:
+					t.Fatalf("%s: it is told %v", name, retry)
+				default:
+					refused++
+				}
+			}
+			full()
+			most := minRetry + a.interval
+			if busy {
+				most += AddressJoinBurst * a.interval
+			}
+			if got := ask(one(2)); refused == 0 || got > most {
+				t.Errorf("%s: another is told %v after %d were sent away, want at most %v", name, got, refused, most)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a := newAdmission(time.Now, nil)
+		a.due = time.Now().Add(time.Hour)
+		for i := range AddressJoinBurst {
+			if _, retry := a.enter(t.Context(), one(1)); retry != minRetry+time.Duration(i+1)*a.interval {
+				t.Fatalf("number %d of a household is told %v", i, retry)
+			}
+		}
+		if _, retry := a.enter(t.Context(), one(1)); retry != minRetry+(AddressJoinBurst+1)*time.Second/AddressJoinsPerSec {
+			t.Errorf("one more is told %v", retry)
+		}
+	})
+}
+
 // TestUnjoinedOfOneAddress at the limit and one past it; IPv6 is counted by the
 // network.
 func TestUnjoinedOfOneAddress(t *testing.T) {
