@@ -18,6 +18,11 @@ const (
 	// little enough to be no jolt. Back it goes by half a frame at most, so that the next frame is still later than this one.
 	keepWithin = 5 * time.Millisecond
 	keepStep   = 10 * time.Millisecond
+	// Who is further off than keepFar, as those are who were there before the first report of a slow encoder, is looked at each
+	// keepSoon: a second is mended in some ten. There is no jump, not even at a keyframe: back, time would run twice; forth,
+	// players hold the picture for as long as it is.
+	keepFar  = 250 * time.Millisecond
+	keepSoon = 100 * time.Millisecond
 	// frameMost is how many packets of a frame are looked at to find the frame before it.
 	frameMost = 256
 )
@@ -75,6 +80,9 @@ func (t *track) keepTime(newest *packet, now time.Duration) {
 	off := int32(pictureTicks(ntp) - t.outTS)
 	if off >= -within && off <= within {
 		return
+	}
+	if far := int32(t.layer.codec.ticks(keepFar)); off < -far || off > far {
+		t.keep = now + keepSoon
 	}
 	t.outTS += uint32(min(max(off, -min(step, t.layer.lasted(newest)/2)), step))
 	t.cuts.push(cut{layer: t.layer, from: t.pos, out: t.cuts.current().sequence(t.pos), inTS: newest.ts, outTS: t.outTS, divisor: 1})

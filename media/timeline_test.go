@@ -124,6 +124,36 @@ func TestTimeOfQuickFramesNeverGoesBack(t *testing.T) {
 	})
 }
 
+// Who came before the first report of an encoder that takes a second is not a second off for minutes, and has no jump.
+func TestTimeFarOffIsSoonNear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, c, _, s := newShow(t, Config{})
+		const way, frame = time.Second, 20 * time.Millisecond
+		began, ts := time.Now(), c.ts
+		for n := range 10 * time.Second / frame {
+			c.ts = ts + uint32(VP8.ticks(time.Since(began)))
+			if n > 0 && n%50 == 0 {
+				c.layer.Report(&rtcp.SenderReport{NTPTime: ntpTime(time.Now()), RTPTime: c.ts + uint32(VP8.ticks(way))})
+			}
+			asked := c.asked.count()
+			c.send(3, asked > c.answered)
+			c.answered = asked
+			time.Sleep(frame)
+			synctest.Wait()
+		}
+		if got := off(s, time.Now().Add(-frame-way)); got.Abs() > keepFar+keepStep {
+			t.Errorf("%v off", got)
+		}
+		before := s.all()[0].Timestamp
+		for _, p := range s.all() {
+			if step := int32(p.Timestamp - before); step < 0 || step > int32(VP8.ticks(frame+keepStep)) {
+				t.Fatalf("time went on by %d", step)
+			}
+			before = p.Timestamp
+		}
+	})
+}
+
 // Encoders report what they like.
 func TestTimestampsThroughFalseReports(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"an hour late": -time.Hour, "just too late": -lagMost - time.Second, "early": time.Second} {
