@@ -129,7 +129,7 @@ test("the run sheet: keys, pins that fail, counts that only the newest event set
   await expect(page.getByRole("button", { name: "Pinned Copper pan 28 cm" })).toBeVisible();
   await page.keyboard.press("n");
   await expect(page.getByRole("button", { name: "Pinned Cast-iron pan" })).toBeVisible();
-  expect(stage.calls.filter(({ key }) => key.endsWith("/pin")).map(({ body }) => body)).toEqual([{ product: IRON }]);
+  expect(stage.calls.filter(({ key }) => key.endsWith("/pin")).map(({ body }) => body), "with the moment of the press").toEqual([{ product: IRON, pinned_at: expect.any(Number) }]);
   stage.answers[`PUT /shows/${SHOW}/pin`] = problem(503, "unavailable", "Try again in a moment.");
   await page.keyboard.press("p");
   await expect(page.getByText("The pin did not change. Try again in a moment.")).toBeVisible();
