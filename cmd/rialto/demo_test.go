@@ -30,7 +30,7 @@ func TestDemoAccountsAreRefusedBesideRealMoney(t *testing.T) {
 		if err := refuseDemo(t.Context(), pool); err == nil || !strings.Contains(err.Error(), "RIALTO_SANDBOX=1") || !strings.Contains(err.Error(), who.Email) {
 			t.Errorf("%s: got %v, want a refusal that says what to do", who.Email, err)
 		}
-		if _, err := pool.Exec(t.Context(), `truncate account cascade`); err != nil {
+		if _, err := pool.Exec(t.Context(), `delete from account`); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -88,6 +88,50 @@ func (n *running) askUpgrade(origin string) int {
 	return answer.StatusCode
 }
 
+// TestALineIsItsSessions: what comes to an event stream with other cookies than
+// those of the session that opened it is refused, the same person's too.
+func TestALineIsItsSessions(t *testing.T) {
+	n := newMarket(t).node()
+	mara := n.signUp("mara", "creator")
+	show := mara.newShow()
+	elsewhere := somebody(t, n.url, loopback)
+	elsewhere.want(http.StatusCreated, "", http.MethodPost, "/sessions", map[string]any{"email": "mara@example.com", "password": password})
+	eve, guest := n.signUp("eve"), n.guest()
+
+	stream, err := mara.http.Get(n.url + "/events?room=" + show)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	blocks := bufio.NewScanner(stream.Body)
+	line := ""
+	for blocks.Scan() && !strings.Contains(blocks.Text(), `"t":"joined"`) {
+		if id, ok := strings.CutPrefix(blocks.Text(), `data: {"line":"`); ok {
+			line = strings.TrimSuffix(id, `"}`)
+		}
+	}
+	says := func(p *person) reply {
+		answer, err := p.http.Post(n.url+"/events/"+line, "application/json", strings.NewReader(`{"t":"ping","c":1}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return readReply(t, answer)
+	}
+	for name, p := range map[string]*person{"another session of hers": elsewhere, "another person": eve, "a guest": guest, "nobody": somebody(t, n.url, loopback)} {
+		if got := says(p); got.status != http.StatusForbidden || got.code() != "line_refused" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if got := says(mara); got.status != http.StatusNoContent {
+		t.Errorf("who opened it: %s", got)
+	}
+	for blocks.Scan() && !strings.Contains(blocks.Text(), `"t":"pong"`) {
+	}
+	if blocks.Err() != nil {
+		t.Error(blocks.Err())
+	}
+}
+
 // TestSlowLorisIsLetGo: at the program's own settings, who asks a byte at a
 // time, or takes a place and says nothing, is gone in bounded time, and a
 // person is served meanwhile.

@@ -21,8 +21,14 @@ func get(t *testing.T, url string) reply {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return readReply(t, answer)
+}
+
+func readReply(t *testing.T, answer *http.Response) reply {
+	t.Helper()
 	defer answer.Body.Close()
 	r := reply{status: answer.StatusCode, header: answer.Header}
+	var err error
 	if r.raw, err = io.ReadAll(answer.Body); err != nil {
 		t.Fatal(err)
 	}
