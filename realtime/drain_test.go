@@ -101,6 +101,28 @@ func (c *comer) hear(e realtime.Event) {
 	c.last = e.Version
 }
 
+// audience makes viewers who come by way of b, each with a number, until the test
+// ends.
+func (b *balancer) audience(t *testing.T) (watch func(number int) *comer) {
+	server := httptest.NewServer(b)
+	ctx, stop := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	t.Cleanup(func() { stop(); watching.Wait(); server.Close() })
+	return func(number int) *comer {
+		c := &comer{}
+		cfg := client.Config{
+			URL: "ws" + strings.TrimPrefix(server.URL, "http") + "/ws", Room: crowdRoom,
+			Header: http.Header{"Viewer": {strconv.Itoa(number)}}, OnEvent: c.hear, BackoffMost: time.Second,
+		}
+		if number%crowdByStream == 0 {
+			cfg.URL = server.URL + ws.EventsPath
+		}
+		c.Client = client.New(cfg)
+		watching.Go(func() { _ = c.Run(ctx) })
+		return c
+	}
+}
+
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(crowdPatience); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -121,24 +143,7 @@ func TestDrainOfRealSockets(t *testing.T) {
 	_, nextDoor := crowdNode(t, shared)
 	var front balancer
 	front.now.Store(nextDoor)
-	server := httptest.NewServer(&front)
-	t.Cleanup(server.Close)
-	ctx, stop := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	t.Cleanup(func() { stop(); watching.Wait() })
-	watch := func(number int) *comer {
-		c := &comer{}
-		cfg := client.Config{
-			URL: "ws" + strings.TrimPrefix(server.URL, "http") + "/ws", Room: crowdRoom,
-			Header: http.Header{"Viewer": {strconv.Itoa(number)}}, OnEvent: c.hear, BackoffMost: time.Second,
-		}
-		if number%crowdByStream == 0 {
-			cfg.URL = server.URL + ws.EventsPath
-		}
-		c.Client = client.New(cfg)
-		watching.Go(func() { _ = c.Run(ctx) })
-		return c
-	}
+	watch := front.audience(t)
 	keeper := watch(-1) // the room is open on the other node
 	waitFor(t, "the other node's room is open", func() bool { return keeper.Stats().Joined })
 	front.now.Store(oldDoor)
