@@ -53,6 +53,8 @@
 //	readiness.wait  2 a hub   Poller          the same; begun for the first who stalls, and for the first who rests
 //	Conn.unblock    stalled   pump            the viewer caught up, or its socket is gone; only for
 //	                viewer                    sockets that cannot tell when they take bytes
+//	Conn.over       closed    Conn.close      a timer that ends the socket, unless the reader has: it may be
+//	                viewer                    busy with a call, and nobody banned is waited for
 //
 // A writer never waits for a socket: it offers bytes to the kernel, and a
 // viewer whose buffer is full is parked. Nothing is made ready for it from then
