@@ -164,6 +164,9 @@ func TestDrainOfRealSockets(t *testing.T) {
 		}
 	}
 	say()
+	for _, c := range comers { // each has something to go on from
+		waitFor(t, "all hear the first pin", func() bool { return c.Version() == version })
+	}
 	var bins [crowdBins + crowdBins/10 + 1]int // who is closed last waits beyond the window
 	handed := 0
 	old.OnLetGo(func(moment, after time.Duration) {
