@@ -48,12 +48,12 @@ const (
 	gone
 )
 
-// Conn is one viewer's line: a WebSocket, or an event stream.
+// Conn is one viewer's line: a WebSocket, or an event stream. A node has very
+// many: fields stand so that they leave no holes.
 type Conn struct {
 	// static
 	hub  *Hub
 	sock Socket
-	enc  Encoding
 	id   uint64
 	addr netip.Addr
 
@@ -62,24 +62,25 @@ type Conn struct {
 
 	coming func() // see Ticket.Until; owned by whoever reads
 
-	mu       sync.Mutex // guards what follows, and the order of bytes on the socket
+	mu       sync.Mutex // guards what follows but enc, and the order of bytes on the socket
+	enc      Encoding   // static
 	phase    phase
 	blind    bool   // the socket cannot tell when it takes bytes again
 	parked   bool   // the socket is full: only unpark or unblock write
+	owed     bool   // it is to be brought forward, and that was counted
+	jumps    uint8  // at most MaxJumps+1, until jumpsEnd
 	rest     func() // goes on with reading; nil while somebody reads
 	identity Identity
 	room     *room
-	tail     []byte   // the rest of a frame whose beginning is out
-	queue    [][]byte // ready bytes for this viewer alone; they go before what is the room's
-	me       []byte   // ready bytes: the newest version of this person's document, not yet out
-	told     int64    // that version, or the last that is out
-	snap     *message // that brings it forward; only while somebody holds mu
-	owed     bool     // it is to be brought forward, and that was counted
-	cursor   uint64   // the next frame of the room's ring
-	skip     uint64   // sampled frames before this one are not for this viewer
-	cuts     uint64   // ring.cuts when cursor was set
-	jumps    int
-	jumpsEnd time.Time
+	tail     []byte      // the rest of a frame whose beginning is out
+	queue    [][]byte    // ready bytes for this viewer alone; they go before what is the room's
+	me       *message    // the newest version of this person's document, not yet out
+	told     int64       // that version, or the last that is out
+	snap     *message    // that brings it forward; only while somebody holds mu
+	cursor   uint64      // the next frame of the room's ring
+	skip     uint64      // sampled frames before this one are not for this viewer
+	cuts     uint64      // ring.cuts when cursor was set
+	jumpsEnd int64       // Unix nanoseconds
 	over     *time.Timer // ends the socket of who is being closed
 }
 
@@ -218,4 +219,15 @@ func (c *Conn) Detach() {
 		c.hub.leave(r, who)
 	}
 	c.hub.detach(c)
+}
+
+// Caller is who calls over this line, without the id of the call; nobody until
+// the viewer has joined.
+func (c *Conn) Caller() Caller {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.room == nil {
+		return Caller{}
+	}
+	return Caller{Room: c.room.id, Identity: c.identity}
 }

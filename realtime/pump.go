@@ -85,7 +85,7 @@ func (c *Conn) gather(frames [][]byte) [][]byte {
 		return frames
 	}
 	if c.me != nil {
-		frames = append(frames, c.me)
+		frames = append(frames, c.me.as(c.enc))
 	}
 	if c.snap == nil && !c.owed {
 		r, lost, ok := c.room, 0, false
@@ -123,8 +123,8 @@ func (c *Conn) jump() {
 	c.cursor, c.skip, c.cuts, c.owed = in.cursor, in.skip, in.cuts, false
 	if slow {
 		c.hub.metrics.jumps.Inc()
-		if now.After(c.jumpsEnd) {
-			c.jumps, c.jumpsEnd = 0, now.Add(jumpWindow)
+		if now.UnixNano() > c.jumpsEnd {
+			c.jumps, c.jumpsEnd = 0, now.Add(jumpWindow).UnixNano()
 		}
 		if c.jumps++; c.jumps > MaxJumps {
 			c.endSlow()

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // quiet is a pond that can tell when something has come.
@@ -126,4 +127,13 @@ func TestHubWaitsForTheResting(t *testing.T) {
 	}
 	close(let)
 	<-done
+}
+
+// TestSizeOfAViewer: a Conn stays within the allocator's class of this size; the
+// next is a tenth larger.
+func TestSizeOfAViewer(t *testing.T) {
+	const most = 320
+	if size := unsafe.Sizeof(Conn{}); size > most {
+		t.Errorf("a Conn has %d bytes, %d at most", size, most)
+	}
 }

@@ -65,7 +65,7 @@ func (c *Conn) tell(version int64, ready *message) bool {
 		return false
 	}
 	if version > c.told { // announcements can overtake each other
-		c.told, c.me = version, ready.as(c.enc)
+		c.told, c.me = version, ready
 		c.flush()
 	}
 	return true

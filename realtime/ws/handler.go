@@ -158,10 +158,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	line := conn.NetConn() // all that we need of conn from here on
-	v := &viewer{line: line, deflated: as == realtime.Deflated, place: waits,
-		page: page{handler: h, header: r.Header, addr: addr, remote: ticket.Attach(newSocket(line), as)}}
+	v := &viewer{line: line, deflated: as == realtime.Deflated,
+		page: page{handler: h, hello: &Hello{Header: r.Header, RemoteAddr: addr}, remote: ticket.Attach(newSocket(line), as)}}
 	waits.upgraded(func() { v.remote.Close(realtime.CodeJoinTimeout, "no join came in time") })
-	if !h.cfg.Hub.Go(v.read) {
+	if !h.cfg.Hub.Go(func() { v.read(waits) }) {
 		v.remote.Detach()
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
-	"net/netip"
 	"unicode/utf8"
 
 	"github.com/rialto-live/rialto/realtime"
@@ -16,9 +14,7 @@ import (
 type page struct {
 	handler *Handler
 	remote  *realtime.Conn
-	header  http.Header // dropped by the join
-	addr    netip.Addr
-	caller  realtime.Caller // set by the join
+	hello   *Hello // what its request said; dropped by the join
 }
 
 // message is anything a page sends.
@@ -51,16 +47,13 @@ func (p *page) join(m message) error {
 	if len(m.Token) > maxToken {
 		return badMessage("the token is too long")
 	}
-	hello := Hello{Room: m.Room, Token: m.Token, Header: p.header, RemoteAddr: p.addr}
-	p.header = nil
+	hello := *p.hello
+	hello.Room, hello.Token = m.Room, m.Token
+	p.hello = nil
 	ctx, cancel := context.WithTimeout(context.Background(), p.handler.cfg.JoinTimeout)
 	defer cancel()
 	return p.remote.Join(ctx, realtime.Join{Room: m.Room, Have: realtime.Position{Epoch: m.Epoch, Offset: m.Offset}},
-		func(ctx context.Context) (who Identity, err error) {
-			who, err = p.handler.cfg.Authenticate(ctx, hello)
-			p.caller = realtime.Caller{Room: m.Room, Identity: who}
-			return who, err
-		})
+		func(ctx context.Context) (Identity, error) { return p.handler.cfg.Authenticate(ctx, hello) })
 }
 
 func (p *page) answer(m message) error {
@@ -86,7 +79,7 @@ func (p *page) call(m message) error {
 	if !p.remote.Open() {
 		return nil // a page that is being closed does nothing more here
 	}
-	from := p.caller
+	from := p.remote.Caller()
 	from.Call = m.ID
 	ctx, cancel := context.WithTimeout(context.Background(), p.handler.cfg.CallTimeout)
 	defer cancel()

@@ -55,7 +55,7 @@ func (s *stream) takeOver(w http.ResponseWriter, ticket *realtime.Ticket, join m
 		return
 	}
 	_ = sock.SetWriteDeadline(time.Time{})
-	giveUpAfter(sock.wire, deadAfter)
+	giveUpAfter(sock.wire(), deadAfter)
 	s.remote = ticket.Attach(sock, realtime.Lines)
 	if !s.handler.cfg.Hub.Go(func() { s.run(join, func() { s.drain(&counted{Conn: conn}) }) }) {
 		s.remote.Detach()

@@ -46,16 +46,12 @@ const sendBuffer = 64 << 10
 // socket writes to a connection. It implements realtime.Socket, whose caller keeps TryWrite and Write apart by a lock.
 type socket struct {
 	net.Conn
-	wire net.Conn // under TLS, if there is any
-	try  attempt
+	try attempt
 }
 
 func newSocket(conn net.Conn) *socket {
-	s := &socket{Conn: conn, wire: conn}
-	if secure, ok := conn.(*tls.Conn); ok {
-		s.wire = secure.NetConn()
-	}
-	if tcp, ok := s.wire.(*net.TCPConn); ok {
+	s := &socket{Conn: conn}
+	if tcp, ok := s.wire().(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer)
 	}
 	// TLS is not asked here: what it would send is larger than what it is
@@ -70,7 +66,15 @@ func newSocket(conn net.Conn) *socket {
 
 // Close does not wait, as TLS would: it says good-bye over a socket that may be
 // full. Our close frame has said it before.
-func (s *socket) Close() error { return s.wire.Close() }
+func (s *socket) Close() error { return s.wire().Close() }
+
+// wire is what is under TLS, if there is any.
+func (s *socket) wire() net.Conn {
+	if secure, ok := s.Conn.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return s.Conn
+}
 
 // TryWrite offers p to the kernel once. Without a kernel socket to ask it
 // takes nothing, and the caller writes from a goroutine that may wait.

@@ -123,7 +123,7 @@ func (h *Handler) openStream(w http.ResponseWriter, r *http.Request) {
 	id := make([]byte, idBytes)
 	_, _ = rand.Read(id) // which never fails
 	s := &stream{
-		page: page{handler: h, header: r.Header, addr: addr}, id: hex.EncodeToString(id), proof: proofOf(r.Header), turn: make(chan struct{}, 1),
+		page: page{handler: h, hello: &Hello{Header: r.Header, RemoteAddr: addr}}, id: hex.EncodeToString(id), proof: proofOf(r.Header), turn: make(chan struct{}, 1),
 		budget: rate.NewLimiter(MessagesPerSec, MessageBurst), bytes: rate.NewLimiter(BytesPerSec, BytesBurst),
 		checks: rate.NewLimiter(checksPerSec, checkBurst),
 	}
@@ -186,13 +186,14 @@ func (s *stream) mine(r *http.Request) (status int, code, detail string) {
 	if len(token) > maxToken {
 		return http.StatusForbidden, "line_refused", "The token is too long."
 	}
-	who, err := s.handler.cfg.Authenticate(ctx, Hello{Room: s.caller.Room, Token: token, Header: r.Header, RemoteAddr: s.handler.cfg.RemoteAddr(r)})
+	caller := s.remote.Caller()
+	who, err := s.handler.cfg.Authenticate(ctx, Hello{Room: caller.Room, Token: token, Header: r.Header, RemoteAddr: s.handler.cfg.RemoteAddr(r)})
 	var refused *realtime.CloseError
 	switch {
 	case err != nil && !errors.As(err, &refused):
 		s.verdict(err) // which logs it
 		return http.StatusServiceUnavailable, "unavailable", "This cannot be done just now. Try again."
-	case err != nil, who.Subject != s.caller.Subject, who.Session != s.caller.Session:
+	case err != nil, who.Subject != caller.Subject, who.Session != caller.Session:
 		return http.StatusForbidden, "line_refused", "This line was opened by somebody else. Open another."
 	}
 	s.mu.Lock()

@@ -14,7 +14,6 @@ type viewer struct {
 	page
 	line     net.Conn // what gorilla made a WebSocket of
 	deflated bool     // it may send compressed messages
-	place    *place   // among those who come in; nil from the join on
 
 	// owned by whoever reads
 	budget  bucket // messages
@@ -22,8 +21,9 @@ type viewer struct {
 	bytes   bucket
 }
 
-// read is the goroutine that reads until the page has joined.
-func (v *viewer) read() {
+// read is the goroutine that reads until the page has joined. place is the page's
+// among those who come in.
+func (v *viewer) read(place *place) {
 	in := inboxFor(v)
 	_ = v.line.SetReadDeadline(time.Now().Add(v.handler.cfg.JoinTimeout))
 	m, ok, err := v.next(in)
@@ -31,8 +31,7 @@ func (v *viewer) read() {
 		m, ok, err = v.next(in)
 	}
 	if err == nil {
-		v.place.spoke()
-		v.place = nil
+		place.spoke()
 		err = v.join(m)
 	}
 	if err != nil {
