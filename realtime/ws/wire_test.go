@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -185,9 +186,9 @@ func TestPlainRequest(t *testing.T) {
 }
 
 func TestRefusedByAuthenticate(t *testing.T) {
-	var answer error
+	var answer atomic.Pointer[error]
 	n := start(t, options{ws: func(c *ws.Config) {
-		c.Authenticate = func(context.Context, ws.Hello) (ws.Identity, error) { return ws.Identity{}, answer }
+		c.Authenticate = func(context.Context, ws.Hello) (ws.Identity, error) { return ws.Identity{}, *answer.Load() }
 	}})
 	for err, code := range map[error]realtime.Code{
 		ws.ErrForbidden:                            realtime.CodeForbidden,
@@ -195,7 +196,7 @@ func TestRefusedByAuthenticate(t *testing.T) {
 		fmt.Errorf("over: %w", ws.ErrRoomClosed):   realtime.CodeRoomClosed,
 		errors.New("the database is on a journey"): realtime.CodeUnavailable,
 	} {
-		answer = err
+		answer.Store(&err)
 		conn := n.dial(nil)
 		send(t, conn, `{"t":"join","room":"shw_1"}`)
 		if words := closedWith(t, conn, code); strings.Contains(words, "database") {
