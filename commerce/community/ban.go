@@ -19,7 +19,7 @@ import (
 
 const (
 	MaxReason = 500    // characters
-	MaxBans   = 10_000 // of one creator
+	MaxBans   = 10_000 // in one show, and from all shows of one creator
 )
 
 var (
@@ -73,7 +73,7 @@ func Impose(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, w W
 		return Ban{}, fmt.Errorf("ban in %s: %w", s.ID, err)
 	}
 	var count int
-	if err := tx.QueryRow(ctx, `select count(*) from ban where creator = $1`, s.Creator).Scan(&count); err != nil {
+	if err := tx.QueryRow(ctx, `select count(*) from ban where creator = $1 and show is not distinct from $2`, s.Creator, b.Show).Scan(&count); err != nil {
 		return Ban{}, fmt.Errorf("count bans: %w", err)
 	}
 	if count > MaxBans {

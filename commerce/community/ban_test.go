@@ -221,4 +221,10 @@ func TestLimitsOfBans(t *testing.T) {
 	if _, err := s.ban(mara, here, last, "", false); !errors.Is(err, community.ErrTooMany) || s.banned(here, last) {
 		t.Errorf("one past it: %v", err)
 	}
+	if _, err := s.ban(mara, s.show(mara), guest(), "", false); err != nil {
+		t.Errorf("in another show of the same creator: %v", err)
+	}
+	if _, err := s.ban(mara, here, last, "", true); err != nil || !s.banned(here, last) {
+		t.Errorf("from all shows: %v", err)
+	}
 }

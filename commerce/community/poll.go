@@ -187,6 +187,9 @@ func Vote(ctx context.Context, tx pgx.Tx, id commerce.ShowID, poll commerce.Poll
 	if err := Check(ctx, tx, id, subject); err != nil {
 		return err
 	}
+	if err := underWay(ctx, tx, poll, "_shared"); err != nil {
+		return err
+	}
 	var open bool
 	var choices int
 	err := tx.QueryRow(ctx, `select state = 'open' and ends_at > clock_timestamp(), cardinality(choices) from poll where id = $1 and show = $2 for key share`, poll, id).
@@ -209,9 +212,21 @@ func Vote(ctx context.Context, tx pgx.Tx, id commerce.ShowID, poll commerce.Poll
 	return nil
 }
 
+// underWay holds, until tx ends, the lock that a vote shares with the others and a count that closes has alone. That of the
+// row would not do: voters do not queue behind who waits for it, so that a stream of them keeps the poll open.
+func underWay(ctx context.Context, tx pgx.Tx, poll commerce.PollID, shared string) error {
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock`+shared+`(hashtextextended('poll ' || $1::uuid::text, 0))`, poll); err != nil {
+		return fmt.Errorf("votes in %s: %w", poll, err)
+	}
+	return nil
+}
+
 // ClosePoll closes a poll of a show that the caller has locked before its time. Twice is once.
 func ClosePoll(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, id commerce.PollID) (Poll, error) {
 	if err := Leads(ctx, tx, by, s); err != nil {
+		return Poll{}, err
+	}
+	if err := underWay(ctx, tx, id, ""); err != nil {
 		return Poll{}, err
 	}
 	p, err := scanPoll(tx.QueryRow(ctx, `select `+pollColumns+` from poll p where p.id = $1 and p.show = $2 for update`, id, s.ID))

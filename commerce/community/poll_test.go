@@ -380,3 +380,48 @@ func TestKeeperStops(t *testing.T) {
 	stop()
 	w.must(<-done)
 }
+
+// TestClosingWaitsForNobodyNew: who closes waits for the votes that are under way, and later ones wait for who closes.
+func TestClosingWaitsForNobodyNew(t *testing.T) {
+	w := newHall(t)
+	p := wish("a", "b")
+	_, err := w.open(w.mara, p)
+	w.must(err)
+	waiting := func(n int, or *atomic.Bool) {
+		for end := time.Now().Add(30 * time.Second); w.count(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) < n; {
+			if or.Load() {
+				return
+			}
+			if time.Now().After(end) {
+				t.Errorf("%d do not wait", n)
+				return
+			}
+		}
+	}
+	var done atomic.Bool
+	var others errgroup.Group
+	var closed community.Poll
+	w.must(w.tx(func(ctx context.Context, tx pgx.Tx) error {
+		if err := community.Vote(ctx, tx, w.id, p.ID, guest(), 0); err != nil {
+			return err
+		}
+		others.Go(func() (err error) {
+			closed, err = w.closes(w.mod, p.ID)
+			return err
+		})
+		waiting(1, &done)
+		others.Go(func() error {
+			defer done.Store(true)
+			if err := w.vote(p.ID, guest(), 1); !errors.Is(err, community.ErrPollClosed) {
+				return fmt.Errorf("a vote behind the close: %w", err)
+			}
+			return nil
+		})
+		waiting(2, &done)
+		return nil
+	}))
+	w.must(others.Wait())
+	if !slices.Equal(closed.Counts, []int{1, 0}) {
+		t.Errorf("counted %v", closed.Counts)
+	}
+}

@@ -63,11 +63,19 @@ func count(ctx context.Context, tx pgx.Tx, p Poll, closing bool) (Poll, error) {
 // closeOpen closes the open poll of a show that the caller has locked, if there is one; with due, only when its time is
 // over. It answers what the room is to be told.
 func closeOpen(ctx context.Context, tx pgx.Tx, id commerce.ShowID, due bool) ([]outbox.EventRow, error) {
-	p, err := scanPoll(tx.QueryRow(ctx, `select `+pollColumns+` from poll p where p.show = $1 and p.state = 'open'
-		and (p.ends_at <= clock_timestamp() or not $2) for update`, id, due))
+	var poll commerce.PollID
+	err := tx.QueryRow(ctx, `select id from poll where show = $1 and state = 'open' and (ends_at <= clock_timestamp() or not $2)`, id, due).Scan(&poll)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
+	if err == nil {
+		err = underWay(ctx, tx, poll, "")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("close the poll of %s: %w", id, err)
+	}
+	// Nobody else closes it: the show is locked.
+	p, err := scanPoll(tx.QueryRow(ctx, `select `+pollColumns+` from poll p where p.id = $1 for update`, poll))
 	if err != nil {
 		return nil, fmt.Errorf("close the poll of %s: %w", id, err)
 	}

@@ -23,9 +23,9 @@ const (
 	MaxTimeout = 86_400
 	// MaxTimeouts is how many people are silenced in one show at a time.
 	MaxTimeouts = 1000
-	// again is how soon after a time-out the same one is taken for the same request, sent twice: longer than a page waits
-	// for an answer before it asks again.
-	again = 30 * time.Second
+	// again is how soon after a time-out the same one is taken for the same request, sent twice: longer than a page goes
+	// on asking that is told to wait.
+	again = 3 * time.Minute
 )
 
 var (
@@ -127,7 +127,7 @@ func notTheirs(ctx context.Context, q schema.Querier, by account.Account, s show
 }
 
 // TimeOut silences somebody in a show that the caller has locked, from now on for so many seconds. A new one takes the
-// place of an old one; the same again within half a minute is the same.
+// place of an old one; the same again within three minutes is the same.
 func TimeOut(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show, w Wish, seconds int) (Timeout, error) {
 	if err := lead(ctx, tx, by, s); err != nil {
 		return Timeout{}, err
