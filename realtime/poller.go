@@ -182,17 +182,16 @@ func (p *Poller) dropStalled() {
 	p.mu.Unlock()
 	for _, s := range stalled {
 		unsent := s.conn.sock.(Pollable).Unsent()
-		if unsent >= s.unsent {
-			if now-s.since >= p.hub.cfg.WriteStall {
-				s.conn.kill("stalled")
-			}
-			continue
-		}
 		p.mu.Lock()
-		if again, ok := p.parked[s.conn.id]; ok && again == s {
+		again, ok := p.parked[s.conn.id]
+		same := ok && again == s // else it has taken bytes meanwhile
+		if same && unsent < s.unsent {
 			p.parked[s.conn.id] = stall{s.conn, now, unsent}
 		}
 		p.mu.Unlock()
+		if same && unsent >= s.unsent && now-s.since >= p.hub.cfg.WriteStall {
+			s.conn.kill("stalled")
+		}
 	}
 }
 

@@ -125,7 +125,7 @@ func (h *Hub) sweep(ctx context.Context) {
 			switch {
 			case silence >= h.cfg.DeadAfter && c.enc.answered():
 				c.kill("dead")
-			case silence >= h.cfg.PingEvery:
+			case silence >= h.cfg.PingEvery, !c.enc.answered(): // what stands on the way must not see a silence of twice as long
 				c.ping()
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -213,26 +214,32 @@ func alone(t *testing.T, data string) {
 	}
 }
 
-// freePort is a port that was free a moment ago.
-func freePort(t *testing.T, network string) int {
+// freePort is a port that was free a moment ago, for UDP and TCP. It is none of those that the kernel hands out, so that
+// nobody gets it by chance before it is used.
+func freePort(t *testing.T) int {
 	t.Helper()
-	if network == "udp" {
-		l, err := net.ListenPacket("udp", ":0")
+	const first, most = 10_000, 20_000
+	for range 100 {
+		port := first + rand.N(most)
+		at := ":" + strconv.Itoa(port)
+		stream, err := net.Listen("tcp", at)
 		if err != nil {
+			continue
+		}
+		packets, err := net.ListenPacket("udp", at)
+		if err = errors.Join(err, stream.Close()); err != nil {
+			continue
+		}
+		if err := packets.Close(); err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		return l.LocalAddr().(*net.UDPAddr).Port
+		return port
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t, "tcp")))
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
 }

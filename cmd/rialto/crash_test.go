@@ -27,7 +27,7 @@ type dev struct {
 
 func newDev(t *testing.T, flags ...string) *dev {
 	t.Helper()
-	d := &dev{t: t, data: filepath.Join(t.TempDir(), "data"), port: freePort(t, "udp")}
+	d := &dev{t: t, data: filepath.Join(t.TempDir(), "data"), port: freePort(t)}
 	d.flags = append([]string{
 		"dev", "--data", d.data, "--listen", freeAddr(t), "--admin", freeAddr(t), "--media-port", strconv.Itoa(d.port),
 	}, flags...)

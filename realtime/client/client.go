@@ -316,7 +316,8 @@ func listOf(data json.RawMessage) (list []realtime.Event, err error) {
 func reconnectAfter(err error) (time.Duration, bool) {
 	var later *laterError
 	if errors.As(err, &later) {
-		return later.after + rand.N(later.after/2+1), true
+		after := max(later.after, backoffFirst)
+		return after + rand.N(after/2+1), true
 	}
 	var closed *closedError
 	var reason struct {
@@ -325,5 +326,5 @@ func reconnectAfter(err error) (time.Duration, bool) {
 	if !errors.As(err, &closed) || json.Unmarshal([]byte(closed.reason), &reason) != nil || reason.After == nil || *reason.After < 0 {
 		return 0, false
 	}
-	return min(time.Duration(*reason.After)*time.Millisecond, maxTold), true
+	return time.Duration(min(*reason.After, maxTold.Milliseconds())) * time.Millisecond, true
 }

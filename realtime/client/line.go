@@ -64,6 +64,10 @@ func (e *laterError) Error() string {
 
 // refusal is what an answer other than the one that was asked for means.
 func refusal(answer *http.Response) error {
+	switch answer.StatusCode {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests: // of what stands between, in a rush
+		return fmt.Errorf("not let in: %s", answer.Status)
+	}
 	if answer.StatusCode >= 400 && answer.StatusCode < 500 {
 		return &realtime.CloseError{Code: realtime.CodeForbidden, Reason: answer.Status}
 	}

@@ -13,10 +13,10 @@ type bucket struct {
 // take takes n if there is so much, and says whether there was.
 func (b *bucket) take(now time.Time, n, perSec, burst int) bool {
 	at := now.UnixNano()
-	if passed := at - b.last; passed > 0 { // a clock that was set back gives nothing
-		b.used = float32(max(0, float64(b.used)-float64(passed)/float64(time.Second)*float64(perSec)))
-		b.last = at
-	}
+	// A clock that was set back gives nothing, and is counted from anew.
+	passed := max(0, at-b.last)
+	b.used = float32(max(0, float64(b.used)-float64(passed)/float64(time.Second)*float64(perSec)))
+	b.last = at
 	if b.used+float32(n) > float32(burst) {
 		return false
 	}

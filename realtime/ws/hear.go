@@ -14,7 +14,7 @@ import (
 func (h *Handler) hear(w http.ResponseWriter, r *http.Request, id string) {
 	s := h.streams.find(id)
 	if s == nil {
-		problem(w, http.StatusNotFound, "line_unknown", "This line is not open here. Open another.")
+		lineUnknown(w)
 		return
 	}
 	// Before anything that could end the line: a stranger ends nobody's.
@@ -31,6 +31,8 @@ func (h *Handler) hear(w http.ResponseWriter, r *http.Request, id string) {
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusNoContent)
+	case errors.Is(err, errLineOver):
+		lineUnknown(w)
 	case errors.As(err, &wrong):
 		s.remote.Close(wrong.Code, wrong.Reason)
 		problem(w, statusOf(wrong.Code), wrong.Code.String(), wrong.Reason)
@@ -76,7 +78,17 @@ func (s *stream) take(m message) error {
 	}
 	s.turn <- struct{}{} // whoever has it gives it back within CallTimeout
 	defer func() { <-s.turn }()
+	if !s.remote.Open() {
+		return errLineOver
+	}
 	return s.answer(m)
+}
+
+// errLineOver refuses what nobody does any more: the page says it on its next line.
+var errLineOver = errors.New("the line ends")
+
+func lineUnknown(w http.ResponseWriter) {
+	problem(w, http.StatusNotFound, "line_unknown", "This line is not open here. Open another.")
 }
 
 // statusOf is the HTTP status beside a close code.

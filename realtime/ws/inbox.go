@@ -83,7 +83,7 @@ func (in *inbox) read() (kind byte, payload []byte, err error) {
 	for {
 		h, err := in.header(kind)
 		if err == nil && h.op >= opClose {
-			err = in.control(h)
+			err = in.control(h, kind != 0)
 			if err == nil && kind == 0 {
 				return 0, nil, nil
 			}
@@ -101,7 +101,7 @@ func (in *inbox) read() (kind byte, payload []byte, err error) {
 			return kind, in.said, nil
 		default:
 			if payload, err = in.inflate(); err != nil {
-				return 0, nil, lineError{err}
+				return 0, nil, lineError{brokenFrame("deflate: " + err.Error())}
 			}
 			return kind, payload, nil
 		}
@@ -194,8 +194,9 @@ func unmask(b []byte, mask [maskBytes]byte) {
 	}
 }
 
-// control takes care of a frame that concerns the line.
-func (in *inbox) control(h header) error {
+// control takes care of a frame that concerns the line. Within a message it is no
+// sign of life: a page that ends none for DeadAfter is taken for dead.
+func (in *inbox) control(h header, within bool) error {
 	payload, err := in.next(int(h.length))
 	if err != nil {
 		return err
@@ -203,9 +204,9 @@ func (in *inbox) control(h header) error {
 	unmask(payload, h.mask)
 	switch h.op {
 	case opPing:
-		return in.viewer.pinged(payload)
+		return in.viewer.pinged(payload, !within)
 	case opPong:
-		return in.viewer.sign()
+		return in.viewer.sign(!within)
 	}
 	return closing(payload)
 }

@@ -72,18 +72,20 @@ func (v *viewer) listen(in *inbox) {
 	}
 }
 
-// sign takes a control frame for a sign of life.
-func (v *viewer) sign() error {
+// sign counts a control frame, and takes it for a sign of life if it is alive.
+func (v *viewer) sign(alive bool) error {
 	if !v.control.take(v.handler.cfg.Now(), 1, MessagesPerSec, MessageBurst) {
 		return errTooMany
 	}
-	v.remote.Saw()
+	if alive {
+		v.remote.Saw()
+	}
 	return nil
 }
 
 // pinged answers a ping.
-func (v *viewer) pinged(data []byte) error {
-	err := v.sign()
+func (v *viewer) pinged(data []byte, alive bool) error {
+	err := v.sign(alive)
 	if err == nil {
 		v.remote.Send(realtime.PongFrame(data))
 	}
