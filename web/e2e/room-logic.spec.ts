@@ -333,3 +333,28 @@ test("a command may be longer than a line, waits as the room says, and is one fo
   expect(await early).toMatchObject({ ok: false });
   expect(log.waitUntil.value - performance.now()).toBeGreaterThan(5_000);
 });
+
+test("what became of the words is kept with the conversation, not with the field, which goes with its tab", async () => {
+  const { room, log } = chat();
+  log.orders.value = true;
+  log.draft.value = "/slow 10";
+  const done = log.sayDraft();
+  expect(log.draft.value).toBe("");
+  room.asked[0]!.settle("", "Slow mode: 10 seconds.");
+  await done;
+  expect(log.did.value).toBe("Slow mode: 10 seconds.");
+  log.draft.value = "/pin 99";
+  const wrong = log.sayDraft();
+  expect(log.did.value).toBe("");
+  room.asked[1]!.refuse(new CallError("command_invalid", "There is no row 99.", room.asked[1]!.id));
+  await wrong;
+  expect([log.draft.value, log.problem.value]).toEqual(["/pin 99", { words: "There is no row 99.", until: 0 }]);
+  log.forgive();
+  expect(log.problem.value.words).toBe("");
+  const early = log.sayDraft();
+  log.draft.value = "something new";
+  room.asked[2]!.refuse(new CallError("too_often", "", room.asked[2]!.id, 9_000));
+  await early;
+  expect(log.draft.value, "what was typed meanwhile stays").toBe("something new");
+  expect(log.problem.value, "it is over with the wait").toEqual({ words: expect.stringContaining("slower") as unknown, until: log.waitUntil.value });
+});

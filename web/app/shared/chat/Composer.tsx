@@ -26,14 +26,15 @@ type ComposerProps = {
 
 export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
   const text = log.draft.value;
-  const [problem, setProblem] = useState("");
-  const [did, setDid] = useState("");
   /** The command that the arrows stand on; -1: none. */
   const [at, setAt] = useState(-1);
   const [listed, list] = useState(true);
   const field = useRef<HTMLInputElement>(null);
   const id = useId();
   const wait = useWait(log.waitUntil.value);
+  const { words, until } = log.problem.value;
+  // A wait that is over needs no explanation any more.
+  const problem = until > 0 && wait === 0 ? "" : words;
   const length = lengthOf(tidy(text));
   const limit = log.limitFor(text);
   const left = limit - length;
@@ -42,32 +43,22 @@ export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
   useEffect(() => {
     if (typing) field.current?.focus();
   }, [typing]);
-  // A wait that is over needs no explanation any more.
-  useEffect(() => {
-    if (wait === 0) setProblem("");
-  }, [wait]);
 
   const type = (typed: string): void => {
     log.draft.value = typed;
     setAt(-1);
     list(true);
-    if (wait === 0) setProblem("");
+    if (wait === 0) log.forgive();
   };
   const pick = (command: Command): void => {
     type(completed(command));
     field.current?.focus();
   };
-  const submit = async (event: Event): Promise<void> => {
+  const submit = (event: Event): void => {
     event.preventDefault();
     if (length === 0 || wait > 0) return;
-    if (left < 0) return setProblem(`${-left} too many: ${limit} characters at most.`);
-    log.draft.value = "";
-    setProblem("");
-    setDid("");
-    const said = await log.say(text);
-    if (said.ok) return setDid(said.did ?? "");
-    setProblem(said.problem);
-    if (log.draft.peek() === "") log.draft.value = text;
+    if (left < 0) log.problem.value = { words: `${-left} too many: ${limit} characters at most.`, until: 0 };
+    else void log.sayDraft();
   };
   const press = (event: KeyboardEvent): void => {
     if (commands.length === 0 || event.isComposing) return;
@@ -84,7 +75,7 @@ export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
   };
 
   return (
-    <form class="composer" onSubmit={(event) => void submit(event)} noValidate>
+    <form class="composer" onSubmit={submit} noValidate>
       {commands.length > 0 && <CommandList id={`${id}-commands`} commands={commands} at={at} onPick={pick} />}
       <Held until={log.heldUntil.value} />
       {log.takenDown.value && log.heldUntil.value === 0 && (
@@ -137,7 +128,7 @@ export function Composer({ log, away, typing, slow = 0 }: ComposerProps) {
       </div>
       {/* Always there: a screen reader hears what changes in it. */}
       <p class="composer-did" role="status">
-        {did}
+        {log.did.value}
       </p>
     </form>
   );

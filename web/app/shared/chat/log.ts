@@ -39,6 +39,15 @@ export type Said =
   /** The words go back to where they were typed; `problem` says why. */
   | { ok: false; problem: string };
 
+/** Why the last words did not go. */
+export interface Problem {
+  words: string;
+  /** It is over with this wait (performance.now()); 0: when something else is typed. */
+  until: number;
+}
+
+const NO_PROBLEM: Problem = { words: "", until: 0 };
+
 /** Some hearts that came together. */
 export interface HeartBurst {
   /** Rises with each burst. */
@@ -89,6 +98,9 @@ export class ChatLog {
   readonly hearts: Signal<HeartBurst> = signal({ n: 0, count: 0 });
   /** What is being typed. */
   readonly draft: Signal<string> = signal("");
+  readonly problem: Signal<Problem> = signal(NO_PROBLEM);
+  /** What the last command did. */
+  readonly did: Signal<string> = signal("");
   /** Lines that came since the page opened, not counting those from before. For "3 new". */
   readonly heard: Signal<number> = signal(0);
   readonly empty: ReadonlySignal<boolean> = computed(() => this.lines.value.length === 0 && this.pending.value.length === 0);
@@ -133,6 +145,32 @@ export class ChatLog {
   /** How many characters this may have. */
   limitFor(typed: string): number {
     return this.orders.value && typed.trimStart().startsWith("/") ? MAX_COMMAND : MAX_TEXT;
+  }
+
+  /** Says what is being typed. Refused, it comes back with the reason, unless something new stands there. */
+  async sayDraft(): Promise<void> {
+    const text = this.draft.peek();
+    batch(() => {
+      this.draft.value = "";
+      this.problem.value = NO_PROBLEM;
+      this.did.value = "";
+    });
+    const said = await this.say(text);
+    if (said.ok) {
+      // A line that was said after a command does not hide what that did.
+      if (said.did !== undefined) this.did.value = said.did;
+      return;
+    }
+    batch(() => {
+      const until = this.waitUntil.peek();
+      this.problem.value = { words: said.problem, until: until > performance.now() ? until : 0 };
+      if (this.draft.peek() === "") this.draft.value = text;
+    });
+  }
+
+  /** What was wrong with the last words is not so with others. */
+  forgive(): void {
+    this.problem.value = NO_PROBLEM;
   }
 
   /** Says a line. It stands in `pending` until the room has it. */
