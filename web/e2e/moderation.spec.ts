@@ -93,6 +93,7 @@ test.describe("moderating", () => {
     await jo.getByRole("tab", { name: "Rules" }).click();
     await jo.getByLabel("Slow mode").selectOption({ label: "One line every 5 seconds" });
     await expect(jo.getByText(/^You have been timed out in this show\. It ends in 1 hour, at \d/)).toBeVisible();
+    await expect(jo.getByLabel("Slow mode"), "what holds, not what was picked").toHaveValue("0");
     await expect(jo.getByText("Jo", { exact: true }), "listed as silenced").toBeVisible();
     await expect(jo.getByRole("button", { name: "Let write: Jo" }), "nobody frees themselves").toHaveCount(0);
     await host.getByRole("button", { name: "Let write: Jo" }).click();

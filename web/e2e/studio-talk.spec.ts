@@ -99,9 +99,18 @@ test("questions at the desk: none, failing, a list; merged and answered", async 
   expect(stage.calls.find(({ key }) => key.endsWith("/merge"))?.body).toEqual({ into: items[1]!.id });
   await card(page).getByRole("button", { name: /^Answered: How heavy/ }).click();
   stage.answers[`PUT /shows/${SHOW}/questions/${items[1]!.id}/answer`] = problem(500, "internal", "The server had a problem.");
+  const words = page.getByRole("dialog").getByLabel("The answer in words");
+  await words.fill("1.9 kg");
+  stage.answers[QUESTIONS] = { body: { items: items.filter((_, i) => i !== 1), next: null } };
+  stage.send(counted(2, 4));
+  await expect(card(page).locator(".ask-list > li")).toHaveCount(4);
+  await expect(words, "what is typed outlives the row").toHaveValue("1.9 kg");
+  await expect(words).toBeFocused();
   await page.getByRole("dialog").getByRole("button", { name: "Mark as answered" }).click();
   await expect(page.getByRole("dialog").getByText("The server had a problem.")).toBeVisible();
   await accessible(page);
+  await page.getByRole("dialog").getByRole("button", { name: "Not yet" }).click();
+  await expect(page.getByRole("region", { name: "Questions", exact: true }), "its button is gone").toBeFocused();
 });
 
 test("a poll is made once though its answer was lost, tallied while it runs, and closed", async ({ page }, info) => {

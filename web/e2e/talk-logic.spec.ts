@@ -112,4 +112,7 @@ test("what is kept for a tab is bounded, and without a browser's store it is kep
   const kept = new Kept("k");
   for (let i = 0; i <= 20; i++) kept.add(`q${i}`);
   expect([kept.has("q0"), kept.has("q1"), kept.has("q20")]).toEqual([false, true, true]);
+  const more = new Kept("m", 50);
+  for (let i = 0; i <= 50; i++) more.add(`q${i}`);
+  expect([more.has("q0"), more.has("q1"), more.has("q50")]).toEqual([false, true, true]);
 });

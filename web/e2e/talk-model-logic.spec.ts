@@ -7,7 +7,7 @@ import type { ChatLine } from "../app/shared/events";
 import type { Room, RoomPhase } from "../app/shared/realtime";
 import { RoomState } from "../app/shared/roomstate";
 import { Moderation } from "../app/shared/talk/moderation";
-import { Questions } from "../app/shared/talk/questions";
+import { MAX_PAGES, Questions } from "../app/shared/talk/questions";
 import { Talk } from "../app/shared/talk/talk";
 import type { Question } from "../app/shared/talk/types";
 
@@ -231,5 +231,187 @@ test("what fails when it is undone is said apart from the lists, which may not b
   (await next("DELETE bans/gst_1")).answer(500, { code: "internal", detail: "The server had a problem." });
   expect(await undo).toBe(false);
   expect(mod.trouble.value).toEqual({ at: "undo", words: "The server had a problem." });
+  talk.close();
+});
+
+test("one place does not wait for another: a ban goes out while slow mode is being set; the same place waits", async () => {
+  const { talk } = talking();
+  const mod = new Moderation(talk);
+  const slow = mod.slow(30);
+  const put = await next("PUT talk");
+  const ban = mod.ban({ subject: "gst_1", name: "Tom" });
+  expect([...mod.busy.value]).toEqual(["slow", "line"]);
+  expect(await mod.slow(60), "not sent twice").toBe(false);
+  (await next("PUT bans/gst_1")).answer(200);
+  expect(await ban).toBe(true);
+  expect([...mod.busy.value]).toEqual(["slow"]);
+  put.answer(500, { code: "internal", detail: "The server had a problem." });
+  expect(await slow).toBe(false);
+  expect([mod.busy.value.size, mod.trouble.value?.at]).toEqual([0, "slow"]);
+  expect(asked.filter(({ key }) => key === "PUT talk")).toEqual([]);
+  talk.close();
+});
+
+/** Timers of more than 20 s, which ring when the test wants it. */
+function longTimers() {
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  const held = new Map<unknown, { run: () => void; ms: number }>();
+  globalThis.setTimeout = ((run: () => void, ms = 0) => {
+    if (ms <= 20_000) return set(run, ms);
+    const key = {};
+    held.set(key, { run, ms });
+    return key;
+  }) as unknown as typeof setTimeout;
+  globalThis.clearTimeout = ((key: never) => void (held.delete(key) || clear(key))) as typeof clearTimeout;
+  const waits = () => [...held.values()].map(({ ms }) => ms);
+  const ring = (): void => {
+    const timers = [...held.values()];
+    held.clear();
+    for (const { run } of timers) run();
+  };
+  return { waits, ring, restore: () => Object.assign(globalThis, { setTimeout: set, clearTimeout: clear }) };
+}
+
+test("who has an account asks what they may until they know, as long as they are in the room; guests need not", async () => {
+  const timers = longTimers();
+  const fails = async (status = 500): Promise<void> => {
+    const reading = await next("GET talk");
+    Math.random = () => 0.999;
+    reading.answer(status, { code: "internal", detail: "The server had a problem." });
+  };
+  const once = () => expect.poll(() => timers.waits()).toEqual([29_970]);
+  try {
+    const { talk, phase, me } = talking();
+    const guest = talk.read();
+    await fails();
+    await guest;
+    expect(timers.waits(), "a guest").toEqual([]);
+    Math.random = () => 0;
+    me.value = jo;
+    phase.value = "joined";
+    await fails();
+    await once();
+    timers.ring();
+    await fails(503);
+    await once();
+    phase.value = "waiting";
+    expect(timers.waits(), "not in the room").toEqual([]);
+    const late = talk.read();
+    await fails();
+    await late;
+    expect(timers.waits(), "nor when the failure comes later").toEqual([]);
+    Math.random = () => 0;
+    phase.value = "joined";
+    (await next("GET talk")).answer(200, { ...quiet, leads: true });
+    await expect.poll(() => talk.moderates.value).toBe(true);
+    const again = talk.read();
+    await fails();
+    await again;
+    expect(timers.waits(), "they know").toEqual([]);
+    Math.random = () => 0;
+    me.value = { ...jo, account: { ...jo.account!, id: "acc_kim" } };
+    await fails();
+    await once();
+    talk.close();
+    expect(timers.waits(), "the page was left").toEqual([]);
+  } finally {
+    timers.restore();
+  }
+});
+
+test("many answers put away bring back neither the announcement nor the poll that were", () => {
+  const { talk, tell, poll } = talking();
+  tell("announcement.set", "talk", { text: "Free shipping.", name: "Mara", at: "2026-01-01T00:00:00Z" });
+  poll("pll_1");
+  talk.dismiss();
+  talk.dismissPoll("pll_1");
+  poll("pll_1", "closed");
+  const answers = Array.from({ length: 50 }, (_, i) => question(`que_${i}`, { mine: true, state: "answered" }));
+  for (const { id } of answers) talk.remember(id);
+  tell("questions.set", "questions", { open: 0, answered: 50, last_answer: { id: "que_0", text: "que_0", answer: null } });
+  expect(talk.answered.value, "the first of fifty is still one's own").toHaveLength(1);
+  talk.tellAnswers(answers);
+  expect(talk.answered.value).toHaveLength(50);
+  for (let i = 0; i < 50; i++) talk.dismissAnswer();
+  expect([talk.announcement.value, talk.isNews(talk.pollAt(0)!)]).toEqual([null, false]);
+  talk.tellAnswers(answers);
+  expect(talk.answered.value, "all that were put away stay so").toEqual([]);
+  talk.close();
+});
+
+test("why a question was not taken is said also after its tab was left, and the same words are the same question there", async () => {
+  const { talk } = talking();
+  const left = new Questions(talk, false);
+  const ask = left.ask("How heavy is it?");
+  const first = await next(/^PUT questions/);
+  left.close();
+  first.answer(503, { code: "unavailable", detail: "Soon." });
+  const second = await next(/^PUT questions/);
+  expect(second.key, "the try goes on").toBe(first.key);
+  second.answer(403, { code: "timed_out", detail: "You have been timed out in this show." });
+  expect(await ask).toBe(false);
+  expect(talk.askTrouble.value).toMatch(/^You have been timed out/);
+  const back = new Questions(talk, false);
+  void back.ask("How heavy is it?");
+  expect(talk.askTrouble.value).toBe("");
+  expect((await next(/^PUT questions/)).key).toBe(first.key);
+  back.close();
+  talk.close();
+});
+
+test("a list that is read again keeps the pages that are shown, up to four; nothing of it once the server has no more", async () => {
+  const { talk } = talking();
+  const questions = new Questions(talk, true);
+  const page = (n: number, more: boolean, ...also: Question[]) => ({ items: [...also, question(`que_${n}`)], next: more ? `c${n}` : null });
+  const ids = () => questions.items.value.map(({ id }) => id);
+  void questions.read();
+  (await next("GET questions")).answer(200, page(1, true));
+  await expect.poll(ids).toEqual(["que_1"]);
+  for (let n = 2; n <= MAX_PAGES + 1; n++) {
+    const more = questions.more();
+    (await next(`GET questions?cursor=c${n - 1}`)).answer(200, page(n, true));
+    await more;
+  }
+  expect(ids()).toHaveLength(MAX_PAGES + 1);
+  let read = questions.read();
+  (await next("GET questions")).answer(200, page(1, true));
+  for (let n = 2; n <= MAX_PAGES; n++) (await next(`GET questions?cursor=c${n - 1}`)).answer(200, page(n, true, question("que_1")));
+  await read;
+  expect(ids(), "a question that moved is there once").toEqual(["que_1", "que_2", "que_3", "que_4"]);
+  expect(questions.next.value).toBe("c4");
+  read = questions.read();
+  (await next("GET questions")).answer(200, page(1, true));
+  (await next("GET questions?cursor=c1")).answer(200, page(2, false));
+  await read;
+  expect([ids(), questions.next.value, asked]).toEqual([["que_1", "que_2"], null, []]);
+  questions.close();
+  talk.close();
+});
+
+test("an answer that is being typed outlives its row, its list and its tab; what was answered is forgotten", async () => {
+  const { talk } = talking();
+  const questions = new Questions(talk, true);
+  void questions.read();
+  (await next("GET questions")).answer(200, { items: [question("que_1"), question("que_2")], next: null });
+  await expect.poll(() => questions.items.value.length).toBe(2);
+  const [picked] = questions.items.value;
+  questions.answering.value = picked!;
+  questions.typeAnswer("que_1", "About 2");
+  const read = questions.read();
+  (await next("GET questions")).answer(200, { items: [question("que_2")], next: null });
+  await read;
+  expect([questions.answering.value?.id, questions.answerTo("que_1")]).toEqual(["que_1", "About 2"]);
+  questions.close();
+  const back = new Questions(talk, true);
+  expect(back.answerTo("que_1")).toBe("About 2");
+  const wrong = back.answer(picked!, "About 2");
+  (await next("PUT questions/que_1/answer")).answer(500);
+  expect([await wrong, back.answerTo("que_1")]).toEqual([false, "About 2"]);
+  const right = back.answer(picked!, "About 2");
+  (await next("PUT questions/que_1/answer")).answer(200);
+  expect([await right, back.answerTo("que_1")]).toEqual([true, ""]);
+  for (let i = 0; i <= 50; i++) back.typeAnswer(`que_${i}`, "…");
+  expect([back.answerTo("que_0"), back.answerTo("que_1"), back.answerTo("que_50")], "bounded: the newest stay").toEqual(["", "…", "…"]);
+  back.close();
   talk.close();
 });

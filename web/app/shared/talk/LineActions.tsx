@@ -27,7 +27,7 @@ export function LineSheet({ mod }: { mod: Moderation }) {
 
 function Actions({ mod, line }: { mod: Moderation; line: ChatLine }) {
   const [banning, ask] = useState(false);
-  const busy = mod.busy.value === "line";
+  const busy = mod.busy.value.has("line");
   const trouble = mod.trouble.value;
   const close = (): void => mod.pick(null);
   // The line's own button may be gone with the line: then the focus goes to the lines.
@@ -40,7 +40,8 @@ function Actions({ mod, line }: { mod: Moderation; line: ChatLine }) {
     [],
   );
   const run = async (task: Promise<boolean>): Promise<void> => {
-    if (await task) close();
+    // Another line's may be open by now.
+    if ((await task) && mod.target.peek() === line) close();
   };
   const person = mod.maySilence(line);
   return (
@@ -107,7 +108,7 @@ function Words({ mod, note }: { mod: Moderation; note: Note }) {
     <>
       <span>{note.words}</span>
       {note.undo && (
-        <Button tone="quiet" onClick={() => void note.undo?.()}>
+        <Button tone="quiet" busy={mod.busy.value.has("undo")} onClick={() => void note.undo?.()}>
           Undo
         </Button>
       )}

@@ -51,6 +51,7 @@ export function ModerationPanel({ mod, host }: PanelProps) {
 
 function Slow({ mod }: { mod: Moderation }) {
   const now = mod.talk.slow.value;
+  const [, redraw] = useState(0);
   const choices = [...new Set<number>([...SLOW_CHOICES, now])].sort((a, b) => a - b);
   return (
     <div>
@@ -58,8 +59,12 @@ function Slow({ mod }: { mod: Moderation }) {
         label="Slow mode"
         value={String(now)}
         options={choices.map((seconds) => ({ value: String(seconds), label: seconds === 0 ? "Off" : `One line every ${spanWords(seconds)}` }))}
-        disabled={mod.busy.value === "slow"}
-        onChange={(value) => void mod.slow(Number(value))}
+        disabled={mod.busy.value.has("slow")}
+        onChange={(value) => {
+          void mod.slow(Number(value));
+          // What holds is shown, not what was picked: also when nothing was sent.
+          redraw((n) => n + 1);
+        }}
       />
       <Trouble mod={mod} at="slow" />
     </div>
@@ -70,7 +75,7 @@ function Announce({ mod }: { mod: Moderation }) {
   const text = mod.drafts.announcement;
   const [fault, setFault] = useState<string | null>(null);
   const now = mod.talk.announced.value;
-  const busy = mod.busy.value === "announce";
+  const busy = mod.busy.value.has("announce");
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     const typed = text.peek();
@@ -126,7 +131,7 @@ function Moderators({ mod }: { mod: Moderation }) {
       <p class="mod-hint">They answer questions, open polls, delete lines and keep people out. They cannot sell or end the show.</p>
       <ul>
         {list.map((person) => (
-          <Row key={person.subject} name={person.name} about={person.email} busy={mod.busy.value === person.email} label="Remove" onDo={() => void mod.dismiss(person)} />
+          <Row key={person.subject} name={person.name} about={person.email} busy={mod.busy.value.has(person.email)} label="Remove" onDo={() => void mod.dismiss(person)} />
         ))}
       </ul>
       {list.map((person) => (
@@ -146,7 +151,7 @@ function Moderators({ mod }: { mod: Moderation }) {
           error={fault ?? (trouble?.at === "invite" ? trouble.words : null)}
         />
         <div class="mod-acts">
-          <Button type="submit" busy={mod.busy.value === "invite"}>
+          <Button type="submit" busy={mod.busy.value.has("invite")}>
             Add
           </Button>
         </div>
@@ -165,14 +170,14 @@ function KeptQuiet({ mod }: { mod: Moderation }) {
       {quiet.length + bans.length === 0 && <p class="mod-hint">Nobody.</p>}
       <ul>
         {quiet.map((person) => (
-          <Row key={person.subject} name={person.name} about={`until ${timeOfDay(Date.parse(person.until))}`} busy={mod.busy.value === person.subject} label="Let write" onDo={mod.mayLift(person) && (() => void mod.resume(person))} />
+          <Row key={person.subject} name={person.name} about={`until ${timeOfDay(Date.parse(person.until))}`} busy={mod.busy.value.has(person.subject)} label="Let write" onDo={mod.mayLift(person) && (() => void mod.resume(person))} />
         ))}
         {bans.map((person) => (
           <Row
             key={`ban ${person.subject}`}
             name={person.name || "Somebody"}
             about={`banned${person.all_shows ? " from all shows" : ""} · ${dayAndTime(person.created_at, now)}${person.reason ? ` · ${person.reason}` : ""}`}
-            busy={mod.busy.value === person.subject}
+            busy={mod.busy.value.has(person.subject)}
             label="Let in"
             onDo={mod.mayLift(person) && (() => void mod.letIn(person))}
           />

@@ -41,7 +41,7 @@ function Tally({ mod, poll }: { mod: Moderation; poll: PollView }) {
         ))}
       </ul>
       {poll.open && (
-        <Button busy={mod.busy.value === "endpoll"} onClick={() => void mod.endPoll(poll.id)}>
+        <Button busy={mod.busy.value.has("endpoll")} onClick={() => void mod.endPoll(poll.id)}>
           Close the poll
         </Button>
       )}
@@ -102,7 +102,7 @@ function Maker({ mod, again }: { mod: Moderation; again: boolean }) {
         </p>
       )}
       <Trouble mod={mod} at="poll" />
-      <Button type="submit" tone="primary" busy={mod.busy.value === "poll"}>
+      <Button type="submit" tone="primary" busy={mod.busy.value.has("poll")}>
         Open the poll
       </Button>
     </form>

@@ -1,13 +1,13 @@
 // What hosts and moderators do with one question: answered (in words, or as said in the show), merge, delete.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Button, TextArea } from "../ui/controls";
 import { Sheet } from "../ui/sheet";
 import { MAX_ANSWER, type Questions } from "./questions";
 import type { Question } from "./types";
 
 type DeskProps = { questions: Questions; question: Question };
-type Step = "answer" | "merge" | "delete";
+type Step = "merge" | "delete";
 
 export function QuestionDesk({ questions, question }: DeskProps) {
   const [step, go] = useState<Step | null>(null);
@@ -18,7 +18,7 @@ export function QuestionDesk({ questions, question }: DeskProps) {
   return (
     <div class="ask-do">
       {open && (
-        <Button busy={busy} aria-label={`Answered${about}`} onClick={() => go("answer")}>
+        <Button busy={busy} aria-label={`Answered${about}`} onClick={() => (questions.answering.value = question)}>
           Answered
         </Button>
       )}
@@ -30,7 +30,6 @@ export function QuestionDesk({ questions, question }: DeskProps) {
       <Button tone="quiet" aria-label={`Delete${about}`} onClick={() => go("delete")}>
         Delete
       </Button>
-      {step === "answer" && <AnswerSheet questions={questions} question={question} onClose={close} />}
       {step === "merge" && <MergeSheet questions={questions} question={question} onClose={close} />}
       {step === "delete" && (
         <Sheet place="center" title="Delete this question?" onClose={close}>
@@ -56,18 +55,33 @@ export function QuestionDesk({ questions, question }: DeskProps) {
 
 type SheetProps = DeskProps & { onClose: () => void };
 
-function AnswerSheet({ questions, question, onClose }: SheetProps) {
-  const [text, setText] = useState("");
+/** Where the question that was picked is answered. Outside of the list: what is being typed stays when the row moves or goes. */
+export function AnswerSheet({ questions }: { questions: Questions }) {
+  const question = questions.answering.value;
+  return question && <Answering key={question.id} questions={questions} question={question} onClose={() => (questions.answering.value = null)} />;
+}
+
+function Answering({ questions, question, onClose }: SheetProps) {
+  const text = questions.answerTo(question.id);
   const trouble = questions.trouble.value;
+  // The row's own button may be gone with the row: then the focus goes to the questions.
+  useEffect(
+    () => () => {
+      setTimeout(() => {
+        if (document.activeElement === document.body) document.querySelector<HTMLElement>(".ask-scroll")?.focus({ preventScroll: true });
+      });
+    },
+    [],
+  );
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    if (await questions.answer(question, text)) onClose();
+    if ((await questions.answer(question, text)) && questions.answering.peek() === question) onClose();
   };
   return (
     <Sheet place="center" title="Answered" onClose={onClose}>
       <form class="ask-sheet" onSubmit={(event) => void submit(event)}>
         <p>“{question.text}”</p>
-        <TextArea label="The answer in words, if you like" hint="Whoever asked is told. Without words it reads “answered in the show”." value={text} onInput={setText} maxLength={MAX_ANSWER} error={trouble?.at === question.id ? trouble.words : null} />
+        <TextArea label="The answer in words, if you like" hint="Whoever asked is told. Without words it reads “answered in the show”." value={text} onInput={(typed) => questions.typeAnswer(question.id, typed)} maxLength={MAX_ANSWER} error={trouble?.at === question.id ? trouble.words : null} />
         <div class="ask-acts">
           <Button onClick={onClose}>Not yet</Button>
           <Button type="submit" tone="primary" busy={questions.busy.value.has(question.id)}>

@@ -1,13 +1,12 @@
 // The questions of a show: asking, voting, and what was answered. Who moderates answers, merges and deletes here too.
 
-import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Button, Field } from "../ui/controls";
 import { useKeptFocus } from "../ui/focus";
 import { CheckIcon, UpIcon } from "../ui/icons";
 import { Skeleton } from "../ui/states";
-import { QuestionDesk } from "./QuestionDesk";
+import { AnswerSheet, QuestionDesk } from "./QuestionDesk";
 import { MAX_QUESTION, questionFault, Questions } from "./questions";
 import type { Talk } from "./talk";
 import type { Question } from "./types";
@@ -25,10 +24,11 @@ export function QuestionsPanel({ talk, closed, moderates, me }: PanelProps) {
   return (
     <div class="ask">
       <List questions={questions} closed={closed} moderates={moderates} />
+      {moderates && !closed && <AnswerSheet questions={questions} />}
       <p class="ask-said" role="status">
         {questions.said.value}
       </p>
-      {closed ? <p class="ask-closed">{closed}</p> : !me ? <p class="ask-closed">We do not know who you are yet. Load this page again, then you can ask.</p> : !moderates && <Ask questions={questions} text={talk.draft} />}
+      {closed ? <p class="ask-closed">{closed}</p> : !me ? <p class="ask-closed">We do not know who you are yet. Load this page again, then you can ask.</p> : !moderates && <Ask questions={questions} talk={talk} />}
     </div>
   );
 }
@@ -123,9 +123,9 @@ function Row({ questions, question, moderates, fixed }: RowProps) {
 
 const others = (count: number): string => (count === 1 ? "1 other" : `${count} others`);
 
-function Ask({ questions, text }: { questions: Questions; text: Signal<string> }) {
+function Ask({ questions, talk }: { questions: Questions; talk: Talk }) {
   const [fault, setFault] = useState<string | null>(null);
-  const trouble = questions.trouble.value;
+  const text = talk.draft;
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     const asked = text.peek();
@@ -145,9 +145,10 @@ function Ask({ questions, text }: { questions: Questions; text: Signal<string> }
         value={text.value}
         onInput={(value) => {
           text.value = value;
+          talk.askTrouble.value = "";
           setFault(null);
         }}
-        error={fault ?? (trouble?.at === "ask" ? trouble.words : null)}
+        error={fault ?? (talk.askTrouble.value || null)}
       />
       <Button type="submit" tone="primary" busy={questions.busy.value.has("ask")}>
         Ask

@@ -1,14 +1,17 @@
 // What one person chose to see no more, or asked, kept for this tab so that a reload does not forget it. Where a browser
 // keeps nothing, the page forgets with the reload.
 
-/** Of one list; the newest stay. */
+/** Of one list, unless it is said; the newest stay. */
 const MAX_KEPT = 20;
 
 export class Kept {
   private list: string[];
 
-  constructor(private readonly key: string) {
-    this.list = read(key);
+  constructor(
+    private readonly key: string,
+    private readonly max = MAX_KEPT,
+  ) {
+    this.list = read(key, max);
   }
 
   has(item: string): boolean {
@@ -20,7 +23,7 @@ export class Kept {
   }
 
   add(item: string): void {
-    this.list = [...this.list.filter((each) => each !== item), item].slice(-MAX_KEPT);
+    this.list = [...this.list.filter((each) => each !== item), item].slice(-this.max);
     try {
       sessionStorage.setItem(this.key, JSON.stringify(this.list));
     } catch {
@@ -29,10 +32,10 @@ export class Kept {
   }
 }
 
-function read(key: string): string[] {
+function read(key: string, max: number): string[] {
   try {
     const list: unknown = JSON.parse(sessionStorage.getItem(key) ?? "[]");
-    return Array.isArray(list) ? list.filter((item): item is string => typeof item === "string").slice(-MAX_KEPT) : [];
+    return Array.isArray(list) ? list.filter((item): item is string => typeof item === "string").slice(-max) : [];
   } catch {
     return [];
   }

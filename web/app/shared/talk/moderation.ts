@@ -28,7 +28,8 @@ export interface Person {
 export class Moderation {
   /** The line whose actions are open. */
   readonly target: Signal<ChatLine | null> = signal(null);
-  readonly busy: Signal<string | null> = signal(null);
+  /** The places where something is under way. */
+  readonly busy: Signal<ReadonlySet<string>> = signal(new Set());
   readonly note: Signal<Note | null> = signal(null);
   readonly trouble: Signal<{ at: string; words: string } | null> = signal(null);
   /** What is being typed. */
@@ -134,9 +135,10 @@ export class Moderation {
     return this.run("endpoll", "The poll is closed.", () => api.closePoll(this.talk.show, id));
   }
 
+  /** One thing at a time for each place; false: it failed, or one is under way there. */
   private async run(place: string, note: string | Note, task: () => Promise<unknown>): Promise<boolean> {
-    if (this.busy.peek() !== null) return false;
-    this.busy.value = place;
+    if (this.busy.peek().has(place)) return false;
+    this.mark(place, true);
     this.trouble.value = null;
     try {
       await untilAnswered(task, TRIES);
@@ -147,8 +149,15 @@ export class Moderation {
       this.trouble.value = { at: place, words: refusalWords(error) };
       return false;
     } finally {
-      this.busy.value = null;
+      this.mark(place, false);
     }
+  }
+
+  private mark(place: string, on: boolean): void {
+    const busy = new Set(this.busy.peek());
+    if (on) busy.add(place);
+    else busy.delete(place);
+    this.busy.value = busy;
   }
 }
 

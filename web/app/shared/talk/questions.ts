@@ -6,7 +6,7 @@ import { isCode, isTransient, jitter, sleep, untilAnswered } from "../http";
 import { newId } from "../ids";
 import { dropQuestion, getQuestions, mergeQuestion, putAnswer, putQuestion, setQuestionVote } from "./api";
 import type { Talk } from "./talk";
-import type { Question } from "./types";
+import type { Question, QuestionPage } from "./types";
 import { wordsFor } from "./words";
 
 export const MIN_QUESTION = 3;
@@ -17,6 +17,10 @@ const SPREAD_MS = 800;
 /** How often votes are looked at: by the few who answer questions, and by the many who ask them. */
 const VOTES_EVERY_MS = { few: 3_000, many: 20_000 };
 const TRIES = 3;
+/** Of what is shown so much is read again by itself; the rest when somebody asks for it. */
+export const MAX_PAGES = 4;
+/** Answers that are being typed; the newest stay. */
+const MAX_DRAFTS = 50;
 
 export type Loading = "loading" | "ready" | "failed";
 
@@ -30,6 +34,8 @@ export class Questions {
   /** What the last thing did, in words. */
   readonly said: Signal<string> = signal("");
   readonly trouble: Signal<{ at: string; words: string } | null> = signal(null);
+  /** The question that is being answered, also when it is not in the list any more. */
+  readonly answering: Signal<Question | null> = signal(null);
   readonly openOnes: ReadonlySignal<readonly Question[]> = computed(() => this.items.value.filter(({ state }) => state === "open"));
   readonly answeredOnes: ReadonlySignal<readonly Question[]> = computed(() => this.items.value.filter(({ state }) => state === "answered"));
 
@@ -39,10 +45,8 @@ export class Questions {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private reading: Promise<void> | null = null;
   private again = false;
-  /** More than the first page is shown. */
-  private paged = false;
-  /** Of the words that were sent last and are not answered: the same words again are the same question. */
-  private asking: { id: string; text: string } | null = null;
+  /** So many pages are shown. */
+  private pages = 1;
   /** Voted for since the reading under way began: what it says of them is older. */
   private readonly fresh = new Set<string>();
 
@@ -53,8 +57,8 @@ export class Questions {
     this.off = talk.room.on("questions.set", () => this.readSoon());
     this.looking = setInterval(
       () => {
-        // Not to take away what somebody asked to see below the first page.
-        if (document.visibilityState === "visible" && !this.paged && this.openOnes.peek().length > 0) this.readSoon();
+        // Not for many pages: votes are not worth so much reading.
+        if (document.visibilityState === "visible" && this.pages === 1 && this.openOnes.peek().length > 0) this.readSoon();
       },
       moderates ? VOTES_EVERY_MS.few : VOTES_EVERY_MS.many,
     );
@@ -74,7 +78,7 @@ export class Questions {
     }, Math.random() * SPREAD_MS);
   }
 
-  /** Reads the first page, and what is below it again when somebody asks for more. */
+  /** Reads as many pages as are shown, up to MAX_PAGES; what is below them again when somebody asks for more. */
   read(): Promise<void> {
     // One that is under way may have been answered before what we want to know happened.
     if (this.reading) this.again = true;
@@ -95,24 +99,25 @@ export class Questions {
       const known = new Set(this.items.peek().map(({ id }) => id));
       this.items.value = [...this.items.peek(), ...page.items.filter(({ id }) => !known.has(id))];
       this.next.value = page.next;
-      this.paged = true;
+      this.pages++;
     });
   }
 
   /** Whether it was taken. Words that somebody used before join that question, and that is said. */
   async ask(typed: string): Promise<boolean> {
     const text = typed.trim();
-    if (this.asking?.text !== text) this.asking = { id: newId("que"), text };
-    let { id } = this.asking;
+    const { talk } = this;
+    if (talk.asking?.text !== text) talk.asking = { id: newId("que"), text };
+    let { id } = talk.asking;
     return this.run("ask", async () => {
       let there = await this.put(id, text);
       if (there === null) {
         // An earlier try was taken after all, and is over since: the same words are another question now.
-        this.asking = { id: (id = newId("que")), text };
+        talk.asking = { id: (id = newId("que")), text };
         there = (await this.put(id, text)) ?? id;
       }
-      this.asking = null;
-      this.talk.remember(there);
+      if (talk.asking?.id === id) talk.asking = null;
+      talk.remember(there);
       this.said.value = there === id ? "Asked. You are told here when it is answered." : "Others asked this too: yours was added to theirs.";
       void this.read();
     });
@@ -127,9 +132,22 @@ export class Questions {
     void this.read();
   }
 
+  answerTo(id: string): string {
+    return this.talk.answers.value.get(id) ?? "";
+  }
+
+  /** Keeps an answer as it is typed. */
+  typeAnswer(id: string, text: string): void {
+    const answers = new Map(this.talk.answers.peek());
+    answers.delete(id);
+    if (text) answers.set(id, text);
+    this.talk.answers.value = new Map([...answers].slice(-MAX_DRAFTS));
+  }
+
   answer(question: Question, text: string): Promise<boolean> {
     return this.run(question.id, async () => {
       await putAnswer(this.talk.show, question.id, text.trim());
+      this.typeAnswer(question.id, "");
       this.said.value = "Answered. Whoever asked is told.";
       void this.read();
     });
@@ -168,14 +186,20 @@ export class Questions {
   /** One thing at a time for each place; false: it failed, or one is under way. */
   private async run(place: string, task: () => Promise<void>): Promise<boolean> {
     if (this.busy.peek().has(place)) return false;
+    const asks = place === "ask";
+    // A question goes on when its tab is left.
+    const leave = asks ? this.talk.leaving : this.leave.signal;
     this.mark(place, true);
     this.trouble.value = null;
+    if (asks) this.talk.askTrouble.value = "";
     this.said.value = "";
     try {
-      await untilAnswered(task, TRIES, this.leave.signal);
+      await untilAnswered(task, TRIES, leave);
       return true;
     } catch (error) {
-      if (!this.leave.signal.aborted) this.trouble.value = { at: place, words: wordsFor(error) };
+      if (leave.aborted) return false;
+      if (asks) this.talk.askTrouble.value = wordsFor(error);
+      else this.trouble.value = { at: place, words: wordsFor(error) };
       return false;
     } finally {
       this.mark(place, false);
@@ -198,8 +222,8 @@ export class Questions {
       this.again = false;
       this.fresh.clear();
       try {
-        const page = await getQuestions(this.talk.show, null, { signal: this.leave.signal });
-        batch(() => this.take(page.items, page.next));
+        const { items, next, pages } = await this.readPages();
+        batch(() => this.take(items, next, pages));
         if (!this.again) return;
         attempt = 0;
       } catch (error) {
@@ -214,11 +238,25 @@ export class Questions {
     }
   }
 
-  private take(items: readonly Question[], next: string | null): void {
+  /** As many as are shown by the time they are read. A question that moved meanwhile is there once. */
+  private async readPages(): Promise<{ items: Question[]; next: string | null; pages: number }> {
+    const items = new Map<string, Question>();
+    let next: string | null = null;
+    let pages = 0;
+    do {
+      const page: QuestionPage = await getQuestions(this.talk.show, next, { signal: this.leave.signal });
+      for (const item of page.items) if (!items.has(item.id)) items.set(item.id, item);
+      next = page.next;
+      pages++;
+    } while (next && pages < Math.min(this.pages, MAX_PAGES));
+    return { items: [...items.values()], next, pages };
+  }
+
+  private take(items: readonly Question[], next: string | null, pages: number): void {
     const marks = new Map(this.items.peek().filter(({ id }) => this.busy.peek().has(id) || this.fresh.has(id)).map(({ id, voted, votes }) => [id, { voted, votes }]));
     this.items.value = items.map((item) => ({ ...item, ...marks.get(item.id) }));
     this.next.value = next;
-    this.paged = false;
+    this.pages = pages;
     this.state.value = "ready";
     this.failure.value = null;
     for (const { id, mine, state } of items) if (mine && state === "open") this.talk.remember(id);

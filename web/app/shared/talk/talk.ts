@@ -3,7 +3,7 @@
 
 import { batch, computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { Me } from "../api";
-import { isTransient, jitter, sleep, untilAnswered } from "../http";
+import { ApiError, isTransient, jitter, patience, sleep, untilAnswered } from "../http";
 import type { Room } from "../realtime";
 import { getQuestions, getTalk, putPollVote } from "./api";
 import { Kept } from "./kept";
@@ -16,6 +16,10 @@ const TRIES = 3;
 const REREAD_MS = 250;
 /** Pages that come or hear the same ask within this time, not all in the same instant. */
 const SPREAD_MS = 1_500;
+/** Whoever may have tools here tries again within this time until that is known. */
+const INSIST_MS = 30_000;
+/** Questions of one's own, whose answers are told, and answers that were put away. */
+const MAX_ANSWERS = 50;
 
 export class Talk {
   /** null until it was read, which guests need not. */
@@ -41,20 +45,32 @@ export class Talk {
   readonly voteTrouble: Signal<{ poll: string; words: string } | null> = signal(null);
   /** A question that is being typed. */
   readonly draft: Signal<string> = signal("");
+  /** Why the last question was not taken. Here, for the list of questions goes with its tab. */
+  readonly askTrouble: Signal<string> = signal("");
+  /** Of the words that were sent last and are not answered: the same words again are the same question. */
+  asking: { id: string; text: string } | null = null;
+  /** Answers that are being typed, by question. */
+  readonly answers: Signal<ReadonlyMap<string, string>> = signal(new Map());
 
   private readonly chosen: Signal<ReadonlyMap<string, number>> = signal(new Map());
   private readonly gone: Signal<number> = signal(0);
-  private readonly putAway: Kept;
+  /** What was put away: each kind for itself, so that many of one bring back none of another. */
+  private readonly away: { announcements: Kept; polls: Kept; answers: Kept };
   private readonly asked: Kept;
   /** Polls that were open while this page was. */
   private readonly seenOpen = new Set<string>();
   private readonly voting = new Set<string>();
   private readonly leave = new AbortController();
+  /** Aborted when the page has no use for this show's talk any more. */
+  readonly leaving = this.leave.signal;
   private readonly release: (() => void)[] = [];
   private reading: Promise<void> | null = null;
   private again = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private answerTimer: ReturnType<typeof setTimeout> | undefined;
+  private insistTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The account that the document was read for; null: for none, or not yet. */
+  private readFor: string | null = null;
 
   constructor(
     readonly show: string,
@@ -63,8 +79,12 @@ export class Talk {
     private readonly host: () => string | null,
     readonly me: () => Me | null,
   ) {
-    this.putAway = new Kept(`rialto.away.${show}`);
-    this.asked = new Kept(`rialto.asked.${show}`);
+    this.away = {
+      announcements: new Kept(`rialto.away.announcements.${show}`),
+      polls: new Kept(`rialto.away.polls.${show}`),
+      answers: new Kept(`rialto.away.answers.${show}`, MAX_ANSWERS),
+    };
+    this.asked = new Kept(`rialto.asked.${show}`, MAX_ANSWERS);
     this.slow = computed(() => room.state("talk.set", "talk").value?.slow_seconds ?? this.document.value?.slow_seconds ?? 0);
     this.announced = computed(() => {
       const set = room.state("announcement.set", "talk").value ?? this.document.value?.announcement;
@@ -73,7 +93,7 @@ export class Talk {
     this.announcement = computed(() => {
       void this.gone.value;
       const now = this.announced.value;
-      return now && !this.putAway.has(keyOf(now)) ? now : null;
+      return now && !this.away.announcements.has(keyOf(now)) ? now : null;
     });
     this.open = computed(() => room.state("questions.set", "questions").value?.open ?? 0);
     this.answeredCount = computed(() => room.state("questions.set", "questions").value?.answered ?? 0);
@@ -93,6 +113,7 @@ export class Talk {
   close(): void {
     clearTimeout(this.timer);
     clearTimeout(this.answerTimer);
+    clearTimeout(this.insistTimer);
     this.leave.abort();
     for (const off of this.release) off();
   }
@@ -100,7 +121,7 @@ export class Talk {
   /** Not shown to this person again until it changes. */
   dismiss(): void {
     const now = this.announced.peek();
-    if (now) this.putAway.add(keyOf(now));
+    if (now) this.away.announcements.add(keyOf(now));
     this.gone.value++;
   }
 
@@ -113,11 +134,11 @@ export class Talk {
   /** Whether the poll is worth a line outside its own tab: it runs, or it ended before this person's eyes. */
   isNews(poll: PollView): boolean {
     void this.gone.value;
-    return poll.open || (this.seenOpen.has(poll.id) && !this.putAway.has(poll.id));
+    return poll.open || (this.seenOpen.has(poll.id) && !this.away.polls.has(poll.id));
   }
 
   dismissPoll(id: string): void {
-    this.putAway.add(id);
+    this.away.polls.add(id);
     this.gone.value++;
   }
 
@@ -154,7 +175,7 @@ export class Talk {
 
   dismissAnswer(): void {
     const [told, ...rest] = this.answered.peek();
-    if (told) this.putAway.add(told.id);
+    if (told) this.away.answers.add(told.id);
     this.answered.value = rest;
   }
 
@@ -172,11 +193,25 @@ export class Talk {
     }, ms);
   }
 
-  read(): Promise<void> {
+  /** After `attempt` others; the server that cannot be heard is asked again up to TRIES. */
+  read(attempt = 0): Promise<void> {
     // One that is under way may have been answered before what we want to know happened.
     if (this.reading) this.again = true;
-    this.reading ??= this.readUntilNew().finally(() => (this.reading = null));
+    this.reading ??= this.readUntilNew(attempt).finally(() => {
+      this.reading = null;
+      this.insist();
+    });
     return this.reading;
+  }
+
+  /** Somebody with an account may moderate: what would say so is asked for until it was read, while they are in the room. */
+  private insist(): void {
+    clearTimeout(this.insistTimer);
+    const account = this.me()?.account?.id;
+    if (this.leave.signal.aborted || !account || account === this.readFor || this.room.phase.peek() !== "joined") return;
+    const failure = this.failure.peek();
+    const told = failure instanceof ApiError ? patience(failure.retryAfterMs) : null;
+    this.insistTimer = setTimeout(() => void this.read(TRIES), (told ?? 0) + Math.random() * INSIST_MS);
   }
 
   /** Who joins reads what is one's own: with an account always, as a guest only the vote in a poll that is open. */
@@ -189,6 +224,7 @@ export class Talk {
       const now = this.room.phase.value === "joined" ? account : null;
       if (now === was) return;
       was = now;
+      clearTimeout(this.insistTimer);
       if (now === null || (!account && (poll?.state !== "open" || this.chosen.peek().has(poll.id)))) return;
       this.stale(this.hosts.peek() ? 0 : Math.random() * SPREAD_MS);
     });
@@ -219,15 +255,17 @@ export class Talk {
   }
 
   private tell(answer: LastAnswer): void {
-    if (!this.putAway.has(answer.id)) this.answered.value = [answer, ...this.answered.peek().filter(({ id }) => id !== answer.id)];
+    if (!this.away.answers.has(answer.id)) this.answered.value = [answer, ...this.answered.peek().filter(({ id }) => id !== answer.id)];
   }
 
-  private async readUntilNew(): Promise<void> {
-    for (let attempt = 0; !this.leave.signal.aborted; ) {
+  private async readUntilNew(attempt: number): Promise<void> {
+    while (!this.leave.signal.aborted) {
       this.again = false;
+      const account = this.me()?.account?.id ?? null;
       try {
         const read = await getTalk(this.show, { signal: this.leave.signal });
         batch(() => {
+          this.readFor = account;
           this.document.value = read;
           this.failure.value = null;
           const { poll } = read;
