@@ -80,6 +80,7 @@ test.describe("moderating", () => {
   });
 
   test("a moderator has nothing to do with the host's lines; the host silences moderators, who read until when", async () => {
+    await jo.reload(); // no line is where she was last
     await say(jo, "order, please");
     await say(host, "thank you, Jo");
     await expect(line(jo, "thank you, Jo")).toBeVisible();
