@@ -198,11 +198,11 @@ func TestTwiceIsOnce(t *testing.T) {
 	if n := w.count(`select count(*) from talk_audit`); n != 2+5 {
 		t.Errorf("%d rows, 2 from before and 5 of these", n)
 	}
-	first, err := w.timeOut(w.mod, subject, 60, "more spam") // another one takes its place
+	first, err := w.timeOut(w.mod, subject, 600, "more spam") // another one takes its place
 	w.must(err)
-	_, err = w.pool.Exec(t.Context(), `update talk_timeout set made_at = made_at - interval '31 seconds', until = until - interval '31 seconds'`)
+	_, err = w.pool.Exec(t.Context(), `update talk_timeout set made_at = made_at - interval '181 seconds', until = until - interval '181 seconds'`)
 	w.must(err)
-	second, err := w.timeOut(w.mod, subject, 60, "more spam") // and so does the same one, later
+	second, err := w.timeOut(w.mod, subject, 600, "more spam") // and so does the same one, later
 	w.must(err)
 	if n := w.count(`select count(*) from talk_audit where action = 'timed_out'`); n != 3 || !second.Until.After(first.Until) {
 		t.Errorf("%d rows, until %v after %v", n, second.Until, first.Until)
