@@ -11,8 +11,8 @@ import (
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-// What was taken back stays so. Of somebody who was silenced nothing is shown while it lasts, and after that nothing that
-// was said before it ended. Who is not named any more, because very many were silenced since, stands behind a time before
+// What was taken back stays so. Of somebody who was silenced nothing is shown that was said before it ended. A time-out
+// says its end from the beginning, so that nobody needs to be told of it when what they say is shown again. Who is not named any more, because very many were silenced since, stands behind a time before
 // which nothing of anybody is shown to those who join.
 
 const (
@@ -25,25 +25,26 @@ const (
 // LinesGone is the data of the event lines.gone: what of the chat is not to be shown, also to those who join.
 type LinesGone struct {
 	Lines   []string `json:"lines" doc:"Ids of lines that were taken back, the newest first, at most 100"`
-	Authors []string `json:"authors" doc:"Subjects who are timed out or banned, the newest first: nothing of theirs is shown while they stand here. With earlier at most 50"`
-	Earlier []Gone   `json:"earlier,omitempty" doc:"Who was timed out or banned and is so no more, the newest first: what they said before it ended stays gone"`
+	Authors []string `json:"authors" doc:"Subjects who are banned, the newest first: nothing of theirs is shown while they stand here. With earlier at most 50"`
+	Earlier []Gone   `json:"earlier,omitempty" doc:"Who is or was timed out, or was banned, the newest first: what they say before it ends is and stays gone"`
 	Before  int64    `json:"before,omitempty" doc:"Left out while everybody is named. In Unix milliseconds: to those who join, nothing is shown that was said before"`
 }
 
 // Gone is somebody of whom nothing is shown that was said before a time.
 type Gone struct {
 	Subject string `json:"subject"`
-	Before  int64  `json:"before" doc:"By the server's clock, in Unix milliseconds"`
+	Before  int64  `json:"before" doc:"By the server's clock, in Unix milliseconds; of a time-out that lasts, when it will be over"`
 }
 
 // goneQuery reads it for shows, with one person more than are named. Each kind of silence gives its newest, so that very
 // many bans cost no more than a few.
 const goneQuery = `select s.id, array(select line from talk_line_gone where show = s.id order by gone_at desc, line limit $2),
-		coalesce(n.subjects, '{}'), coalesce(n.times, '{}'), coalesce(n.silent, '{}')
+		coalesce(n.subjects, '{}'), coalesce(n.times, '{}'), coalesce(n.ends, '{}'), coalesce(n.banned, '{}')
 	from show s cross join lateral (
 		select array_agg(subject order by at desc, subject) as subjects, array_agg(ceil(extract(epoch from at) * 1000)::bigint order by at desc, subject) as times,
-			array_agg(exists (select from talk_timeout t where t.show = s.id and t.subject = newest.subject and t.until > now())
-				or exists (select from ban b where b.creator = s.creator and b.subject = newest.subject and (b.show is null or b.show = s.id)) order by at desc, subject) as silent
+			array_agg(ceil(extract(epoch from greatest(at, (select until from talk_timeout t where t.show = s.id and t.subject = newest.subject))) * 1000)::bigint
+				order by at desc, subject) as ends,
+			array_agg(exists (select from ban b where b.creator = s.creator and b.subject = newest.subject and (b.show is null or b.show = s.id)) order by at desc, subject) as banned
 		from (select subject, max(at) as at from (
 				(select subject, case when until > now() then made_at else until end as at from talk_timeout where show = s.id order by at desc, subject limit $3)
 				union all (select subject, created_at from ban where creator = s.creator and show = s.id order by created_at desc, subject limit $3)
@@ -62,18 +63,18 @@ func goneEvents(ctx context.Context, q schema.Querier, shows ...commerce.ShowID)
 	events := make(map[commerce.ShowID][]outbox.EventRow, len(shows))
 	var id commerce.ShowID
 	var lines, subjects []string
-	var times []int64
-	var silent []bool
-	_, err = pgx.ForEachRow(rows, []any{&id, &lines, &subjects, &times, &silent}, func() error {
+	var times, ends []int64
+	var banned []bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &lines, &subjects, &times, &ends, &banned}, func() error {
 		gone := LinesGone{Lines: lines, Authors: []string{}}
 		for i, subject := range subjects {
 			switch {
 			case i == GoneAuthors:
 				gone.Before = times[i]
-			case silent[i]:
+			case banned[i]:
 				gone.Authors = append(gone.Authors, subject)
 			default:
-				gone.Earlier = append(gone.Earlier, Gone{Subject: subject, Before: times[i]})
+				gone.Earlier = append(gone.Earlier, Gone{Subject: subject, Before: ends[i]})
 			}
 		}
 		events[id] = []outbox.EventRow{{Type: "lines.gone", Key: "talk", Class: outbox.Lossless, Data: gone}}

@@ -341,7 +341,7 @@ func TestRulesAndTheirEnd(t *testing.T) {
 		t.Errorf("%d orders to read the rules again", n)
 	}
 	var gone community.LinesGone
-	if w.said("lines.gone", &gone); !slices.Equal(gone.Authors, []string{subject}) {
+	if w.said("lines.gone", &gone); len(gone.Earlier) != 1 || !quiet(gone, subject) {
 		t.Errorf("%+v", gone)
 	}
 	w.same()
@@ -393,8 +393,8 @@ func TestLimitsOfTalk(t *testing.T) {
 	w.must(err)
 	_, err = w.timeOut(w.mod, subject, 60, "")
 	w.must(err)
-	if w.said("lines.gone", &gone); len(gone.Authors) != community.GoneAuthors || gone.Authors[0] != subject {
-		t.Errorf("%d authors are told, the first is %s", len(gone.Authors), gone.Authors[0])
+	if w.said("lines.gone", &gone); len(gone.Earlier) != community.GoneAuthors || gone.Earlier[0].Subject != subject {
+		t.Errorf("%d authors are told, the first is %s", len(gone.Earlier), gone.Earlier[0].Subject)
 	}
 	if _, err := w.timeOut(w.mod, guest(), 60, ""); !errors.Is(err, community.ErrTooManyTimeouts) {
 		t.Errorf("one past the limit: %v", err)

@@ -191,7 +191,8 @@ func LiftTimeout(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show
 		return err
 	}
 	var name string
-	err = tx.QueryRow(ctx, `delete from talk_timeout where show = $1 and subject = $2 returning name`, s.ID, subject).Scan(&name)
+	// One that is over is the Keeper's: what was said since its end stays.
+	err = tx.QueryRow(ctx, `delete from talk_timeout where show = $1 and subject = $2 and until > clock_timestamp() returning name`, s.ID, subject).Scan(&name)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}

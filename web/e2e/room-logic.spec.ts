@@ -244,6 +244,16 @@ test("what somebody said before a silence that is over stays gone, on the page a
   expect(ids(), "only what stands in the newest word counts").toEqual(["other", "early", "edge", "late"]);
 });
 
+test("nothing is shown of somebody while their time-out lasts, and without another word what they say behind its end", () => {
+  const { room, ids } = chat();
+  const ends = serverNow() + 300_000;
+  const said = (id: string, at: number) => line(id, id, { at, subject: "gst_loud" });
+  room.says([said("rude", ends - 301_000)]);
+  tell(room, "lines.gone", { lines: [], authors: [], earlier: [{ subject: "gst_loud", before: ends }] });
+  room.says([said("slipped through", ends - 1), said("sorry", ends)]);
+  expect(ids()).toEqual(["sorry"]);
+});
+
 test("when not all who were silenced are named, nothing of before that time is told to who comes; what stands on the page stays", () => {
   const { room, ids } = chat();
   const at = (id: string, at: number) => line(id, id, { at });
@@ -281,10 +291,11 @@ test("a time-out is kept until it ends, is lifted, or a line is taken", async ()
   room.asked[0]!.refuse(new CallError("timed_out", "", room.asked[0]!.id, 300_000));
   expect(await refused).toEqual({ ok: false, problem: "" });
   expect(log.heldUntil.value - serverNow()).toBeGreaterThan(290_000);
-  tell(room, "lines.gone", { lines: [], authors: [ME] });
+  const until = (before: number) => ({ lines: [], authors: [], earlier: [{ subject: ME, before }] });
+  tell(room, "lines.gone", until(serverNow() + 300_000));
   expect(log.heldUntil.value).toBeGreaterThan(0);
-  tell(room, "lines.gone", { lines: [], authors: [] });
-  expect(log.heldUntil.value).toBe(0);
+  tell(room, "lines.gone", until(serverNow()));
+  expect(log.heldUntil.value, "lifted").toBe(0);
 });
 
 test("a command is no line: it says what it did, keeps its words when refused, and is done once when nobody knows", async () => {

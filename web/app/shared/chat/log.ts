@@ -57,9 +57,10 @@ export interface HeartBurst {
 
 /** What lines.gone says last. */
 class Gone {
+  /** Who is banned. */
   readonly authors: ReadonlySet<string>;
   private readonly lines: ReadonlySet<string>;
-  /** By author, when their silence ended: what they said before stays gone. */
+  /** By author, when their silence ends or ended: what they say before is gone. */
   private readonly until: ReadonlyMap<string, number>;
   private readonly before: number;
 
@@ -73,6 +74,11 @@ class Gone {
   /** A line that nobody is to see any more. */
   has({ id, subject, at }: ChatLine): boolean {
     return this.lines.has(id) || at < (this.until.get(subject) ?? 0);
+  }
+
+  /** Somebody who may not write just now. */
+  silences(subject: string): boolean {
+    return this.authors.has(subject) || (this.until.get(subject) ?? 0) > serverNow();
   }
 
   /** A line that is not shown to who comes: then nobody knows of all who were silenced long ago. */
@@ -283,7 +289,7 @@ export class ChatLog {
   private takeDown(told: EventPayloads["lines.gone"]): void {
     const self = this.self()?.subject ?? "";
     const gone = new Gone(told);
-    if (this.gone.authors.has(self) && !gone.authors.has(self)) this.heldUntil.value = 0;
+    if (this.gone.silences(self) && !gone.silences(self)) this.heldUntil.value = 0;
     this.gone = gone;
     const taken = this.lines.peek().filter((line) => gone.has(line) || gone.authors.has(line.subject));
     if (taken.length === 0) return;
