@@ -330,7 +330,7 @@ func TestRulesAndTheirEnd(t *testing.T) {
 	_, err := w.timeOut(w.mod, subject, 60, "spam")
 	w.must(err)
 	r := w.rules()
-	if left := r.TimeOuts[subject]; r.Slow != 12*time.Second || left <= 0 || left > time.Minute {
+	if left := time.Until(r.TimeOuts[subject]); r.Slow != 12*time.Second || left <= 0 || left > time.Minute {
 		t.Errorf("%+v", r)
 	}
 	var refused *community.TimedOutError

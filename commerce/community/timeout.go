@@ -51,11 +51,11 @@ type Timeout struct {
 	Until         time.Time
 }
 
-// Rules is what the chat of a show needs to know: how long an author waits between two lines, and for how long, from
-// now, who may not speak.
+// Rules is what the chat of a show needs to know: how long an author waits between two lines, and who may not speak until
+// when, in whole milliseconds, as lines have them.
 type Rules struct {
 	Slow     time.Duration
-	TimeOuts map[string]time.Duration
+	TimeOuts map[string]time.Time
 }
 
 // ReadRules reads them, by the clock of the database.
@@ -64,14 +64,14 @@ func ReadRules(ctx context.Context, q schema.Querier, id commerce.ShowID) (r Rul
 	if err != nil {
 		return Rules{}, err
 	}
-	r = Rules{Slow: time.Duration(t.Slow) * time.Second, TimeOuts: map[string]time.Duration{}}
-	rows, err := q.Query(ctx, `select subject, until - clock_timestamp() from talk_timeout where show = $1 and until > clock_timestamp()`, id)
+	r = Rules{Slow: time.Duration(t.Slow) * time.Second, TimeOuts: map[string]time.Time{}}
+	rows, err := q.Query(ctx, `select subject, date_trunc('milliseconds', until + interval '999 microseconds') from talk_timeout where show = $1 and until > clock_timestamp()`, id)
 	if err != nil {
 		return Rules{}, fmt.Errorf("time-outs of %s: %w", id, err)
 	}
 	var subject string
-	var left time.Duration
-	if _, err := pgx.ForEachRow(rows, []any{&subject, &left}, func() error { r.TimeOuts[subject] = left; return nil }); err != nil {
+	var until time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&subject, &until}, func() error { r.TimeOuts[subject] = until; return nil }); err != nil {
 		return Rules{}, fmt.Errorf("time-outs of %s: %w", id, err)
 	}
 	return r, nil

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -15,9 +14,9 @@ import (
 	"github.com/rialto-live/rialto/realtime/chat"
 )
 
-// Rules reads what those in charge of a show have laid down for its chat. What
-// is left of a time-out comes from the database's clock, and is counted by this
-// node's from here on.
+// Rules reads what those in charge of a show have laid down for its chat. A
+// time-out ends at the moment from which Withdrawn shows what was said, by the
+// clock that stamps the lines.
 func Rules(pool *pgxpool.Pool) func(context.Context, realtime.RoomID) (chat.Rules, error) {
 	return func(ctx context.Context, room realtime.RoomID) (chat.Rules, error) {
 		id, err := commerce.Parse[commerce.ShowID](string(room))
@@ -28,12 +27,7 @@ func Rules(pool *pgxpool.Pool) func(context.Context, realtime.RoomID) (chat.Rule
 		if err != nil {
 			return chat.Rules{}, err
 		}
-		now := time.Now()
-		rules := chat.Rules{Slow: r.Slow, TimeOuts: make(map[string]time.Time, len(r.TimeOuts))}
-		for subject, left := range r.TimeOuts {
-			rules.TimeOuts[subject] = now.Add(left)
-		}
-		return rules, nil
+		return chat.Rules{Slow: r.Slow, TimeOuts: r.TimeOuts}, nil
 	}
 }
 
