@@ -35,8 +35,8 @@
 // A person votes once in a poll, and counts once for a question, also after questions were merged. A closed poll and
 // an answered question take no more votes, and an ended show none but those under way. Of open questions of one show no two have the same words.
 // Moderators cannot silence or ban the creator, operators or each other, nor ban from other shows than theirs; one who is
-// silenced does not keep order meanwhile. What was taken back with a ban or a time-out stays so when that ends. The audit
-// log is only added to.
+// silenced does not keep order meanwhile. What was taken back with a ban or a time-out stays so when that ends. A command
+// of the chat box that is sent again within the hour is not done again (Once). The audit log is only added to.
 //
 // # Imports
 //

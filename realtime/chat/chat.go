@@ -87,8 +87,8 @@ type Config struct {
 	Rules func(context.Context, realtime.RoomID) (Rules, error)
 	// Command carries out a text that begins with /, by a host or a moderator,
 	// and says what it did; nil: there are no commands. One that is sent again
-	// comes with the same Caller.Call, and must be the same. A refusal is a
-	// *realtime.CallError.
+	// comes with the same Caller.Call, and must not be done again. A refusal is
+	// a *realtime.CallError.
 	Command func(ctx context.Context, from realtime.Caller, text string) (did string, err error)
 	Now     func() time.Time
 	Log     *slog.Logger

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,39 +49,12 @@ type Commands struct {
 type leading func(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show) (did string, err error)
 
 // Do fits chat.Config.Command. A command that is sent again, under the same id
-// of its call, is the same.
+// of its call, is answered with what it did and not done again.
 func (c Commands) Do(ctx context.Context, from realtime.Caller, text string) (did string, err error) {
 	word, rest, _ := strings.Cut(text, " ")
-	var do leading
-	switch strings.ToLower(word) {
-	case "/help":
+	if strings.EqualFold(word, "/help") {
 		return helpText, nil
-	case "/pin":
-		do, err = pin(rest)
-	case "/unpin":
-		do, err = unpin, nothing(rest, "/unpin stands alone.")
-	case "/slow":
-		do, err = slow(rest)
-	case "/announce":
-		do, err = announce(rest)
-	case "/poll":
-		do, err = poll(from, rest)
-	case "/endpoll":
-		do, err = endPoll, nothing(rest, "/endpoll stands alone.")
-	case "/timeout":
-		do, err = c.timeOut(ctx, from, rest)
-	case "/ban":
-		do, err = c.ban(ctx, from, rest)
-	default:
-		err = invalid("There is no such command. /help lists them.")
 	}
-	if err != nil {
-		return "", err
-	}
-	return c.carryOut(ctx, from, do)
-}
-
-func (c Commands) carryOut(ctx context.Context, from realtime.Caller, do leading) (did string, err error) {
 	id, err := commerce.Parse[commerce.ShowID](string(from.Room))
 	if err != nil {
 		return "", invalid("This is no show.")
@@ -90,6 +62,14 @@ func (c Commands) carryOut(ctx context.Context, from realtime.Caller, do leading
 	person, err := commerce.Parse[commerce.AccountID](from.Subject)
 	if err != nil {
 		return "", invalid("Sign in to use commands.")
+	}
+	// Before anything is looked for: whom it names may have no line any more.
+	if did, done, err := community.Done(ctx, c.Pool, id, person, from.Call); err != nil || done {
+		return did, err
+	}
+	do, err := c.understand(ctx, from, strings.ToLower(word), rest)
+	if err != nil {
+		return "", err
 	}
 	err = schema.InTx(ctx, c.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
 		s, err := show.Lock(ctx, tx, id)
@@ -100,7 +80,7 @@ func (c Commands) carryOut(ctx context.Context, from realtime.Caller, do leading
 		if err != nil {
 			return err
 		}
-		did, err = do(ctx, tx, by, s)
+		did, err = community.Once(ctx, tx, id, person, from.Call, func() (string, error) { return do(ctx, tx, by, s) })
 		return err
 	})
 	if err != nil {
@@ -108,6 +88,31 @@ func (c Commands) carryOut(ctx context.Context, from realtime.Caller, do leading
 	}
 	c.Wrote()
 	return did, nil
+}
+
+// understand reads a command, without doing anything yet.
+func (c Commands) understand(ctx context.Context, from realtime.Caller, word, rest string) (do leading, err error) {
+	switch word {
+	case "/pin":
+		do, err = pin(rest)
+	case "/unpin":
+		do, err = unpin, nothing(rest, "/unpin stands alone.")
+	case "/slow":
+		do, err = slow(rest)
+	case "/announce":
+		do, err = announce(rest)
+	case "/poll":
+		do, err = poll(rest)
+	case "/endpoll":
+		do, err = endPoll, nothing(rest, "/endpoll stands alone.")
+	case "/timeout":
+		do, err = c.timeOut(ctx, from, rest)
+	case "/ban":
+		do, err = c.ban(ctx, from, rest)
+	default:
+		err = invalid("There is no such command. /help lists them.")
+	}
+	return do, err
 }
 
 // inCharge judges anew what was judged when the page joined.
@@ -227,25 +232,16 @@ func announce(rest string) (leading, error) {
 	}, nil
 }
 
-func poll(from realtime.Caller, rest string) (leading, error) {
+func poll(rest string) (leading, error) {
 	parts := strings.Split(rest, "|")
 	if len(parts) < 1+community.MinChoices {
 		return nil, invalid("Write /poll QUESTION | CHOICE | CHOICE, with up to six choices.")
 	}
-	wish := community.Poll{ID: pollID(from), Question: parts[0], Choices: parts[1:], Seconds: pollSeconds}
+	wish := community.Poll{ID: commerce.NewID[commerce.PollID](), Question: parts[0], Choices: parts[1:], Seconds: pollSeconds}
 	return func(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show) (string, error) {
 		_, _, err := community.OpenPoll(ctx, tx, by, s, wish)
 		return fmt.Sprintf("The poll is open for %d seconds.", pollSeconds), err
 	}, nil
-}
-
-// pollID is the same for a command that is sent again.
-func pollID(from realtime.Caller) commerce.PollID {
-	if from.Call == "" {
-		return commerce.NewID[commerce.PollID]()
-	}
-	sum := sha256.Sum256([]byte("poll\n" + string(from.Room) + "\n" + from.Subject + "\n" + from.Call))
-	return commerce.PollID(sum[:16])
 }
 
 func endPoll(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show) (string, error) {

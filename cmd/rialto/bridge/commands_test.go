@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -33,18 +34,99 @@ func aGuest() string { return commerce.NewID[commerce.GuestID]().String() }
 
 // orders is somebody in charge at the chat box of a show, where these have spoken.
 func (w *world) orders(id commerce.ShowID, who account.Session, recent ...realtime.Event) func(text string) (did, code string) {
+	do := w.calls(id, who, recent...)
+	return func(text string) (did, code string) { return do("", text) }
+}
+
+// calls is the same with the ids of the calls.
+func (w *world) calls(id commerce.ShowID, who account.Session, recent ...realtime.Event) func(call, text string) (did, code string) {
 	c := bridge.Commands{Pool: w.db, Wrote: func() {}, Recent: func(context.Context, realtime.RoomID) ([]realtime.Event, error) { return recent, nil }}
-	return func(text string) (did, code string) {
+	return func(call, text string) (did, code string) {
 		w.t.Helper()
 		did, err := c.Do(w.t.Context(), realtime.Caller{
-			Room: realtime.RoomID(id.String()), Identity: realtime.Identity{Subject: who.Account.ID.String(), Session: who.ID.String(), Role: realtime.RoleModerator},
+			Room: realtime.RoomID(id.String()), Call: call,
+			Identity: realtime.Identity{Subject: who.Account.ID.String(), Session: who.ID.String(), Role: realtime.RoleModerator},
 		}, text)
 		var refused *realtime.CallError
 		if errors.As(err, &refused) {
 			return refused.Detail, refused.Code
 		}
-		w.must(err)
+		if err != nil {
+			w.t.Error(err)
+		}
 		return did, ""
+	}
+}
+
+// A command whose answer was lost is sent again: by then somebody may have done what it would undo, or whom it names is
+// known by no line any more.
+func TestACommandThatIsSentAgain(t *testing.T) {
+	w := newWorld(t)
+	id, ana := w.newShow(w.mara), aGuest()
+	do := w.calls(id, w.mara, spoke(t, ana, "Ana", 1))
+	later := w.calls(id, w.mara) // what was said is forgotten
+	const ask, other = "/poll One? | yes | no", "/poll Two? | yes | no"
+	first := map[string]string{}
+	for _, text := range []string{ask, "/endpoll", "/slow 30", "/announce Soon", "/ban ana"} {
+		did, code := do(text[1:4], text)
+		if code != "" || did == "" {
+			t.Fatalf("%s: %q %q", text, did, code)
+		}
+		first[text] = did
+	}
+	for _, text := range []string{other, "/slow off", "/announce off"} {
+		if did, code := do("", text); code != "" {
+			t.Fatalf("%s: %q %q", text, did, code)
+		}
+	}
+	entries := w.count(`select count(*) from talk_audit where show = $1`, id)
+	for text, did := range first {
+		if again, code := later(text[1:4], text); code != "" || again != did {
+			t.Errorf("%s again: %q %q, want %q", text, again, code, did)
+		}
+	}
+	p, err := community.NewestPoll(t.Context(), w.db, id)
+	if err != nil || p.Question != "Two?" || p.State != community.PollIsOpen {
+		t.Errorf("poll %+v, %v", p, err)
+	}
+	if n := w.count(`select count(*) from talk_audit where show = $1`, id); n != entries {
+		t.Errorf("%d entries in the log, %d before", n, entries)
+	}
+	// Another person's call of the same id is another call, and so is one in another show, and one that was refused.
+	mod, elsewhere := w.signUp("mod", account.Viewer), w.newShow(w.mara)
+	w.on(id, func(ctx context.Context, tx pgx.Tx, s show.Show) error {
+		return community.AddModerator(ctx, tx, w.mara.Account, s, "mod@example.com")
+	})
+	if did, code := w.calls(id, mod)("slo", "/slow 10"); code != "" || did == first["/slow 30"] {
+		t.Errorf("of somebody else: %q %q", did, code)
+	}
+	if did, code := w.calls(elsewhere, w.mara)("slo", "/slow 20"); code != "" || did == first["/slow 30"] {
+		t.Errorf("elsewhere: %q %q", did, code)
+	}
+	if _, code := later("tim", "/timeout bea 5"); code != chat.CodeCommandInvalid {
+		t.Errorf("of nobody: %q", code)
+	}
+	if _, code := w.calls(id, w.mara, spoke(t, aGuest(), "Bea", 1))("tim", "/timeout bea 5"); code != "" {
+		t.Errorf("of somebody who has spoken since: %q", code)
+	}
+}
+
+// The page is back before its old connection is known to be gone: both calls are at work at once.
+func TestACommandTwiceAtOnce(t *testing.T) {
+	w := newWorld(t)
+	id := w.newShow(w.mara)
+	do := w.calls(id, w.mara)
+	var both sync.WaitGroup
+	for range 8 {
+		both.Go(func() {
+			if did, code := do("once", "/poll One? | yes | no"); code != "" {
+				t.Errorf("%q %q", did, code)
+			}
+		})
+	}
+	both.Wait()
+	if n := w.count(`select count(*) from poll where show = $1`, id); n != 1 {
+		t.Errorf("%d polls", n)
 	}
 }
 

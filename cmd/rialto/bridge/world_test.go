@@ -71,6 +71,12 @@ func (w *world) must(err error) {
 	}
 }
 
+func (w *world) count(sql string, args ...any) (n int) {
+	w.t.Helper()
+	w.must(w.db.QueryRow(w.t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
 func (w *world) signUp(name string, roles ...account.Role) account.Session {
 	w.t.Helper()
 	s, err := w.accounts.SignUp(w.t.Context(), account.NewAccount{

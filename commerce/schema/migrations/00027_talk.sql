@@ -59,6 +59,16 @@ alter table ban add column name text not null default '' check (length(name) <= 
 create index ban_newest on ban (creator, created_at desc, id desc);
 create index ban_show on ban (show, created_at desc, subject);
 
+-- What commands of the chat box did, by the ids of their calls: one that is sent again is not done again.
+create table talk_command (
+    show    uuid        not null references show,
+    made_by uuid        not null references account,
+    call    text        not null check (length(call) between 1 and 40),
+    did     text        not null check (length(did) <= 2000),
+    done_at timestamptz not null default now(),
+    primary key (show, made_by, call)
+);
+
 -- What creators, moderators and operators have done in the talk of a show, with what they saw. Rows are only added.
 create table talk_audit (
     id         uuid        primary key,
@@ -159,6 +169,7 @@ drop function talk_audit_is_final();
 drop index ban_show;
 drop index ban_newest;
 alter table ban drop column name;
+drop table talk_command;
 drop table talk_author_gone;
 drop table talk_line_gone;
 drop table talk_timeout;
