@@ -12,7 +12,7 @@ import (
 func runBench(ctx context.Context, args []string, at terminal) error {
 	kinds := map[string]func(context.Context, []string, terminal) error{
 		"media": runBenchMedia, "joins": runBenchJoins, "churn": runBenchChurn,
-		"realtime": runBenchRealtime, "storm": runBenchStorm,
+		"realtime": runBenchRealtime, "storm": runBenchStorm, "stock": runBenchStock,
 	}
 	if len(args) > 0 && kinds[args[0]] != nil {
 		return kinds[args[0]](ctx, args[1:], at)
@@ -35,6 +35,8 @@ func runBench(ctx context.Context, args []string, at terminal) error {
   storm [--seed N] [--sockets N] [--memory N] [--seconds N] [--json]
         four nodes, a bus that loses messages, a node that dies, a Redis that restarts: exit code 1 if anybody is told
         anything wrong; the same seed brings the same storm
+  stock [--buyers N] [--losers N] [--seconds N] [--rounds N] [--json]
+        how fast units are promised in a rush, beside SET and SELECT ... FOR UPDATE; exit code 1 if a promise is not in Postgres
 %w`, errUsage)
 }
 

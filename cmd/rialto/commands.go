@@ -34,7 +34,7 @@ var commands = []command{
 	{"admin", "create-operator, costs, set-delivery, set-tax: what only an operator may do", runAdmin},
 	{"verify", "check every promise in the stores; exit 1 on a breach", runVerify},
 	{"sandbox", "the sandbox payment provider", runSandbox},
-	{"bench", "media, joins, churn, realtime: what a show costs on this machine", runBench},
+	{"bench", "media, joins, churn, realtime, storm, stock: what a show costs on this machine", runBench},
 	{"load", "watch, chat: a crowd of viewers on any WHEP server, or in the room of a show", runLoad},
 	{"openapi", "print the OpenAPI document of the HTTP API and the rooms", runOpenAPI},
 	{"version", "which version this is", runVersion},

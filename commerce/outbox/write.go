@@ -95,6 +95,40 @@ func Event(ctx context.Context, tx pgx.Tx, show commerce.ShowID, rows ...EventRo
 // Events is Event for several shows in one statement; their stream rows are taken in key order, so two
 // such transactions cannot deadlock here.
 func Events(ctx context.Context, tx pgx.Tx, byShow map[commerce.ShowID][]EventRow) error {
+	args, n, err := eventArgs(byShow)
+	if err != nil || n == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, eventsSQL, args...); err != nil {
+		return fmt.Errorf("write %d events: %w", n, err)
+	}
+	return nil
+}
+
+// Queue is Event as a part of a batch, for a transaction that sends all that it writes in one go.
+func Queue(batch *pgx.Batch, show commerce.ShowID, rows ...EventRow) error {
+	args, n, err := eventArgs(map[commerce.ShowID][]EventRow{show: rows})
+	if err != nil || n == 0 {
+		return err
+	}
+	batch.Queue(eventsSQL, args...)
+	return nil
+}
+
+const eventsSQL = `
+	with said as (select key, n from unnest($1::text[], $2::bigint[]) as s(key, n)),
+	numbered as (
+		insert into outbox_stream as s (key, seq) select key, n from said order by key
+		on conflict (key) do update set seq = s.seq + excluded.seq
+		returning s.key, s.seq)
+	insert into outbox (lane, kind, key, seq, ref, payload)
+	select 'event', 'event', w.key, v.seq, w.key || ':' || v.seq, convert_from(w.payload, 'UTF8')::json
+	from unnest($3::text[], $4::bigint[], $5::bytea[]) as w(key, place, payload)
+	join said on said.key = w.key
+	join numbered on numbered.key = w.key
+	cross join lateral (select numbered.seq - said.n + 1 + w.place as seq) v`
+
+func eventArgs(byShow map[commerce.ShowID][]EventRow) (args []any, n int, err error) {
 	var (
 		streams, keys  []string
 		counts, places []int64
@@ -105,40 +139,21 @@ func Events(ctx context.Context, tx pgx.Tx, byShow map[commerce.ShowID][]EventRo
 			continue
 		}
 		if show.IsZero() {
-			return fmt.Errorf("%w: an event needs a show", ErrRow)
+			return nil, 0, fmt.Errorf("%w: an event needs a show", ErrRow)
 		}
 		streams, counts = append(streams, show.String()), append(counts, int64(len(rows)))
 		for i, row := range rows {
 			payload, err := row.marshal()
 			if err != nil {
-				return err
+				return nil, 0, err
 			}
 			keys, places, payloads = append(keys, show.String()), append(places, int64(i)), append(payloads, payload)
 		}
 	}
-	if len(keys) == 0 {
-		return nil
-	}
 	if len(keys) > MaxBatch {
-		return fmt.Errorf("%w: %d events in one call, at most %d", ErrRow, len(keys), MaxBatch)
+		return nil, 0, fmt.Errorf("%w: %d events in one call, at most %d", ErrRow, len(keys), MaxBatch)
 	}
-	_, err := tx.Exec(ctx, `
-		with said as (select key, n from unnest($1::text[], $2::bigint[]) as s(key, n)),
-		numbered as (
-			insert into outbox_stream as s (key, seq) select key, n from said order by key
-			on conflict (key) do update set seq = s.seq + excluded.seq
-			returning s.key, s.seq)
-		insert into outbox (lane, kind, key, seq, ref, payload)
-		select 'event', 'event', w.key, v.seq, w.key || ':' || v.seq, convert_from(w.payload, 'UTF8')::json
-		from unnest($3::text[], $4::bigint[], $5::bytea[]) as w(key, place, payload)
-		join said on said.key = w.key
-		join numbered on numbered.key = w.key
-		cross join lateral (select numbered.seq - said.n + 1 + w.place as seq) v`,
-		streams, counts, keys, places, payloads)
-	if err != nil {
-		return fmt.Errorf("write %d events: %w", len(keys), err)
-	}
-	return nil
+	return []any{streams, counts, keys, places, payloads}, len(keys), nil
 }
 
 func (r EventRow) marshal() ([]byte, error) {

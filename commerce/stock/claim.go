@@ -1,48 +1,30 @@
 package stock
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/crash"
-	"github.com/rialto-live/rialto/commerce/schema"
 )
-
-//go:embed claim.sql
-var claimSQL string
 
 const (
 	claimTimeout = 5 * time.Second
-	// smallBatch is up to how many taps are claimed by the plan that Postgres keeps after a few executions. It is made for
-	// a batch of unknown size and compares each tap with each other: of 512 that takes ten times as long as planning anew
-	// (BenchmarkClaim), of a few it saves the planning.
-	smallBatch = 24
-	// takenRange is the CHECK that judges every sale; a stale epoch breaks it on purpose.
+	// takenRange is the CHECK that judges every sale.
 	takenRange = "pool_taken_range"
 )
 
 // errStaleEpoch says that the gate's copy which admitted a batch is not the pool's present one.
 var errStaleEpoch = errors.New("epoch is stale")
 
-// errOfferLate says that an offer changed between gate and truth: the id is used up.
-var errOfferLate = fmt.Errorf("%w, and the hold id is used up: %w", ErrOfferChanged, ErrGone)
-
-// claimed is what Postgres decided about a batch.
-type claimed struct {
-	holds    map[commerce.HoldID]Hold   // every id of the batch, as it stands now
-	verdicts map[commerce.HoldID]string // of the ids that were new: "fits", or why not
-	left     int
-	lapsed   []entry // holds that lapsed and were released on the way
-	due      *time.Time
-}
+var (
+	// errOfferLate says that an offer changed between gate and truth: the id is used up.
+	errOfferLate = fmt.Errorf("%w, and the hold id is used up: %w", ErrOfferChanged, ErrGone)
+	// errUsedUp says so because nothing is left at the timed offer, which the gate did not know.
+	errUsedUp = fmt.Errorf("%w", errOfferLate)
+)
 
 // claimLoop commits what the gate admitted until there is nothing. One runs at a time per pool.
 func (l *lane) claimLoop(ctx context.Context) {
@@ -97,18 +79,24 @@ func (l *lane) claim(ctx context.Context, asks []*ask) {
 	first := map[commerce.HoldID]bool{}
 	for _, a := range asks {
 		h, err := verdict(a.tap, got)
-		h.Replayed = got.verdicts[a.tap.ID] != "fits" || first[a.tap.ID]
+		fate, fresh := got.fates[a.tap.ID]
+		h.Replayed = !fresh || fate != nil || first[a.tap.ID]
 		first[a.tap.ID] = true
 		l.reply(a, h, err)
 	}
 }
 
-// distinct leaves one ask per id, sorted by id: two batches that share ids then wait for each other in one
-// order.
+// distinct leaves the first ask of each id.
 func distinct(asks []*ask) []*ask {
-	list := slices.Clone(asks)
-	slices.SortStableFunc(list, func(a, b *ask) int { return bytes.Compare(a.tap.ID[:], b.tap.ID[:]) })
-	return slices.CompactFunc(list, func(a, b *ask) bool { return a.tap.ID == b.tap.ID })
+	seen := make(map[commerce.HoldID]bool, len(asks))
+	list := make([]*ask, 0, len(asks))
+	for _, a := range asks {
+		if !seen[a.tap.ID] {
+			seen[a.tap.ID] = true
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // settle tells the gate what became of its admissions: tags that are done, units that come back.
@@ -119,7 +107,8 @@ func (l *lane) settle(epoch int64, asks []*ask, got claimed) {
 		if !h.State.Live() || h.Pool != a.tap.Pool || h.Buyer != a.tap.Buyer {
 			back = append(back, entry{id: a.tap.ID, buyer: a.buyer})
 		}
-		short = short || got.verdicts[a.tap.ID] == "sold_out" || got.verdicts[a.tap.ID] == "used_up"
+		fate := got.fates[a.tap.ID]
+		short = short || errors.Is(fate, ErrSoldOut) || errors.Is(fate, errUsedUp)
 	}
 	l.mu.Lock()
 	var settled []tag
@@ -132,11 +121,7 @@ func (l *lane) settle(epoch int64, asks []*ask, got claimed) {
 		l.rebuild = "short" // the gate admitted more than there was
 	}
 	l.mu.Unlock()
-	news := due{known: got.due != nil}
-	if got.due != nil {
-		news.at = *got.due
-	}
-	l.note(fromInside, epoch, settled, back, news)
+	l.note(fromInside, epoch, settled, back, due{known: !got.due.IsZero(), at: got.due})
 }
 
 // note queues news for the gate's copy of an epoch.
@@ -166,17 +151,11 @@ func verdict(t Tap, got claimed) (Hold, error) {
 		return Hold{}, fmt.Errorf("%w: hold %s was not read back", ErrUnavailable, t.ID)
 	}
 	if h.State == Void {
-		switch got.verdicts[t.ID] {
-		case "sold_out":
+		switch fate := got.fates[t.ID]; {
+		case errors.Is(fate, ErrSoldOut):
 			return Hold{}, &SoldOutError{Left: got.left}
-		case "limit":
-			return Hold{}, ErrLimit
-		case "not_open":
-			return Hold{}, ErrNotOpen
-		case "closed":
-			return Hold{}, ErrClosed
-		case "offer", "used_up":
-			return Hold{}, errOfferLate
+		case fate != nil:
+			return Hold{}, fate
 		}
 		return Hold{}, ErrGone
 	}
@@ -187,92 +166,4 @@ func verdict(t Tap, got claimed) (Hold, error) {
 		return Hold{}, ErrGone
 	}
 	return h, nil
-}
-
-// commit decides a batch in one transaction: see claim.sql.
-func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask) (claimed, error) {
-	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
-	defer cancel()
-	var got claimed
-	err := schema.InTx(ctx, s.db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		got = claimed{holds: map[commerce.HoldID]Hold{}, verdicts: map[commerce.HoldID]string{}}
-		batch := &pgx.Batch{}
-		// The row first, in a statement of its own: the next one's snapshot is then as new as the lock, so that
-		// limits and lapsed holds are judged without anybody in between.
-		batch.Queue(`select 1 from pool where id = $1 for no key update`, pool)
-		if len(asks) > smallBatch {
-			batch.Queue(`set local plan_cache_mode = force_custom_plan`)
-		}
-		var changed bool
-		var level Level
-		batch.Queue(claimSQL, claimArgs(s, pool, epoch, asks)...).QueryRow(func(row pgx.Row) error {
-			return got.scan(row, &level, &changed)
-		})
-		ids := make([]commerce.HoldID, len(asks))
-		for i, a := range asks {
-			ids[i] = a.tap.ID
-		}
-		batch.Queue(holdSQL+` where h.id = any($1)`, ids).Query(func(rows pgx.Rows) error {
-			return got.readBack(rows)
-		})
-		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-			return err
-		}
-		if !changed {
-			return nil
-		}
-		return level.announce(ctx, tx)
-	})
-	if schema.Violates(err, takenRange) {
-		return claimed{}, errStaleEpoch
-	}
-	if err != nil {
-		return claimed{}, fmt.Errorf("claim %d holds of %s: %w", len(asks), pool, err)
-	}
-	return got, nil
-}
-
-func claimArgs(s *Service, pool commerce.PoolID, epoch int64, asks []*ask) []any {
-	n := len(asks)
-	ids, buyers, sources := make([]commerce.HoldID, n), make([]string, n), make([]string, n)
-	quantities, units, offers := make([]int32, n), make([]int64, n), make([]int64, n)
-	currencies, beside := make([]string, n), make([]bool, n)
-	for i, a := range asks {
-		t := a.tap
-		ids[i], buyers[i], sources[i] = t.ID, t.Buyer, t.Source
-		quantities[i], units[i], offers[i] = int32(t.Quantity), t.Unit.Minor, t.Offer
-		currencies[i], beside[i] = string(t.Unit.Currency), a.beside
-	}
-	return []any{pool, epoch, ids, buyers, quantities, units, currencies, offers, sources, s.holdFor, MaxPerSource, beside}
-}
-
-func (c *claimed) scan(row pgx.Row, level *Level, changed *bool) error {
-	var (
-		ids, lapsedIDs         []commerce.HoldID
-		verdicts, lapsedBuyers []string
-	)
-	err := row.Scan(&level.Pool, &level.Show, &level.Variant, &level.Left, &level.TimedLeft, &level.usedUp, changed, &c.due,
-		&ids, &verdicts, &lapsedIDs, &lapsedBuyers)
-	if err != nil {
-		return err
-	}
-	c.left = level.Left
-	for i, id := range ids {
-		c.verdicts[id] = verdicts[i]
-	}
-	for i, id := range lapsedIDs {
-		c.lapsed = append(c.lapsed, entry{id: id, buyer: keyOf(lapsedBuyers[i])})
-	}
-	return nil
-}
-
-func (c *claimed) readBack(rows pgx.Rows) error {
-	for rows.Next() {
-		h, err := scanHold(rows)
-		if err != nil {
-			return err
-		}
-		c.holds[h.ID] = h
-	}
-	return rows.Err()
 }

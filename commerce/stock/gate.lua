@@ -23,11 +23,13 @@
 --       2 free units now    3 number of leases that are open    4 units free at the timed offer (-1: no cap, or none)
 --       5.. tag, ids of each lapsed lease (a few per call; each is shown again a second later until settled)
 --
--- Only string.byte/sub/char are used on binary data: not every Redis-like store has struct or bit.
+-- A surge is many taps per call, so a call asks Redis a handful of times however many taps it has: each redis.call costs
+-- more than judging a tap. Only string.byte/sub/char are used on binary data: not every Redis-like store has struct or bit.
 
 local ID, WHO, TAP, ENTRY, PAIR = 16, 16, 37, 17, 32
 local LAPSED_PER_CALL, SHOW_AGAIN = 8, 1000
-local byte, sub, char = string.byte, string.sub, string.char
+local CHUNK = 500 -- values in one redis.call: Lua's stack is bounded
+local byte, sub, char, floor = string.byte, string.sub, string.char, math.floor
 
 local TIMED, BESIDE, NO_RELEASE = 16, 32, 128
 
@@ -37,18 +39,38 @@ local free, cap, version = tonumber(head[1]), tonumber(head[2]), tonumber(head[3
 local opens, closes, due = tonumber(head[4]), tonumber(head[5]), tonumber(head[6])
 local timed, timed_opens, timed_closes, timed_free = tonumber(head[7]), tonumber(head[8]), tonumber(head[9]), tonumber(head[10])
 local free_before, due_before, timed_before = free, due, timed_free
+local taps, back = ARGV[3], ARGV[5]
 
 local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local now = tonumber(clock[1]) * 1000 + floor(tonumber(clock[2]) / 1000)
 local timed_on = timed > 0 and timed_opens <= now and now < timed_closes
 
-local function has(n, bit) return math.floor(n / bit) % 2 == 1 end
+local function has(n, bit) return floor(n / bit) % 2 == 1 end
 
--- Entries of a buyer, read once per call and written back once.
-local entries, dirty = {}, {}
-local function entries_of(who)
-  if entries[who] == nil then entries[who] = redis.call('HGET', KEYS[2], who) or '' end
-  return entries[who]
+-- Entries of the buyers that this call is about.
+local entries, names, dirty, changed = {}, {}, {}, {}
+local function about(who)
+  if not entries[who] then
+    entries[who] = ''
+    names[#names + 1] = who
+  end
+  return who
+end
+local buyers = {}
+for i = 1 + ID, #taps, TAP do buyers[#buyers + 1] = about(sub(taps, i, i + WHO - 1)) end
+for i = 1 + ID, #back, PAIR do about(sub(back, i, i + WHO - 1)) end
+for from = 1, #names, CHUNK do
+  local found = redis.call('HMGET', KEYS[2], unpack(names, from, math.min(from + CHUNK - 1, #names)))
+  for i = 1, #found do
+    if found[i] then entries[names[from + i - 1]] = found[i] end
+  end
+end
+local function write(who, list)
+  entries[who] = list
+  if not dirty[who] then
+    dirty[who] = true
+    changed[#changed + 1] = who
+  end
 end
 
 -- find answers the place and the last byte of id among a buyer's entries, and the quantity of all of them.
@@ -62,19 +84,20 @@ local function find(list, id)
   return at, found, total
 end
 
-for i = 1, #ARGV[4], ID do
-  local tag = sub(ARGV[4], i, i + ID - 1)
-  redis.call('ZREM', KEYS[3], tag)
-  redis.call('HDEL', KEYS[4], tag)
+local settled = {}
+for i = 1, #ARGV[4], ID do settled[#settled + 1] = sub(ARGV[4], i, i + ID - 1) end
+for from = 1, #settled, CHUNK do
+  local last = math.min(from + CHUNK - 1, #settled)
+  redis.call('ZREM', KEYS[3], unpack(settled, from, last))
+  redis.call('HDEL', KEYS[4], unpack(settled, from, last))
 end
 
-for i = 1, #ARGV[5], PAIR do
-  local id, who = sub(ARGV[5], i, i + ID - 1), sub(ARGV[5], i + ID, i + PAIR - 1)
-  local list = entries_of(who)
-  local at, n = find(list, id)
+for i = 1, #back, PAIR do
+  local who = sub(back, i + ID, i + PAIR - 1)
+  local list = entries[who]
+  local at, n = find(list, sub(back, i, i + ID - 1))
   if at then
-    entries[who] = sub(list, 1, at - 1) .. sub(list, at + ENTRY)
-    dirty[who] = true
+    write(who, sub(list, 1, at - 1) .. sub(list, at + ENTRY))
     free = free + n % TIMED
     if has(n, TIMED) and timed_free >= 0 then timed_free = timed_free + n % TIMED end
   end
@@ -108,15 +131,14 @@ local function judge(quantity, offer, total, may_wait)
 end
 
 local answers, admitted = {}, {}
-for i = 1, #ARGV[3], TAP do
-  local id, who = sub(ARGV[3], i, i + ID - 1), sub(ARGV[3], i + ID, i + ID + WHO - 1)
-  local b = i + ID + WHO
-  local quantity = byte(ARGV[3], b)
+for tap = 1, #buyers do
+  local start = (tap - 1) * TAP + 1
+  local id, who = sub(taps, start, start + ID - 1), buyers[tap]
+  local quantity, v1, v2, v3, v4 = byte(taps, start + ID + WHO, start + TAP - 1)
   local may_wait = something_lapsed and quantity < NO_RELEASE
   quantity = quantity % NO_RELEASE
-  local v1, v2, v3, v4 = byte(ARGV[3], b + 1, b + 4)
   local offer = ((v1 * 256 + v2) * 256 + v3) * 256 + v4
-  local list = entries_of(who)
+  local list = entries[who]
   local at, n, total = find(list, id)
   local answer
   if at then answer = has(n, BESIDE) and 'Q' or 'P'
@@ -129,17 +151,26 @@ for i = 1, #ARGV[3], TAP do
       entry = entry + TIMED
       if timed_free >= 0 then timed_free = timed_free - quantity end
     end
-    entries[who] = list .. id .. char(entry)
-    dirty[who] = true
+    write(who, list .. id .. char(entry))
     admitted[#admitted + 1] = id .. who
   end
-  answers[#answers + 1] = answer
+  answers[tap] = answer
 end
 
-for who, _ in pairs(dirty) do
-  if entries[who] == '' then redis.call('HDEL', KEYS[2], who)
-  else redis.call('HSET', KEYS[2], who, entries[who]) end
+local set, gone = {}, {}
+local function flush(command, list)
+  if #list > 0 then redis.call(command, KEYS[2], unpack(list)) end
+  return {}
 end
+for i = 1, #changed do
+  local who = changed[i]
+  if entries[who] == '' then gone[#gone + 1] = who
+  else set[#set + 1], set[#set + 2] = who, entries[who] end
+  if #gone == CHUNK then gone = flush('HDEL', gone) end
+  if #set == CHUNK then set = flush('HSET', set) end
+end
+flush('HDEL', gone)
+flush('HSET', set)
 if #admitted > 0 then
   redis.call('ZADD', KEYS[3], now + tonumber(ARGV[2]), ARGV[1])
   redis.call('HSET', KEYS[4], ARGV[1], table.concat(admitted))

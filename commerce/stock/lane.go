@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rialto-live/rialto/commerce"
@@ -21,11 +22,12 @@ type lane struct {
 	s  *Service
 	id commerce.PoolID
 
+	waiting atomic.Int64 // asks that have no answer yet; grows with mu alone
+
 	mu sync.Mutex
 	// guarded by mu
 	queue    []*ask // for the gate
 	claims   []*ask // admitted, for Postgres
-	waiting  int    // asks that have no answer yet
 	gating   bool   // a gate loop runs
 	claiming bool   // a claim loop runs
 	retired  bool   // forgotten by the service; no longer usable
@@ -69,15 +71,16 @@ func (l *lane) ask(a *ask) error {
 		l.mu.Unlock()
 		return errRetired
 	}
-	if l.waiting >= MaxWaiting {
+	if l.waiting.Load() >= MaxWaiting {
 		l.mu.Unlock()
 		l.s.metrics.refused.WithLabelValues("waiting").Inc()
 		return fmt.Errorf("%w: too many taps are waiting", ErrUnavailable)
 	}
-	l.waiting++
+	l.waiting.Add(1)
 	l.queue = append(l.queue, a)
+	running := l.gating
 	l.mu.Unlock()
-	if !l.wake(fromOutside) {
+	if !running && !l.wake(fromOutside) {
 		l.endQueue()
 	}
 	return nil
@@ -126,7 +129,7 @@ func (l *lane) endQueue() {
 func (l *lane) retireIfIdle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waiting > 0 || l.gating || l.claiming || l.notes.any() {
+	if l.waiting.Load() > 0 || l.gating || l.claiming || l.notes.any() {
 		return false
 	}
 	l.retired = true
@@ -135,9 +138,7 @@ func (l *lane) retireIfIdle() bool {
 
 // reply answers one ask. An ask is answered once: by the loop that has it.
 func (l *lane) reply(a *ask, h Hold, err error) {
-	l.mu.Lock()
-	l.waiting--
-	l.mu.Unlock()
+	l.waiting.Add(-1)
 	a.done <- answer{hold: h, err: err}
 }
 

@@ -124,7 +124,8 @@ func TestQueueAndPoolsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.metrics = m
-	l := &lane{s: s, gating: true, waiting: MaxWaiting - 1}
+	l := &lane{s: s, gating: true}
+	l.waiting.Store(MaxWaiting - 1)
 	if err := l.ask(newAsk(Tap{})); err != nil {
 		t.Fatalf("at the limit: %v", err)
 	}
@@ -136,13 +137,13 @@ func TestQueueAndPoolsAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		busy.waiting = 1
+		busy.waiting.Store(1)
 	}
 	if _, err := s.lane(commerce.NewID[commerce.PoolID]()); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("one pool too many: %v", err)
 	}
 	for id, idle := range s.lanes {
-		idle.waiting = 0
+		idle.waiting.Store(0)
 		if _, err := s.lane(commerce.NewID[commerce.PoolID]()); err != nil || !idle.retired || s.lanes[id] != nil {
 			t.Fatalf("an idle lane keeps its place: %v", err)
 		}

@@ -60,9 +60,9 @@ func TestLinesAreSummedBeforeTheCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verdicts := []string{got.verdicts[first.ID], got.verdicts[second.ID], got.verdicts[third.ID]}
-	if _, taken, live, _ := w.level(l.Pool); taken > 3 || taken != live || verdicts[0] != "fits" || verdicts[1] != "sold_out" {
-		t.Fatalf("%v, taken %d of 3, live %d", verdicts, taken, live)
+	if _, taken, live, _ := w.level(l.Pool); taken != 3 || live != 3 || got.fates[first.ID] != nil ||
+		!errors.Is(got.fates[second.ID], ErrSoldOut) || got.fates[third.ID] != nil {
+		t.Fatalf("%v, taken %d of 3, live %d", got.fates, taken, live)
 	}
 	w.balanced(l.Pool)
 }

@@ -233,7 +233,7 @@ func (w *world) idle(nodes ...*Service) {
 			w.eventually(func() bool {
 				l.mu.Lock()
 				defer l.mu.Unlock()
-				return l.waiting == 0 && !l.gating && !l.claiming && !l.notes.any()
+				return l.waiting.Load() == 0 && !l.gating && !l.claiming && !l.notes.any()
 			}, func() string { return "a lane is never idle" })
 		}
 	}

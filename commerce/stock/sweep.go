@@ -135,7 +135,7 @@ func (l *lane) look(ctx context.Context) (c comparedLevels, quiet bool, err erro
 	if l.epoch != 0 && before.epoch > l.epoch {
 		l.epoch = before.epoch
 	}
-	idle := l.waiting == 0 && !l.notes.any()
+	idle := l.waiting.Load() == 0 && !l.notes.any()
 	l.notes.urgent = l.notes.any()
 	l.poked = l.rebuild != ""
 	l.mu.Unlock()

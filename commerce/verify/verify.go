@@ -40,6 +40,8 @@ var invariants = []invariant{
 		select 'pool ' || pool || ': ' || bucket || ' is ' || coalesce(s.units, 0) || ', its movements make ' || coalesce(m.units, 0)
 		from stands s full join makes m using (pool, bucket)
 		where coalesce(s.units, 0) <> coalesce(m.units, 0) or bucket <> 'supply' and m.units < 0`},
+	{"units: each hold is of a pool that there is", `
+		select 'hold ' || h.id || ' is of pool ' || h.pool from hold h where not exists (select from pool p where p.id = h.pool)`},
 	{"units: no buyer is over their limit", `
 		select 'pool ' || p.id || ': ' || h.buyer || ' has ' || sum(h.quantity) || ' of ' || p.buyer_cap
 		from pool p join hold h on h.pool = p.id and h.state in ('held', 'paying', 'sold')

@@ -1,0 +1,28 @@
+// Package surge measures what a rush on one variant costs: `rialto bench stock`.
+//
+// # Overview
+//
+// A run starts a Postgres and a Redis of its own, as durable as their defaults make them, and puts a pool of units in
+// show. Buyers tap as fast as they are answered (package stock, the same Service that the program runs): once with units
+// for everybody, where every "yours" has been committed in Postgres before it is said, and once where nearly all lose.
+//
+// Two things stand beside it, measured in turn with it on the same stores. redis-benchmark says how many SET a second this
+// Redis takes over 50 connections. And the way of many shops (a row locked with SELECT ... FOR UPDATE, stock compared in the
+// application, a reservation inserted, the row written) says how many orders a second it brings over 32 connections.
+// Ratios are those of one round; of several rounds the middle one is told.
+//
+// Buyers, server and stores share this machine's cores, for all of them alike.
+//
+// # Concurrency and lifecycle
+//
+// Run owns all: buyers end with their window, stores with the run, however it ends (embedded.StartChild).
+//
+// # Invariants
+//
+// Load goes to this machine only, and ends by itself. Who was told "yours" is compared with what Postgres has: a difference
+// is ErrBroken. Speeds are told, never asserted by tests.
+//
+// # Dependencies
+//
+// commerce/stock, commerce/schema, cmd/rialto/embedded.
+package surge

@@ -1,0 +1,98 @@
+package surge
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/rialto-live/rialto/cmd/rialto/load"
+)
+
+// Percentiles of a time in milliseconds, or of a count.
+type Percentiles struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+// Result is what `rialto bench stock --json` prints: one object. Speeds and ratios are the middle ones of the rounds.
+type Result struct {
+	Buyers  int `json:"buyers"`
+	Losers  int `json:"losers"`
+	Seconds int `json:"seconds"` // of each window
+	Rounds  int `json:"rounds"`
+
+	Taps      float64 `json:"taps_per_s"` // when nearly all lose
+	Set       float64 `json:"redis_set_per_s"`
+	Holds     float64 `json:"durable_holds_per_s"`
+	ForUpdate float64 `json:"for_update_per_s"`
+
+	HoldsOverForUpdate float64 `json:"durable_holds_over_for_update"`
+	HoldsOverSet       float64 `json:"durable_holds_over_redis_set"`
+	TapsOverSet        float64 `json:"taps_over_redis_set"`
+
+	Yours Percentiles `json:"tap_to_yours_ms"`
+	Batch Percentiles `json:"batch_size"` // taps that Postgres is given at once
+	Wrong int         `json:"wrong"`      // holds that buyers were told of and are not there, or the other way round
+}
+
+func (o Options) result(rounds []round) Result {
+	r := Result{Buyers: o.Buyers, Losers: o.Losers, Seconds: o.Seconds, Rounds: o.Rounds}
+	middle := func(of func(round) float64) float64 {
+		all := make([]float64, len(rounds))
+		for i, one := range rounds {
+			all[i] = of(one)
+		}
+		slices.Sort(all)
+		return tidy(all[len(all)/2])
+	}
+	r.Taps = middle(func(one round) float64 { return one.taps.lost + one.taps.won })
+	r.Set = middle(func(one round) float64 { return one.set })
+	r.Holds = middle(func(one round) float64 { return one.holds.won })
+	r.ForUpdate = middle(func(one round) float64 { return one.forUpdate })
+	r.HoldsOverForUpdate = middle(func(one round) float64 { return ratio(one.holds.won, one.forUpdate) })
+	r.HoldsOverSet = middle(func(one round) float64 { return ratio(one.holds.won, one.set) })
+	r.TapsOverSet = middle(func(one round) float64 { return ratio(one.taps.lost+one.taps.won, one.set) })
+	at := func(p int) (ms, size float64) {
+		ms = middle(func(one round) float64 {
+			return float64(load.Percentile(one.holds.yours, p)) / float64(time.Millisecond)
+		})
+		size = middle(func(one round) float64 {
+			if len(one.holds.batches) == 0 {
+				return 0
+			}
+			return float64(one.holds.batches[(len(one.holds.batches)-1)*p/100])
+		})
+		return ms, size
+	}
+	r.Yours.P50, r.Batch.P50 = at(50)
+	r.Yours.P99, r.Batch.P99 = at(99)
+	for _, one := range rounds {
+		r.Wrong += one.holds.wrong + one.taps.wrong
+	}
+	return r
+}
+
+func (r Result) print(out io.Writer) {
+	fmt.Fprintf(out, "one hot variant, %d rounds of %d s; speeds a second\n\n", r.Rounds, r.Seconds)
+	fmt.Fprintf(out, "  SET                 %9.0f   redis-benchmark, %d connections\n", r.Set, setClients)
+	fmt.Fprintf(out, "  FOR UPDATE          %9.0f   reservations as many shops make them, %d connections\n", r.ForUpdate, lockClients)
+	fmt.Fprintf(out, "  durable holds       %9.0f   %d buyers; %.1f x FOR UPDATE, %.2f x SET\n", r.Holds, r.Buyers, r.HoldsOverForUpdate, r.HoldsOverSet)
+	fmt.Fprintf(out, "  taps that lose      %9.0f   %d buyers; %.2f x SET\n", r.Taps, r.Losers, r.TapsOverSet)
+	fmt.Fprintf(out, "  tap to yours        %9.2f ms p99 %.2f\n", r.Yours.P50, r.Yours.P99)
+	fmt.Fprintf(out, "  taps in a batch     %9.0f   p99 %.0f\n", r.Batch.P50, r.Batch.P99)
+	if r.Wrong != 0 {
+		fmt.Fprintf(out, "\n%d holds are wrong\n", r.Wrong)
+	}
+}
+
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+// tidy keeps three decimals.
+func tidy(v float64) float64 { return math.Round(v*1000) / 1000 }

@@ -1,0 +1,108 @@
+package surge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Bounds of Options, and what they are when nothing is said.
+const (
+	MaxBuyers     = 8000
+	DefaultBuyers = 500
+	// DefaultLosers is how many tap at once where nearly all lose.
+	DefaultLosers  = 2000
+	MaxSeconds     = 60
+	DefaultSeconds = 4
+	MaxRounds      = 9
+	DefaultRounds  = 3
+
+	// warmFor is what each window is preceded by: connections are made, statements prepared, the gate's copy loaded.
+	warmFor = 500 * time.Millisecond
+)
+
+// ErrBroken is the error of Run when somebody was told "yours" and Postgres does not know, or the other way round.
+var ErrBroken = errors.New("what buyers were told is not what Postgres has")
+
+// Options of Run.
+type Options struct {
+	Buyers  int // tap at once for units that there are
+	Losers  int // tap at once for units that there are not
+	Seconds int // each window
+	Rounds  int // how often everything is measured in turn
+	JSON    bool
+	// Progress takes a line for each step; nil: nobody is told.
+	Progress io.Writer
+}
+
+// Validate says everything that is wrong with the options.
+func (o Options) Validate() error {
+	within := func(name string, n, most int) error {
+		if n < 1 || n > most {
+			return fmt.Errorf("--%s is from 1 to %d", name, most)
+		}
+		return nil
+	}
+	return errors.Join(within("buyers", o.Buyers, MaxBuyers), within("losers", o.Losers, MaxBuyers),
+		within("seconds", o.Seconds, MaxSeconds), within("rounds", o.Rounds, MaxRounds))
+}
+
+// Run measures, and writes what came out as JSON or for people.
+func Run(ctx context.Context, o Options, out io.Writer) (err error) {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	b, err := open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	var rounds []round
+	for n := range o.Rounds {
+		fmt.Fprintf(o.Progress, "round %d of %d\n", n+1, o.Rounds)
+		r, err := b.round(ctx)
+		if err != nil {
+			return err
+		}
+		rounds = append(rounds, r)
+	}
+	r := o.result(rounds)
+	if o.JSON {
+		err = json.NewEncoder(out).Encode(r)
+	} else {
+		r.print(out)
+	}
+	if err == nil && r.Wrong != 0 {
+		err = ErrBroken
+	}
+	return err
+}
+
+// round is everything once.
+type round struct {
+	set       float64 // a second
+	forUpdate float64
+	holds     tapped
+	taps      tapped
+}
+
+func (b *bench) round(ctx context.Context) (r round, err error) {
+	step := func(what string, do func() error) {
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(b.Progress, "  %s\n", what)
+		err = do()
+	}
+	step("SET by redis-benchmark", func() (err error) { r.set, err = b.set(ctx); return err })
+	step("SELECT ... FOR UPDATE", func() (err error) { r.forUpdate, err = b.forUpdate(ctx); return err })
+	step("holds", func() (err error) { r.holds, err = b.tap(ctx, b.Buyers, plenty); return err })
+	step("taps when nearly all lose", func() (err error) { r.taps, err = b.tap(ctx, b.Losers, few); return err })
+	return r, err
+}

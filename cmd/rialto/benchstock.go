@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+
+	"github.com/rialto-live/rialto/cmd/rialto/bench/surge"
+)
+
+func runBenchStock(ctx context.Context, args []string, at terminal) error {
+	flags := newFlags("bench stock")
+	o := surge.Options{Progress: at.err}
+	flags.IntVar(&o.Buyers, "buyers", surge.DefaultBuyers, "how `many` tap at once for units that there are")
+	flags.IntVar(&o.Losers, "losers", surge.DefaultLosers, "how `many` tap at once for units that there are not")
+	flags.IntVar(&o.Seconds, "seconds", surge.DefaultSeconds, "`how long` each window is")
+	flags.IntVar(&o.Rounds, "rounds", surge.DefaultRounds, "how `often` everything is measured in turn")
+	flags.BoolVar(&o.JSON, "json", false, "print one JSON object")
+	if err := parseFlags(flags, args, at); err != nil {
+		return err
+	}
+	if err := o.Validate(); err != nil {
+		return wordsError("bench stock", err)
+	}
+	return surge.Run(ctx, o, at.out)
+}

@@ -1,0 +1,232 @@
+package stock
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/outbox"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+// errMeanwhile says that an id of the batch became known between the two trips: it is judged again.
+var errMeanwhile = errors.New("an id became known meanwhile")
+
+// commit decides a batch, all or nothing. The asks are judged in their order.
+func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask) (got claimed, err error) {
+	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		got, err = s.commitOnce(ctx, pool, epoch, asks)
+		if try == schema.MaxTries || !errors.Is(err, errMeanwhile) && !schema.Retryable(err) {
+			break
+		}
+	}
+	if err != nil {
+		return claimed{}, fmt.Errorf("claim %d holds of %s: %w", len(asks), pool, err)
+	}
+	return got, nil
+}
+
+// commitOnce is one transaction of two trips to Postgres: one locks the pool's row and reads what there is to know about
+// the batch, the other writes what came of it, and commits. What is written is the same few statements for one tap or 512.
+func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask) (claimed, error) {
+	conn, err := s.db.Acquire(ctx)
+	if err != nil {
+		return claimed{}, err
+	}
+	defer conn.Release() // one that is still in a transaction is closed
+	c := claim{Conn: conn, asks: asks, holdFor: s.holdFor, began: time.Now(), has: has{units: map[string]int{}, holds: map[string]int{}}}
+	err = c.read(ctx, pool)
+	if err == nil && c.shelf.epoch != epoch {
+		err = errStaleEpoch
+	}
+	var got claimed
+	if err == nil {
+		got, err = c.decide(ctx)
+	}
+	if err != nil {
+		_, _ = c.Exec(ctx, `rollback`) // what cannot be undone so is undone with its connection
+		return claimed{}, err
+	}
+	return got, nil
+}
+
+// claim is one try to commit a batch.
+type claim struct {
+	*pgxpool.Conn
+	asks    []*ask
+	holdFor time.Duration
+	began   time.Time
+
+	shelf  shelf
+	has    has
+	known  map[commerce.HoldID]Hold // ids of the batch that are no new ones
+	lapsed given
+	gone   []entry // whose holds they were
+}
+
+// read opens the transaction, locks the pool, ends its lapsed holds and reads what the batch is judged by.
+func (c *claim) read(ctx context.Context, pool commerce.PoolID) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`begin`)
+	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
+	batch.Queue(`
+		update hold set state = 'expired', lapses_at = null, changed_at = now(), version = version + 1
+		where pool = $1 and lapses_at <= now() returning id, buyer, quantity, offer`, pool).Query(c.readLapsed)
+	ids, buyers, sources := make([]commerce.HoldID, len(c.asks)), make([]string, len(c.asks)), []string(nil)
+	for i, a := range c.asks {
+		ids[i], buyers[i] = a.tap.ID, a.tap.Buyer
+		if a.tap.Source != "" {
+			sources = append(sources, a.tap.Source)
+		}
+	}
+	c.known = make(map[commerce.HoldID]Hold)
+	batch.Queue(holdSQL+` where h.id = any($1)`, ids).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			h, err := scanHold(rows)
+			if err != nil {
+				return err
+			}
+			c.known[h.ID] = h
+		}
+		return rows.Err()
+	})
+	batch.Queue(`
+		select buyer, sum(quantity) from hold where (select buyer_cap > 0 from pool where id = $1)
+			and pool = $1 and buyer = any($2) and state = any($3) group by buyer`, pool, buyers, liveStates).
+		Query(func(rows pgx.Rows) error { return count(rows, c.has.units) })
+	if len(sources) > 0 {
+		batch.Queue(`select source, count(*) from hold where source = any($1) and source <> '' and lapses_at > now() group by source`, sources).
+			Query(func(rows pgx.Rows) error { return count(rows, c.has.holds) })
+	}
+	err := c.SendBatch(ctx, batch).Close()
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w: pool %s", ErrUnknown, pool)
+	}
+	return err
+}
+
+func (c *claim) readLapsed(rows pgx.Rows) error {
+	var (
+		id       commerce.HoldID
+		buyer    string
+		quantity int
+		offer    int64
+	)
+	_, err := pgx.ForEachRow(rows, []any{&id, &buyer, &quantity, &offer}, func() error {
+		c.lapsed.add(quantity, offer)
+		c.gone = append(c.gone, entry{id: id, buyer: keyOf(buyer)})
+		return nil
+	})
+	return err
+}
+
+func count(rows pgx.Rows, into map[string]int) error {
+	var name string
+	var n int
+	_, err := pgx.ForEachRow(rows, []any{&name, &n}, func() error { into[name] = n; return nil })
+	return err
+}
+
+// decide judges the batch and commits it.
+func (c *claim) decide(ctx context.Context) (claimed, error) {
+	before := c.shelf.level
+	for i, quantity := range c.lapsed.quantities {
+		c.shelf.move(-int(quantity), c.lapsed.offers[i])
+	}
+	free, timedFree := c.shelf.free, c.shelf.timedFree
+	got := claimed{holds: c.known, fates: map[commerce.HoldID]error{}, lapsed: c.gone}
+	var rows rows
+	took := false
+	for _, a := range c.asks {
+		if _, known := got.holds[a.tap.ID]; known {
+			continue
+		}
+		h, fate := Hold{ID: a.tap.ID, State: Void}, c.shelf.judge(a, c.has)
+		if fate == nil {
+			h, took = c.shelf.hold(a.tap, c.holdFor, c.began), true
+			got.due = h.Expires
+		}
+		got.fates[h.ID], got.holds[h.ID] = fate, h
+		rows = append(rows, row{tap: a.tap, state: h.State})
+	}
+	got.left = c.shelf.free
+	change := moved{took: free - c.shelf.free, timed: timedFree - c.shelf.timedFree}
+	for i, quantity := range c.lapsed.quantities {
+		change.took -= int(quantity)
+		if c.shelf.level.Timed != 0 && c.lapsed.offers[i] == c.shelf.level.Timed {
+			change.timed -= int(quantity)
+		}
+	}
+	l := c.shelf.level
+	l.usedUp = l.TimedLeft != nil && *l.TimedLeft == 0 && *before.TimedLeft > 0
+	return got, c.write(ctx, l, rows, change, took || len(c.gone) > 0)
+}
+
+// write is the second trip. A tap that is refused leaves a tombstone, so that its id cannot come back while its unit is on
+// the way back to the gate.
+func (c *claim) write(ctx context.Context, l Level, rows rows, change moved, tell bool) error {
+	batch := &pgx.Batch{}
+	if len(rows) > 0 || change != (moved{}) {
+		batch.Queue(claimSQL, rows.args(l.Pool, c.holdFor, change)...)
+	}
+	if tell {
+		if err := outbox.Queue(batch, l.Show, l.Event()); err != nil {
+			return err
+		}
+	}
+	batch.Queue(`commit`)
+	err := c.SendBatch(ctx, batch).Close()
+	if schema.Violates(err, takenRange) {
+		return errMeanwhile
+	}
+	return err
+}
+
+// moved is how many units a claim takes off the pool's row, in all and at its timed offer, less those that had lapsed.
+type moved struct{ took, timed int }
+
+// claimSQL writes a batch. Only rows that were really made may count: when one of the ids has become known since they were
+// read (a tombstone of a lapsed lease is written without the pool's lock), the CHECK undoes everything.
+const claimSQL = `
+	with made as (
+		insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, expires_at, lapses_at)
+		select t.id, $1, t.buyer, t.quantity, t.state, t.unit, t.currency, t.source, t.offer,
+			now() + $10::interval, case when t.state = 'held' then now() + $10::interval end
+		from unnest($2::uuid[], $3::text[], $4::int[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::bigint[])
+			as t(id, buyer, quantity, state, unit, currency, source, offer)
+		on conflict (id) do nothing
+		returning 1
+	)
+	update pool set taken = case when (select count(*) from made) = $11 then taken + $12 else -1 end, timed_taken = timed_taken + $13
+	where id = $1`
+
+type row struct {
+	tap   Tap
+	state State
+}
+
+type rows []row
+
+func (list rows) args(pool commerce.PoolID, holdFor time.Duration, change moved) []any {
+	// Sorted: two batches that share ids then wait for each other in one order.
+	slices.SortFunc(list, func(a, b row) int { return bytes.Compare(a.tap.ID[:], b.tap.ID[:]) })
+	n := len(list)
+	ids, buyers, states := make([]commerce.HoldID, n), make([]string, n), make([]string, n)
+	quantities, units, offers := make([]int32, n), make([]int64, n), make([]int64, n)
+	currencies, sources := make([]string, n), make([]string, n)
+	for i, r := range list {
+		t := r.tap
+		ids[i], buyers[i], states[i], sources[i] = t.ID, t.Buyer, string(r.state), t.Source
+		quantities[i], units[i], offers[i], currencies[i] = int32(t.Quantity), t.Unit.Minor, t.Offer, string(t.Unit.Currency)
+	}
+	return []any{pool, ids, buyers, quantities, states, units, currencies, sources, offers, holdFor, n, change.took, change.timed}
+}

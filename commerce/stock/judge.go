@@ -1,0 +1,118 @@
+package stock
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+)
+
+// shelf is a pool as a claim has locked it: what can be had, and on which terms.
+type shelf struct {
+	level       Level // before the claim; Left and TimedLeft are kept by take and back
+	now         time.Time
+	epoch       int64
+	free        int
+	early, late bool // outside of the pool's selling window
+	timedOn     bool // the timed offer is in its window
+	capped      bool // it has a cap
+	timedFree   int  // units left under that cap
+}
+
+// shelfSQL locks the row. It is a statement of its own: the next one's snapshot is then as new as the lock, so that limits
+// and lapsed holds are judged without anybody in between.
+const shelfSQL = `
+	select id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap, coalesce(timed_version, 0), now(), epoch,
+		coalesce(opens_at > now(), false), coalesce(closes_at <= now(), false),
+		coalesce(timed_opens_at <= now() and now() < timed_closes_at, false), timed_cap > 0, timed_cap - timed_taken
+	from pool where id = $1 for no key update`
+
+func (s *shelf) scan(row pgx.Row) error {
+	l := &s.level
+	err := row.Scan(&l.Pool, &l.Show, &l.Variant, &l.OnHand, &s.free, &l.Offer, &l.Cap, &l.Timed, &s.now, &s.epoch,
+		&s.early, &s.late, &s.timedOn, &s.capped, &s.timedFree)
+	s.note()
+	return err
+}
+
+// note brings the level to what is free now.
+func (s *shelf) note() {
+	s.level.Left, s.level.TimedLeft = s.free, nil
+	if s.capped {
+		left := min(s.timedFree, s.free)
+		s.level.TimedLeft = &left
+	}
+}
+
+// move takes units off the shelf, or with a negative quantity puts them back, that are or were had at an offer.
+func (s *shelf) move(quantity int, offer int64) {
+	s.free -= quantity
+	if s.level.Timed != 0 && offer == s.level.Timed {
+		s.timedFree -= quantity
+	}
+	s.note()
+}
+
+// timed is how many units can be had at the timed offer, as if it were on.
+func (s *shelf) timed() int {
+	if s.capped {
+		return min(s.timedFree, s.free)
+	}
+	return s.free
+}
+
+// has is what people and addresses have of a pool already.
+type has struct {
+	units map[string]int // of the pool, by buyer
+	holds map[string]int // open in any pool, by source
+}
+
+// judge decides about one tap with an id that is new, after all that came before it. nil: it is placed, and counted.
+func (s *shelf) judge(a *ask, h has) error {
+	t := a.tap
+	atTimed := s.level.Timed != 0 && t.Offer == s.level.Timed
+	switch {
+	case s.late:
+		return ErrClosed
+	case s.early:
+		return ErrNotOpen
+	case atTimed && !s.timedOn, !atTimed && t.Offer != s.level.Offer:
+		return errOfferLate
+	// The units of the timed offer that the gate knew to be used up may not stand here yet, so it is believed.
+	case !atTimed && s.timedOn && !a.beside && s.timed() >= t.Quantity:
+		return errOfferLate
+	case s.level.Cap > 0 && h.units[t.Buyer]+t.Quantity > s.level.Cap:
+		return ErrLimit
+	case t.Source != "" && h.holds[t.Source] >= MaxPerSource:
+		return ErrLimit
+	case atTimed && s.capped && t.Quantity > s.timedFree:
+		return errUsedUp
+	case t.Quantity > s.free:
+		return ErrSoldOut
+	}
+	s.move(t.Quantity, t.Offer)
+	h.units[t.Buyer] += t.Quantity
+	if t.Source != "" {
+		h.holds[t.Source]++
+	}
+	return nil
+}
+
+// hold is what a tap that was placed has become, began being when its transaction was begun.
+func (s *shelf) hold(t Tap, lives time.Duration, began time.Time) Hold {
+	created := s.now.UTC()
+	return Hold{
+		ID: t.ID, Pool: s.level.Pool, Show: s.level.Show, Variant: s.level.Variant, Buyer: t.Buyer, Quantity: t.Quantity, State: Held,
+		Unit: t.Unit, Offer: t.Offer, Created: created, Expires: created.Add(lives), Left: max(0, lives-time.Since(began)),
+	}
+}
+
+// claimed is what Postgres decided about a batch.
+type claimed struct {
+	holds  map[commerce.HoldID]Hold  // every id of the batch, as it stands now
+	fates  map[commerce.HoldID]error // of the ids that were new: nil, or why not
+	left   int
+	lapsed []entry // holds that lapsed and were released on the way
+	due    time.Time
+}
