@@ -63,8 +63,9 @@ func (a *App) healthz(w http.ResponseWriter, _ *http.Request) {
 
 const readyTimeout = 2 * time.Second
 
-// readyz says whether people should be sent to this node: its stores answer
-// and it is not stopping.
+// readyz says whether people should be sent to this node: Postgres answers and
+// it is not stopping. Without Redis it sells on, more slowly, and all nodes are
+// without it as a rule: to send people away would end the sale.
 func (a *App) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
@@ -79,11 +80,11 @@ func (a *App) readyz(w http.ResponseWriter, r *http.Request) {
 	both.Go(func() { postgres = a.pool.Ping(ctx) })
 	both.Go(func() { redis = a.redis.Ping(ctx).Err() })
 	both.Wait()
+	if redis != nil {
+		report["redis"], report["status"] = "does not answer", "degraded"
+	}
 	if postgres != nil {
 		unready("postgres", "does not answer")
-	}
-	if redis != nil {
-		unready("redis", "does not answer")
 	}
 	if a.stopping.Load() {
 		unready("node", "stopping")

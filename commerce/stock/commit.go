@@ -43,9 +43,9 @@ func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch in
 		return claimed{}, err
 	}
 	defer conn.Release() // one that is still in a transaction is closed
-	c := claim{Conn: conn, asks: asks, holdFor: s.holdFor, began: time.Now(), has: has{units: map[string]int{}, holds: map[string]int{}}}
+	c := claim{Conn: conn, asks: asks, direct: epoch == directEpoch, holdFor: s.holdFor, began: time.Now(), has: has{units: map[string]int{}, holds: map[string]int{}}}
 	err = c.read(ctx, pool)
-	if err == nil && c.shelf.epoch != epoch {
+	if err == nil && epoch != directEpoch && c.shelf.epoch != epoch {
 		err = errStaleEpoch
 	}
 	var got claimed
@@ -63,6 +63,7 @@ func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch in
 type claim struct {
 	*pgxpool.Conn
 	asks    []*ask
+	direct  bool // no gate has admitted them: whoever is refused has no unit that must come back first
 	holdFor time.Duration
 	began   time.Time
 
@@ -155,8 +156,13 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 			h, took = c.shelf.hold(a.tap, c.holdFor, c.began), true
 			got.due = h.Expires
 		}
+		if c.direct && errors.Is(fate, errOfferLate) {
+			fate = ErrOfferChanged
+		}
 		got.fates[h.ID], got.holds[h.ID] = fate, h
-		rows = append(rows, row{tap: a.tap, state: h.State})
+		if fate == nil || !c.direct {
+			rows = append(rows, row{tap: a.tap, state: h.State})
+		}
 	}
 	got.left = c.shelf.free
 	change := moved{took: free - c.shelf.free, timed: timedFree - c.shelf.timedFree}

@@ -7,6 +7,9 @@
 // admitted ones; nobody hears "yours" before that. Redis may therefore lose anything at any time: it can only
 // admit too few or too many, and Postgres' CHECK refuses the second.
 //
+// A claim is one transaction of two trips: the first locks the pool's row, ends what has lapsed and reads what is known of
+// the batch; then the batch is judged (judge.go), and the second trip writes it and commits.
+//
 // Each pool has a lane: taps that arrive while a call is in flight gather and go together in the next one, so
 // a surge costs one Redis call and one Postgres transaction per few hundred taps. An idle lane sends at once.
 //
@@ -32,6 +35,11 @@
 // What the gate admits is leased for a few seconds under the tag of its call; a committed batch settles its
 // tag. When a tag lapses (its node died between the two stages) its ids are written as tombstones first, and
 // only those that Postgres had never seen go back to the gate. A tombstoned id can never become a hold.
+//
+// # Without Redis
+//
+// While Redis does not answer, taps go to Postgres alone (direct.go), at a pace that it holds; those beyond it are told to
+// come again. Whoever loses leaves nothing there. When Redis is back the copies are made anew, with the next epoch.
 //
 // # Movements
 //
@@ -61,6 +69,7 @@
 //	Service.Run     started and awaited by the program: sweeps lapsed holds and compares the gate with the truth
 //	lane gate loop  at most one per pool, started by the first tap, ends when its queue is empty
 //	lane claim loop the same, for the second stage
+//	awaitGate       one while Redis is away; ends when it is back, or with Run
 //
 // Run waits for all lanes before it returns; taps that come later are refused with ErrUnavailable.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,26 +143,98 @@ func TestDriftOfOneUnitIsRepaired(t *testing.T) {
 	})
 }
 
+// Redis dies in the middle of a sale, which goes on without it, and comes back with its data or with none.
 func TestRedisKilledAndBack(t *testing.T) {
+	for name, end := range map[string]func(*embeddedtest.RedisServer){
+		"with its data": (*embeddedtest.RedisServer).Kill, "empty": (*embeddedtest.RedisServer).Lose,
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := embeddedtest.NewRedisServer(t)
+			w := newWorld(t, func() *redis.Client { return open(t, server.URL()) }, server.Flush)
+			s, l := w.service(), w.supply(4, 2)
+			mine := tapOf(l, "gst_a")
+			w.hold(s, mine)
+			_, _, _, epoch := w.level(l.Pool)
+			end(server)
+			tap, old := tapOf(l, "gst_b"), tapOf(l, "gst_c")
+			old.Offer++
+			w.hold(s, tap)
+			for _, again := range []Tap{tap, mine} {
+				if h := w.hold(s, again); !h.Replayed || h.ID != again.ID {
+					t.Fatalf("a repeated tap: %+v", h)
+				}
+			}
+			w.refused(s, old, ErrOfferChanged)
+			old.Offer--
+			w.hold(s, old) // its id is not used up
+			w.hold(s, tapOf(l, "gst_a"))
+			late := tapOf(l, "gst_a")
+			w.refused(s, late, ErrLimit)
+			w.refused(s, tapOf(l, "gst_d"), ErrSoldOut)
+			if _, err := Find(t.Context(), w.db, late.ID); !errors.Is(err, ErrUnknown) {
+				t.Errorf("a tap that lost is in Postgres: %v", err)
+			}
+			if _, err := s.Release(t.Context(), mine.ID, mine.Buyer); err != nil {
+				t.Fatal(err)
+			}
+			server.Start()
+			w.settled(s, l.Pool)
+			w.hold(s, late) // refused while Redis was away, and never let in by it
+			if again := w.hold(s, tap); !again.Replayed {
+				t.Fatalf("a hold that was made without Redis: %+v", again)
+			}
+			w.refused(s, tapOf(l, "gst_e"), ErrSoldOut)
+			w.settled(s, l.Pool)
+			if _, taken, _, now := w.level(l.Pool); taken != 4 || now <= epoch {
+				t.Fatalf("%d taken, epoch %d after %d", taken, now, epoch)
+			}
+		})
+	}
+}
+
+// A whole sale without Redis, over two nodes: it goes on to the last unit, at a pace, and nothing twice.
+func TestAWholeSaleWithoutRedis(t *testing.T) {
+	const units, buyers = 700, 3 * directBurst
 	server := embeddedtest.NewRedisServer(t)
 	w := newWorld(t, func() *redis.Client { return open(t, server.URL()) }, server.Flush)
-	s, l := w.service(), w.supply(10, 0)
-	mine := tapOf(l, "gst_a")
-	w.hold(s, mine)
+	nodes, l := []*Service{w.service(), w.service()}, w.supply(units, 0)
 	server.Kill()
-	tap := tapOf(l, "gst_b")
-	w.refused(s, tap, ErrUnavailable)
+	var group sync.WaitGroup
+	var won, paced atomic.Int64
+	began := time.Now()
+	for i := range buyers {
+		group.Go(func() {
+			tap := tapOf(l, fmt.Sprintf("gst_%d", i))
+			for {
+				switch _, err := nodes[i%2].Hold(t.Context(), tap); {
+				case err == nil:
+					won.Add(1)
+					return
+				case errors.Is(err, ErrSoldOut):
+					return
+				case errors.Is(err, errPace):
+					paced.Add(1)
+				case !errors.Is(err, ErrUnavailable):
+					t.Error(err)
+					return
+				}
+				time.Sleep(20 * time.Millisecond) // a page waits longer
+			}
+		})
+	}
+	group.Wait()
+	lasted := time.Since(began)
+	if _, taken, live, _ := w.level(l.Pool); won.Load() != units || taken != units || live != units {
+		t.Errorf("%d heard yours, %d taken, %d live, of %d", won.Load(), taken, live, units)
+	}
+	if paced.Load() == 0 {
+		t.Error("nobody was told to come again: what would a million taps do to Postgres?")
+	}
+	t.Logf("%d buyers and %d units in %v without Redis: %.0f answers a second", buyers, units, lasted, buyers/lasted.Seconds())
 	server.Start()
-	if _, err := untilAnswered(t.Context(), s, tap); err != nil {
-		t.Fatal(err)
-	}
-	if again, err := untilAnswered(t.Context(), s, mine); err != nil || !again.Replayed {
-		t.Fatalf("the durable hold: %+v %v", again, err)
-	}
-	w.settled(s, l.Pool)
-	if _, taken, _, _ := w.level(l.Pool); taken != 2 {
-		t.Fatalf("taken %d", taken)
-	}
+	w.settled(nodes[0], l.Pool)
+	w.refused(nodes[1], tapOf(l, "gst_late"), ErrSoldOut)
+	w.balanced(l.Pool)
 }
 
 func TestPostgresKilledAndBack(t *testing.T) {

@@ -171,6 +171,10 @@ func (l *lane) gateLoop(ctx context.Context) {
 		if !ok {
 			return
 		}
+		if l.s.outage.on() {
+			l.direct(call)
+			continue
+		}
 		var got gateAnswer
 		asked, err := time.Now(), errNotLoaded
 		if call.epoch != 0 && reason == "" {
@@ -182,6 +186,11 @@ func (l *lane) gateLoop(ctx context.Context) {
 				l.putBack(call)
 				continue
 			}
+		}
+		if errors.Is(err, ErrGate) {
+			l.s.gateAway(err)
+			l.direct(call)
+			continue
 		}
 		if err != nil {
 			l.couldNot(call, unavailable(err))

@@ -10,6 +10,8 @@ type metrics struct {
 	rebuilds *prometheus.CounterVec // reason
 	dropped  *prometheus.CounterVec // reason: notes to the gate that were not delivered
 	swept    *prometheus.CounterVec // what
+	direct   *prometheus.CounterVec // what became of taps while Redis was away
+	away     prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -27,8 +29,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		rebuilds: counter("gate_rebuilds_total", "Times the gate's copy of a pool was made anew.", "reason"),
 		dropped:  counter("gate_dropped_notes_total", "Units and tags that were not reported to the gate; the comparison repairs it.", "reason"),
 		swept:    counter("swept_holds_total", "Holds and leases that lapsed.", "what"),
+		direct:   counter("direct_taps_total", "Taps while Redis was away: taken to Postgres alone, or refused to keep to its pace.", "result"),
+		away: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rialto_commerce_stock_gate_away", Help: "1 while Redis does not answer this node, and taps go to Postgres alone.",
+		}),
 	}
-	for _, c := range []prometheus.Collector{m.taps, m.refused, m.calls, m.batch, m.rebuilds, m.dropped, m.swept} {
+	for _, c := range []prometheus.Collector{m.taps, m.refused, m.calls, m.batch, m.rebuilds, m.dropped, m.swept, m.direct, m.away} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

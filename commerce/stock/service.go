@@ -60,8 +60,10 @@ type Service struct {
 	holdFor time.Duration
 	payFor  time.Duration
 	sweep   time.Duration
+	outage  *outage
 
-	work sync.WaitGroup // the lanes' loops
+	work     sync.WaitGroup // the lanes' loops
+	stopping chan struct{}  // closed when Run ends
 
 	mu sync.Mutex
 	// guarded by mu
@@ -84,7 +86,7 @@ func New(c Config) (*Service, error) {
 	}
 	s := &Service{
 		db: c.Pool, gate: gate{redis: c.Redis}, log: c.Log, metrics: m,
-		holdFor: c.HoldFor, payFor: c.PayFor, sweep: c.Sweep,
+		holdFor: c.HoldFor, payFor: c.PayFor, sweep: c.Sweep, outage: newOutage(), stopping: make(chan struct{}),
 		lanes: map[commerce.PoolID]*lane{},
 		seen:  map[commerce.PoolID]comparedLevels{},
 	}

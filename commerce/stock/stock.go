@@ -54,6 +54,7 @@ var (
 	ErrUnavailable = errors.New("stock is unavailable")
 	// ErrGate: of ErrUnavailable, that it is Redis that did not answer.
 	ErrGate = errors.New("gate")
+	errPace = fmt.Errorf("%w: %w: more taps than Postgres takes alone", ErrUnavailable, ErrGate)
 )
 
 // RetryAfter is what a caller is told with ErrUnavailable.

@@ -37,6 +37,7 @@ func (s *Service) stop() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	close(s.stopping)
 	s.work.Wait()
 	for _, l := range s.open() {
 		l.endQueue()
@@ -45,7 +46,11 @@ func (s *Service) stop() {
 
 // round is one sweep: lapsed holds, a Redis that was replaced, and copies that differ from the truth.
 func (s *Service) round(ctx context.Context) error {
-	return errors.Join(s.sweepHolds(ctx), s.noticeNewServer(ctx), s.compare(ctx))
+	err := s.sweepHolds(ctx)
+	if s.outage.on() {
+		return err
+	}
+	return errors.Join(err, s.noticeNewServer(ctx), s.compare(ctx))
 }
 
 func (s *Service) sweepHolds(ctx context.Context) error {
@@ -73,7 +78,10 @@ func (s *Service) sweepHolds(ctx context.Context) error {
 func (s *Service) noticeNewServer(ctx context.Context) error {
 	id, err := s.gate.runID(ctx)
 	if err != nil {
-		return fmt.Errorf("ask Redis who it is: %w", err)
+		if ctx.Err() == nil {
+			s.gateAway(err)
+		}
+		return nil
 	}
 	if s.runID != "" && id != "" && id != s.runID {
 		s.log.Info("Redis was restarted; its copies of the pools are made anew")
