@@ -8,9 +8,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// While Redis is away taps go straight to Postgres, which decides anyway. It would not stand a crowd that the gate does not
-// turn away, so taps go at a pace; the others are told to come again. When Redis answers again each pool's copy is made
-// anew, with another epoch, since it has not seen what was sold meanwhile.
+// While a pool's Redis is away its taps go straight to Postgres, which decides anyway. Postgres would not stand a crowd
+// that no gate turns away, so taps go at a pace; the others are told to come again. When Redis answers again the pool's
+// copy is made anew, with the next epoch, since it has not seen what was sold meanwhile.
 
 const (
 	// directEpoch is the epoch of a claim that no copy has admitted.
@@ -22,89 +22,79 @@ const (
 	probeEvery = 100 * time.Millisecond
 )
 
-// outage is whether Redis is away, as far as this node knows.
-type outage struct {
+// outages are the pools of this node whose Redis is away: all of them, or those of one shard of a cluster.
+type outages struct {
 	pace *rate.Limiter // static
 
 	mu sync.Mutex
 	// guarded by mu
-	away  bool
+	pools int
 	since time.Time
 }
 
-func newOutage() *outage { return &outage{pace: rate.NewLimiter(directPerSecond, directBurst)} }
+func newOutages() *outages { return &outages{pace: rate.NewLimiter(directPerSecond, directBurst)} }
 
-func (o *outage) on() bool {
+// begin and end count a pool, and say whether it is the first, or was the last.
+func (o *outages) begin() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.away
-}
-
-// begin and end say whether it is news.
-func (o *outage) begin() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	news := !o.away
-	if news {
-		o.away, o.since = true, time.Now()
+	if o.pools++; o.pools == 1 {
+		o.since = time.Now()
 	}
-	return news
+	return o.pools == 1
 }
 
-func (o *outage) end() (lasted time.Duration, news bool) {
+func (o *outages) end() (lasted time.Duration, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	news = o.away
-	o.away = false
-	return time.Since(o.since), news
+	o.pools--
+	return time.Since(o.since), o.pools == 0
 }
 
-// gateAway is called when Redis has not answered. The first to notice sees to it that its return is noticed, too.
-func (s *Service) gateAway(cause error) {
-	if !s.outage.begin() {
+// gateAway is called when Redis has not answered the lane. Its return is noticed by a loop of its own, so that no tap has
+// to find out by waiting.
+func (l *lane) gateAway(cause error) {
+	l.mu.Lock()
+	news := !l.away
+	l.away = true
+	l.mu.Unlock()
+	if !news {
 		return
 	}
-	s.metrics.away.Set(1)
-	s.log.Warn("Redis does not answer: taps go to Postgres alone, at a pace that it holds", "error", cause, "taps_per_second", directPerSecond)
-	if !s.start(fromInside, s.awaitGate) {
-		s.gateBack()
+	l.s.metrics.away.Inc()
+	if l.s.outages.begin() {
+		l.s.log.Warn("Redis does not answer: taps go to Postgres alone, at a pace that it holds", "error", cause, "taps_per_second", directPerSecond)
+	}
+	if !l.s.start(fromInside, l.awaitGate) {
+		l.gateBack()
 	}
 }
 
 // awaitGate asks until Redis answers. It ends with the service.
-func (s *Service) awaitGate(ctx context.Context) {
+func (l *lane) awaitGate(ctx context.Context) {
+	defer l.gateBack()
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case <-s.stopping:
+		case <-l.s.stopping:
 			return
 		case <-tick.C:
 		}
-		if _, err := s.gate.runID(ctx); err == nil {
-			s.gateBack()
+		if _, err := l.s.gate.peek(ctx, l.id, 0); err == nil {
 			return
 		}
 	}
 }
 
-func (s *Service) gateBack() {
-	lasted, news := s.outage.end()
-	if !news {
-		return
-	}
-	s.metrics.away.Set(0)
-	s.log.Info("Redis answers again", "away", lasted.Round(time.Millisecond))
-	for _, l := range s.open() {
-		l.returned()
-	}
-}
-
-// returned makes the copy of a pool anew that sold without it.
-func (l *lane) returned() {
+func (l *lane) gateBack() {
 	l.mu.Lock()
-	l.poked = l.rebuild != ""
+	l.away, l.poked = false, true // its copy is made anew without waiting for a tap
 	l.mu.Unlock()
+	l.s.metrics.away.Dec()
+	if lasted, last := l.s.outages.end(); last {
+		l.s.log.Info("Redis answers again", "away", lasted.Round(time.Millisecond))
+	}
 	l.wake(fromInside)
 }
 
@@ -118,7 +108,7 @@ func (l *lane) direct(call gateCall) {
 	l.mu.Unlock()
 	var taken, refused []*ask
 	for _, a := range call.asks {
-		if l.s.outage.pace.Allow() {
+		if l.s.outages.pace.Allow() {
 			a.epoch = directEpoch
 			taken = append(taken, a)
 		} else {

@@ -23,7 +23,7 @@ const sellableWithin = 50 * time.Millisecond
 func TestExpiredUnitIsSellableWithin50ms(t *testing.T) {
 	const rounds = 6
 	server := embeddedtest.NewRedisServer(t)
-	w := newWorld(t, func() *redis.Client { return open(t, server.URL()) }, server.Flush)
+	w := newWorld(t, func() redis.UniversalClient { return open(t, server.URL()) }, server.Flush)
 	first := w.service(holdFor(time.Second), sweepEvery(never))
 	for name, second := range map[string]*Service{"the same node": first, "another node": w.service(sweepEvery(never))} {
 		t.Run(name, func(t *testing.T) {

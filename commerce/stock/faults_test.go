@@ -150,7 +150,7 @@ func TestRedisKilledAndBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := embeddedtest.NewRedisServer(t)
-			w := newWorld(t, func() *redis.Client { return open(t, server.URL()) }, server.Flush)
+			w := newWorld(t, func() redis.UniversalClient { return open(t, server.URL()) }, server.Flush)
 			s, l := w.service(), w.supply(4, 2)
 			mine := tapOf(l, "gst_a")
 			w.hold(s, mine)
@@ -196,7 +196,7 @@ func TestRedisKilledAndBack(t *testing.T) {
 func TestAWholeSaleWithoutRedis(t *testing.T) {
 	const units, buyers = 700, 3 * directBurst
 	server := embeddedtest.NewRedisServer(t)
-	w := newWorld(t, func() *redis.Client { return open(t, server.URL()) }, server.Flush)
+	w := newWorld(t, func() redis.UniversalClient { return open(t, server.URL()) }, server.Flush)
 	nodes, l := []*Service{w.service(), w.service()}, w.supply(units, 0)
 	server.Kill()
 	var group sync.WaitGroup
@@ -245,7 +245,7 @@ func TestPostgresKilledAndBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := miniredis.RunT(t)
-	w := &world{t: t, db: db, redis: func() *redis.Client { return open(t, "redis://"+store.Addr()) }, show: commerce.NewID[commerce.ShowID]()}
+	w := &world{t: t, db: db, redis: func() redis.UniversalClient { return open(t, "redis://"+store.Addr()) }, show: commerce.NewID[commerce.ShowID]()}
 	s, l := w.service(), w.supply(2, 0)
 	w.hold(s, tapOf(l, "gst_a"))
 	server.Kill()
@@ -357,7 +357,7 @@ func TestStopFinishesWhatWasBegun(t *testing.T) {
 // A node that was kept from working while another one loaded a copy does not replace it: whoever that copy told "sold
 // out" was told the truth. A maker that died is followed by the next one.
 func TestLoadedCopyIsNotReplaced(t *testing.T) {
-	w := newWorld(t, func() *redis.Client { return open(t, embeddedtest.NewRedisServer(t).URL()) }, nil)
+	w := newWorld(t, func() redis.UniversalClient { return open(t, embeddedtest.NewRedisServer(t).URL()) }, nil)
 	s, pool := w.service(), w.supply(3, 0).Pool
 	next := func(epoch int64, asked time.Time) *copyOf {
 		t.Helper()

@@ -7,8 +7,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -87,6 +89,7 @@ func gateKeys(pool commerce.PoolID, epoch int64) []string {
 }
 
 type gateCall struct {
+	direct  bool // Redis is away
 	epoch   int64
 	tag     tag
 	asks    []*ask
@@ -321,14 +324,32 @@ func (g gate) forget(ctx context.Context, pool commerce.PoolID, epoch int64) err
 	return g.redis.Del(ctx, keys...).Err()
 }
 
-// runID names the server process where INFO says so, and is "" where it does not.
+// runID names the server process where INFO says so, of a cluster all of them, and is "" where it does not.
 func (g gate) runID(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
 	defer cancel()
-	if err := g.redis.Ping(ctx).Err(); err != nil {
+	cluster, ok := g.redis.(*redis.ClusterClient)
+	if !ok {
+		return runID(ctx, g.redis)
+	}
+	var mu sync.Mutex
+	var ids []string
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, client *redis.Client) error {
+		id, err := runID(ctx, client)
+		mu.Lock()
+		defer mu.Unlock()
+		ids = append(ids, id)
+		return err
+	})
+	slices.Sort(ids)
+	return strings.Join(ids, " "), err
+}
+
+func runID(ctx context.Context, client redis.UniversalClient) (string, error) {
+	if err := client.Ping(ctx).Err(); err != nil {
 		return "", err
 	}
-	info, err := g.redis.Info(ctx, "server").Result()
+	info, err := client.Info(ctx, "server").Result()
 	if err != nil {
 		return "", nil // a Redis-like store without this section
 	}

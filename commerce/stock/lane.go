@@ -35,6 +35,7 @@ type lane struct {
 	epoch    int64  // the newest epoch that this node knows; 0: must be read
 	rebuild  string // not "": the gate's copy is known to be wrong, for this reason
 	poked    bool   // make the rebuild now, without waiting for a tap
+	away     bool   // Redis does not answer
 }
 
 // ask is one tap under way.
@@ -129,7 +130,7 @@ func (l *lane) endQueue() {
 func (l *lane) retireIfIdle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waiting.Load() > 0 || l.gating || l.claiming || l.notes.any() {
+	if l.waiting.Load() > 0 || l.away || l.gating || l.claiming || l.notes.any() {
 		return false
 	}
 	l.retired = true
@@ -171,7 +172,7 @@ func (l *lane) gateLoop(ctx context.Context) {
 		if !ok {
 			return
 		}
-		if l.s.outage.on() {
+		if call.direct {
 			l.direct(call)
 			continue
 		}
@@ -188,7 +189,7 @@ func (l *lane) gateLoop(ctx context.Context) {
 			}
 		}
 		if errors.Is(err, ErrGate) {
-			l.s.gateAway(err)
+			l.gateAway(err)
 			l.direct(call)
 			continue
 		}
@@ -214,7 +215,7 @@ func (l *lane) nextCall() (call gateCall, reason string, ok bool) {
 	}
 	l.poked = false
 	n := min(len(l.queue), MaxBatch)
-	call = gateCall{epoch: l.epoch, tag: newTag(), asks: l.queue[:n:n]}
+	call = gateCall{direct: l.away, epoch: l.epoch, tag: newTag(), asks: l.queue[:n:n]}
 	if l.queue = l.queue[n:]; len(l.queue) == 0 {
 		l.queue = nil
 	}

@@ -31,7 +31,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		swept:    counter("swept_holds_total", "Holds and leases that lapsed.", "what"),
 		direct:   counter("direct_taps_total", "Taps while Redis was away: taken to Postgres alone, or refused to keep to its pace.", "result"),
 		away: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "rialto_commerce_stock_gate_away", Help: "1 while Redis does not answer this node, and taps go to Postgres alone.",
+			Name: "rialto_commerce_stock_gate_away_pools", Help: "Pools whose Redis does not answer this node: their taps go to Postgres alone.",
 		}),
 	}
 	for _, c := range []prometheus.Collector{m.taps, m.refused, m.calls, m.batch, m.rebuilds, m.dropped, m.swept, m.direct, m.away} {

@@ -60,7 +60,7 @@ type Service struct {
 	holdFor time.Duration
 	payFor  time.Duration
 	sweep   time.Duration
-	outage  *outage
+	outages *outages
 
 	work     sync.WaitGroup // the lanes' loops
 	stopping chan struct{}  // closed when Run ends
@@ -86,7 +86,7 @@ func New(c Config) (*Service, error) {
 	}
 	s := &Service{
 		db: c.Pool, gate: gate{redis: c.Redis}, log: c.Log, metrics: m,
-		holdFor: c.HoldFor, payFor: c.PayFor, sweep: c.Sweep, outage: newOutage(), stopping: make(chan struct{}),
+		holdFor: c.HoldFor, payFor: c.PayFor, sweep: c.Sweep, outages: newOutages(), stopping: make(chan struct{}),
 		lanes: map[commerce.PoolID]*lane{},
 		seen:  map[commerce.PoolID]comparedLevels{},
 	}

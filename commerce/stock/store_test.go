@@ -31,11 +31,11 @@ func onEachStore(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	t.Run("redis", func(t *testing.T) {
 		server := embeddedtest.NewRedisServer(t)
-		test(t, newWorld(t, func() *redis.Client { return open(t, server.URL()) }, func() { server.Flush() }))
+		test(t, newWorld(t, func() redis.UniversalClient { return open(t, server.URL()) }, func() { server.Flush() }))
 	})
 	t.Run("miniredis", func(t *testing.T) {
 		server := miniredis.RunT(t)
-		test(t, newWorld(t, func() *redis.Client { return open(t, "redis://"+server.Addr()) }, server.FlushAll))
+		test(t, newWorld(t, func() redis.UniversalClient { return open(t, "redis://"+server.Addr()) }, server.FlushAll))
 	})
 }
 
@@ -54,12 +54,12 @@ func open(t *testing.T, url string) *redis.Client {
 type world struct {
 	t     *testing.T
 	db    *pgxpool.Pool
-	redis func() *redis.Client
+	redis func() redis.UniversalClient
 	flush func()
 	show  commerce.ShowID
 }
 
-func newWorld(t *testing.T, client func() *redis.Client, flush func()) *world {
+func newWorld(t *testing.T, client func() redis.UniversalClient, flush func()) *world {
 	return &world{t: t, db: schematest.Pool(t), redis: client, flush: flush, show: commerce.NewID[commerce.ShowID]()}
 }
 

@@ -46,11 +46,7 @@ func (s *Service) stop() {
 
 // round is one sweep: lapsed holds, a Redis that was replaced, and copies that differ from the truth.
 func (s *Service) round(ctx context.Context) error {
-	err := s.sweepHolds(ctx)
-	if s.outage.on() {
-		return err
-	}
-	return errors.Join(err, s.noticeNewServer(ctx), s.compare(ctx))
+	return errors.Join(s.sweepHolds(ctx), s.noticeNewServer(ctx), s.compare(ctx))
 }
 
 func (s *Service) sweepHolds(ctx context.Context) error {
@@ -78,10 +74,7 @@ func (s *Service) sweepHolds(ctx context.Context) error {
 func (s *Service) noticeNewServer(ctx context.Context) error {
 	id, err := s.gate.runID(ctx)
 	if err != nil {
-		if ctx.Err() == nil {
-			s.gateAway(err)
-		}
-		return nil
+		return nil // the lanes find out, and say so
 	}
 	if s.runID != "" && id != "" && id != s.runID {
 		s.log.Info("Redis was restarted; its copies of the pools are made anew")
@@ -143,7 +136,7 @@ func (l *lane) look(ctx context.Context) (c comparedLevels, quiet bool, err erro
 	if l.epoch != 0 && before.epoch > l.epoch {
 		l.epoch = before.epoch
 	}
-	idle := l.waiting.Load() == 0 && !l.notes.any()
+	idle := l.waiting.Load() == 0 && !l.notes.any() && !l.away
 	l.notes.urgent = l.notes.any()
 	l.poked = l.rebuild != ""
 	l.mu.Unlock()
@@ -154,6 +147,10 @@ func (l *lane) look(ctx context.Context) (c comparedLevels, quiet bool, err erro
 	got, err := l.s.gate.call(ctx, l.id, gateCall{epoch: before.epoch, tag: newTag()})
 	if errors.Is(err, errNotLoaded) {
 		return c, false, nil // the next tap makes it
+	}
+	if errors.Is(err, ErrGate) && ctx.Err() == nil {
+		l.gateAway(err) // which says so
+		return c, false, nil
 	}
 	if err != nil {
 		return c, false, err

@@ -6,7 +6,8 @@
 // [Postgres] is for most tests: one fast server per test binary, in which each
 // test makes its own database. [Redis] starts a server of the test's own in
 // some tens of milliseconds. [NewPostgresServer] and [NewRedisServer] are for
-// tests of faults: they can be killed, started again and emptied.
+// tests of faults: they can be killed, started again and emptied. [NewRedisCluster]
+// is three Redis servers that share the keys among them.
 //
 // A test binary that uses [Postgres] has
 //
