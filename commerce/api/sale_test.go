@@ -15,6 +15,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/api"
 	"github.com/rialto-live/rialto/commerce/checkout"
+	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/payment/sandbox"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -53,7 +54,7 @@ func (w *shop) checkout(t *testing.T, c *api.Config) *checkout.Service {
 	client := redis.NewClient(&redis.Options{Addr: w.store.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	log := slog.New(slog.DiscardHandler)
-	stocks, err := stock.New(stock.Config{Pool: c.Pool, Redis: client, Log: log, Registerer: prometheus.NewRegistry(), HoldFor: w.holdFor})
+	stocks, err := stock.New(stock.Config{Pool: c.Pool, Redis: client, Log: log, Registerer: prometheus.NewRegistry(), HoldFor: w.holdFor, Barred: community.Barred})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,22 +57,18 @@ func (s *Service) Hold(ctx context.Context, r HoldRequest) (_ Held, err error) {
 			err = &LimitError{Hold: own.ID}
 		}
 		return Held{}, err
+	case errors.Is(err, stock.ErrBarred):
+		return Held{}, s.barred(ctx, r)
 	case err != nil:
-		return Held{}, err
-	}
-	if err := s.allowed(ctx, h); err != nil {
 		return Held{}, err
 	}
 	return s.held(ctx, h)
 }
 
-// allowed is asked of winners only, so that a losing tap reads nothing. Whoever is banned gives back at once.
-func (s *Service) allowed(ctx context.Context, h stock.Hold) error {
-	err := community.Check(ctx, s.Pool, h.Show, h.Buyer)
-	if !errors.Is(err, community.ErrBanned) {
-		return err
-	}
-	if _, err := s.Stock.Release(ctx, h.ID, h.Buyer); err != nil && !errors.Is(err, stock.ErrState) {
+// barred takes from whoever is banned what they held before.
+func (s *Service) barred(ctx context.Context, r HoldRequest) error {
+	_, err := s.Stock.Release(ctx, r.ID, r.Buyer)
+	if err != nil && !errors.Is(err, stock.ErrState) && !errors.Is(err, stock.ErrUnknown) {
 		return err
 	}
 	s.Kick()

@@ -21,6 +21,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
@@ -115,7 +116,7 @@ func (w *world) service(change ...func(*stock.Config, *Config)) *Service {
 	}
 	client := redis.NewClient(options)
 	log := slog.New(slog.DiscardHandler)
-	stocks := stock.Config{Pool: w.db, Redis: client, Log: log, Registerer: prometheus.NewRegistry()}
+	stocks := stock.Config{Pool: w.db, Redis: client, Log: log, Registerer: prometheus.NewRegistry(), Barred: community.Barred}
 	provider, err := sandbox.NewClient(w.sandbox.URL, secret, "", time.Second)
 	if err != nil {
 		w.t.Fatal(err)

@@ -209,6 +209,18 @@ func Check(ctx context.Context, q schema.Querier, id commerce.ShowID, subject st
 	return nil
 }
 
+// Barred adds to a batch the question who of subjects may not take part in the show of a pool, and calls bar for each. It
+// is Check for a claim of stock, which asks once for all of its buyers.
+func Barred(batch *pgx.Batch, pool commerce.PoolID, subjects []string, bar func(subject string)) {
+	batch.Queue(`
+		select distinct b.subject from pool p join show s on s.id = p.show join ban b on b.creator = s.creator
+		where p.id = $1 and b.subject = any($2) and (b.show = s.id or b.show is null)`, pool, subjects).Query(func(rows pgx.Rows) error {
+		var subject string
+		_, err := pgx.ForEachRow(rows, []any{&subject}, func() error { bar(subject); return nil })
+		return err
+	})
+}
+
 // Bans lists who may not take part in a show, newest first, at most 200.
 func Bans(ctx context.Context, q schema.Querier, s show.Show) ([]Ban, error) {
 	rows, err := q.Query(ctx, `select id, subject, name, show, reason, created_at from ban where creator = $1 and (show = $2 or show is null)

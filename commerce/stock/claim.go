@@ -150,6 +150,9 @@ func verdict(t Tap, got claimed) (Hold, error) {
 	if !ok {
 		return Hold{}, fmt.Errorf("%w: hold %s was not read back", ErrUnavailable, t.ID)
 	}
+	if got.barred[t.Buyer] {
+		return Hold{}, ErrBarred
+	}
 	if h.State == Void {
 		switch fate := got.fates[t.ID]; {
 		case errors.Is(fate, ErrSoldOut):

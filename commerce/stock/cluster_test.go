@@ -68,4 +68,6 @@ func TestASaleOnACluster(t *testing.T) {
 }
 
 // owner is the node that has the gate's copy of a pool.
-func owner(cluster *embeddedtest.RedisCluster, pool commerce.PoolID) int { return cluster.Owner(gateKeys(pool, 1)[0]) }
+func owner(cluster *embeddedtest.RedisCluster, pool commerce.PoolID) int {
+	return cluster.Owner(gateKeys(pool, 1)[0])
+}

@@ -43,8 +43,8 @@ func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch in
 		return claimed{}, err
 	}
 	defer conn.Release() // one that is still in a transaction is closed
-	c := claim{Conn: conn, asks: asks, direct: epoch == directEpoch, holdFor: s.holdFor, began: time.Now(), has: has{units: map[string]int{}, holds: map[string]int{}}}
-	err = c.read(ctx, pool)
+	c := claim{Conn: conn, asks: asks, direct: epoch == directEpoch, holdFor: s.holdFor, began: time.Now(), has: has{units: map[string]int{}, holds: map[string]int{}, barred: map[string]bool{}}}
+	err = c.read(ctx, pool, s.barred)
 	if err == nil && epoch != directEpoch && c.shelf.epoch != epoch {
 		err = errStaleEpoch
 	}
@@ -75,7 +75,7 @@ type claim struct {
 }
 
 // read opens the transaction, locks the pool, ends its lapsed holds and reads what the batch is judged by.
-func (c *claim) read(ctx context.Context, pool commerce.PoolID) error {
+func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin`)
 	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
@@ -107,6 +107,9 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID) error {
 	if len(sources) > 0 {
 		batch.Queue(`select source, count(*) from hold where source = any($1) and source <> '' and lapses_at > now() group by source`, sources).
 			Query(func(rows pgx.Rows) error { return count(rows, c.has.holds) })
+	}
+	if barred != nil {
+		barred(batch, pool, buyers, func(buyer string) { c.has.barred[buyer] = true })
 	}
 	err := c.SendBatch(ctx, batch).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -144,7 +147,7 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 		c.shelf.move(-int(quantity), c.lapsed.offers[i])
 	}
 	free, timedFree := c.shelf.free, c.shelf.timedFree
-	got := claimed{holds: c.known, fates: map[commerce.HoldID]error{}, lapsed: c.gone}
+	got := claimed{holds: c.known, barred: c.has.barred, fates: map[commerce.HoldID]error{}, lapsed: c.gone}
 	var rows rows
 	took := false
 	for _, a := range c.asks {

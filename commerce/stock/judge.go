@@ -62,10 +62,11 @@ func (s *shelf) timed() int {
 	return s.free
 }
 
-// has is what people and addresses have of a pool already.
+// has is what people and addresses have of a pool already, and who may have nothing.
 type has struct {
-	units map[string]int // of the pool, by buyer
-	holds map[string]int // open in any pool, by source
+	units  map[string]int  // of the pool, by buyer
+	holds  map[string]int  // open in any pool, by source
+	barred map[string]bool // buyers who may have nothing
 }
 
 // judge decides about one tap with an id that is new, after all that came before it. nil: it is placed, and counted.
@@ -77,6 +78,8 @@ func (s *shelf) judge(a *ask, h has) error {
 		return ErrClosed
 	case s.early:
 		return ErrNotOpen
+	case h.barred[t.Buyer]:
+		return ErrBarred
 	case atTimed && !s.timedOn, !atTimed && t.Offer != s.level.Offer:
 		return errOfferLate
 	// The units of the timed offer that the gate knew to be used up may not stand here yet, so it is believed.
@@ -112,6 +115,7 @@ func (s *shelf) hold(t Tap, lives time.Duration, began time.Time) Hold {
 type claimed struct {
 	holds  map[commerce.HoldID]Hold  // every id of the batch, as it stands now
 	fates  map[commerce.HoldID]error // of the ids that were new: nil, or why not
+	barred map[string]bool           // buyers who are told nothing of what they may have
 	left   int
 	lapsed []entry // holds that lapsed and were released on the way
 	due    time.Time

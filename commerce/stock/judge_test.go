@@ -42,6 +42,9 @@ func TestJudgedInTurn(t *testing.T) {
 		"the limit of an address": {shelf: open, free: 4, has: has{holds: map[string]int{"here": MaxPerSource - 1}}, taps: []tap{
 			{buyer: "a", source: "here", quantity: 9, want: ErrSoldOut}, {buyer: "b", source: "here", quantity: 1}, {buyer: "c", source: "here", quantity: 1, want: ErrLimit},
 		}},
+		"whoever is banned": {shelf: open, free: 4, has: has{barred: map[string]bool{"a": true}}, taps: []tap{
+			{buyer: "a", quantity: 1, want: ErrBarred}, {buyer: "b", quantity: 1},
+		}},
 		"another price":   {shelf: open, free: 5, taps: []tap{{buyer: "a", quantity: 1, offer: 3, want: ErrOfferChanged}, {buyer: "a", quantity: 1, offer: timed, want: ErrOfferChanged}}},
 		"before it opens": {shelf: shelf{free: 5, early: true, level: Level{Offer: standing}}, free: 5, taps: []tap{{buyer: "a", quantity: 1, want: ErrNotOpen}}},
 		"when it is over": {shelf: shelf{free: 5, early: true, late: true, level: Level{Offer: standing}}, free: 5, taps: []tap{{buyer: "a", quantity: 1, want: ErrClosed}}},

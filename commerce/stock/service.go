@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -23,10 +24,15 @@ type Config struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 
+	Barred Barred // nil: anybody may buy
+
 	HoldFor time.Duration // 0: DefaultHoldFor
 	PayFor  time.Duration // 0: DefaultPayFor
 	Sweep   time.Duration // how often Run looks for lapsed holds and compares; 0: defaultSweep
 }
+
+// Barred adds to a claim's batch the question who of some buyers may not buy in the show of a pool, and calls bar for each.
+type Barred func(batch *pgx.Batch, pool commerce.PoolID, buyers []string, bar func(buyer string))
 
 const (
 	defaultSweep = time.Second
@@ -57,6 +63,7 @@ type Service struct {
 	gate    gate
 	log     *slog.Logger
 	metrics *metrics
+	barred  Barred
 	holdFor time.Duration
 	payFor  time.Duration
 	sweep   time.Duration
@@ -85,7 +92,7 @@ func New(c Config) (*Service, error) {
 		return nil, fmt.Errorf("stock metrics: %w", err)
 	}
 	s := &Service{
-		db: c.Pool, gate: gate{redis: c.Redis}, log: c.Log, metrics: m,
+		db: c.Pool, gate: gate{redis: c.Redis}, log: c.Log, metrics: m, barred: c.Barred,
 		holdFor: c.HoldFor, payFor: c.PayFor, sweep: c.Sweep, outages: newOutages(), stopping: make(chan struct{}),
 		lanes: map[commerce.PoolID]*lane{},
 		seen:  map[commerce.PoolID]comparedLevels{},
@@ -197,7 +204,7 @@ func outcome(err error) string {
 		err  error
 		name string
 	}{
-		{ErrSoldOut, "sold_out"}, {ErrLimit, "limit"}, {ErrNotOpen, "not_open"}, {ErrClosed, "closed"}, {ErrOfferChanged, "offer_changed"},
+		{ErrSoldOut, "sold_out"}, {ErrLimit, "limit"}, {ErrNotOpen, "not_open"}, {ErrClosed, "closed"}, {ErrOfferChanged, "offer_changed"}, {ErrBarred, "barred"},
 		{ErrConflict, "conflict"}, {ErrGone, "gone"}, {ErrUnknown, "unknown"}, {ErrUnavailable, "unavailable"},
 	} {
 		if errors.Is(err, known.err) {

@@ -39,6 +39,8 @@ var (
 	ErrClosed  = errors.New("closed")
 	// ErrOfferChanged: the tap's price is not the present one; read the offer again.
 	ErrOfferChanged = errors.New("offer changed")
+	// ErrBarred: the buyer may not buy here (Config.Barred). The id is used up.
+	ErrBarred = errors.New("not for this buyer")
 	// ErrConflict: the hold id stands for another buyer, pool or quantity.
 	ErrConflict = errors.New("hold id is taken")
 	// ErrGone: the hold lapsed, was released or never came to be. The id is used up; a new try needs a new one.
