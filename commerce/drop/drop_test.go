@@ -24,7 +24,7 @@ func TestRedisDecidesToTheMillisecond(t *testing.T) {
 	s := newStage(t, 1)
 	store := s.store()
 	node := s.node(store.Addr())
-	at := s.clock(200 * time.Millisecond)
+	at := s.clock(2 * time.Second)
 	_, pools, err := s.drop(newID(), &at)
 	s.must(err)
 	node.Changed(t.Context(), pools...)
@@ -75,7 +75,7 @@ func TestMovedAtTheLastMoment(t *testing.T) {
 	moved, opened := 0, 0
 	for round := range 12 {
 		variant, id := s.put(5), newID()
-		at := s.clock(60 * time.Millisecond)
+		at := s.clock(700 * time.Millisecond)
 		_, pools, err := s.dropBy(s.ponte, s.show, drop.Drop{ID: id, Variant: variant, Opens: &at})
 		s.must(err)
 		node.Changed(t.Context(), pools...)
@@ -167,7 +167,7 @@ func TestPut(t *testing.T) {
 // What has opened stays as it is; another drop may follow it, and is the one that counts then.
 func TestOneAfterTheOther(t *testing.T) {
 	s := newStage(t, 1)
-	first, at := newID(), s.clock(50*time.Millisecond)
+	first, at := newID(), s.clock(2*time.Second)
 	_, _, err := s.drop(first, &at)
 	s.must(err)
 	s.past(at)
