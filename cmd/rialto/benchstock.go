@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/rialto-live/rialto/cmd/rialto/bench/surge"
 )
@@ -13,6 +14,7 @@ func runBenchStock(ctx context.Context, args []string, at terminal) error {
 	flags.IntVar(&o.Losers, "losers", surge.DefaultLosers, "how `many` tap at once for units that there are not")
 	flags.IntVar(&o.Seconds, "seconds", surge.DefaultSeconds, "`how long` each window is")
 	flags.IntVar(&o.Rounds, "rounds", surge.DefaultRounds, "how `often` everything is measured in turn")
+	flags.StringVar(&o.Only, "only", "", "`parts` to measure, with commas: "+strings.Join(surge.Parts, ", ")+"; without it, all")
 	flags.BoolVar(&o.JSON, "json", false, "print one JSON object")
 	if err := parseFlags(flags, args, at); err != nil {
 		return err

@@ -1,11 +1,9 @@
 package stock
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -78,6 +76,8 @@ type claim struct {
 func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin`)
+	batch.Queue(`set local enable_seqscan = off`)
+	batch.Queue(`set local stock.movement = 'written'`) // see held
 	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
 	batch.Queue(`
 		update hold set state = 'expired', lapses_at = null, changed_at = now(), version = version + 1
@@ -90,7 +90,7 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 		}
 	}
 	c.known = make(map[commerce.HoldID]Hold)
-	batch.Queue(holdSQL+` where h.id = any($1)`, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(knownSQL, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			h, err := scanHold(rows)
 			if err != nil {
@@ -100,12 +100,10 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 		}
 		return rows.Err()
 	})
-	batch.Queue(`
-		select buyer, sum(quantity) from hold where (select buyer_cap > 0 from pool where id = $1)
-			and pool = $1 and buyer = any($2) and state = any($3) group by buyer`, pool, buyers, liveStates).
+	batch.Queue(unitsSQL, pool, buyers).
 		Query(func(rows pgx.Rows) error { return count(rows, c.has.units) })
 	if len(sources) > 0 {
-		batch.Queue(`select source, count(*) from hold where source = any($1) and source <> '' and lapses_at > now() group by source`, sources).
+		batch.Queue(openSQL, sources).
 			Query(func(rows pgx.Rows) error { return count(rows, c.has.holds) })
 	}
 	if barred != nil {
@@ -117,6 +115,20 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 	}
 	return err
 }
+
+// What a batch is judged by is looked up in an index. Seqscan is off, and openSQL hides lapses_at from another index: a plan
+// that is made while the tables are small, and kept, would read a table that has grown from end to end and compare each
+// row with each tap.
+const (
+	knownSQL = holdSQL + ` where h.id = any($1)`
+	unitsSQL = `
+		select buyer, sum(quantity) from hold
+		where (select buyer_cap > 0 from pool where id = $1) and buyer = any($2) and pool = $1 and state in ('held', 'paying', 'sold')
+		group by buyer`
+	openSQL = `
+		select source, count(*) from hold
+		where source = any($1) and source <> '' and lapses_at is not null and lapses_at + interval '0' > now() group by source`
+)
 
 func (c *claim) readLapsed(rows pgx.Rows) error {
 	var (
@@ -148,7 +160,7 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 	}
 	free, timedFree := c.shelf.free, c.shelf.timedFree
 	got := claimed{holds: c.known, barred: c.has.barred, fates: map[commerce.HoldID]error{}, lapsed: c.gone}
-	var rows rows
+	rows := make([]row, 0, len(c.asks))
 	took := false
 	for _, a := range c.asks {
 		if _, known := got.holds[a.tap.ID]; known {
@@ -164,7 +176,7 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 		}
 		got.fates[h.ID], got.holds[h.ID] = fate, h
 		if fate == nil || !c.direct {
-			rows = append(rows, row{tap: a.tap, state: h.State})
+			rows = append(rows, row{tap: &a.tap, state: h.State})
 		}
 	}
 	got.left = c.shelf.free
@@ -182,10 +194,16 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 
 // write is the second trip. A tap that is refused leaves a tombstone, so that its id cannot come back while its unit is on
 // the way back to the gate.
-func (c *claim) write(ctx context.Context, l Level, rows rows, change moved, tell bool) error {
+func (c *claim) write(ctx context.Context, l Level, rows []row, change moved, tell bool) error {
+	if err := c.insert(ctx, rows); err != nil {
+		return err
+	}
 	batch := &pgx.Batch{}
-	if len(rows) > 0 || change != (moved{}) {
-		batch.Queue(claimSQL, rows.args(l.Pool, c.holdFor, change)...)
+	if units, holds := held(rows); units > 0 {
+		batch.Queue(`insert into unit_movement (pool, origin, target, kind, units, holds) values ($1, 'available', 'held', 'hold', $2, $3)`, l.Pool, units, holds)
+	}
+	if change != (moved{}) {
+		batch.Queue(`update pool set taken = taken + $2, timed_taken = timed_taken + $3 where id = $1`, l.Pool, change.took, change.timed)
 	}
 	if tell {
 		if err := outbox.Queue(batch, l.Show, l.Event()); err != nil {
@@ -193,49 +211,8 @@ func (c *claim) write(ctx context.Context, l Level, rows rows, change moved, tel
 		}
 	}
 	batch.Queue(`commit`)
-	err := c.SendBatch(ctx, batch).Close()
-	if schema.Violates(err, takenRange) {
-		return errMeanwhile
-	}
-	return err
+	return c.SendBatch(ctx, batch).Close()
 }
 
 // moved is how many units a claim takes off the pool's row, in all and at its timed offer, less those that had lapsed.
 type moved struct{ took, timed int }
-
-// claimSQL writes a batch. Only rows that were really made may count: when one of the ids has become known since they were
-// read (a tombstone of a lapsed lease is written without the pool's lock), the CHECK undoes everything.
-const claimSQL = `
-	with made as (
-		insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, expires_at, lapses_at)
-		select t.id, $1, t.buyer, t.quantity, t.state, t.unit, t.currency, t.source, t.offer,
-			now() + $10::interval, case when t.state = 'held' then now() + $10::interval end
-		from unnest($2::uuid[], $3::text[], $4::int[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::bigint[])
-			as t(id, buyer, quantity, state, unit, currency, source, offer)
-		on conflict (id) do nothing
-		returning 1
-	)
-	update pool set taken = case when (select count(*) from made) = $11 then taken + $12 else -1 end, timed_taken = timed_taken + $13
-	where id = $1`
-
-type row struct {
-	tap   Tap
-	state State
-}
-
-type rows []row
-
-func (list rows) args(pool commerce.PoolID, holdFor time.Duration, change moved) []any {
-	// Sorted: two batches that share ids then wait for each other in one order.
-	slices.SortFunc(list, func(a, b row) int { return bytes.Compare(a.tap.ID[:], b.tap.ID[:]) })
-	n := len(list)
-	ids, buyers, states := make([]commerce.HoldID, n), make([]string, n), make([]string, n)
-	quantities, units, offers := make([]int32, n), make([]int64, n), make([]int64, n)
-	currencies, sources := make([]string, n), make([]string, n)
-	for i, r := range list {
-		t := r.tap
-		ids[i], buyers[i], states[i], sources[i] = t.ID, t.Buyer, string(r.state), t.Source
-		quantities[i], units[i], offers[i], currencies[i] = int32(t.Quantity), t.Unit.Minor, t.Offer, string(t.Unit.Currency)
-	}
-	return []any{pool, ids, buyers, quantities, states, units, currencies, sources, offers, holdFor, n, change.took, change.timed}
-}

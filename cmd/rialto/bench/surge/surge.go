@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,9 +35,18 @@ type Options struct {
 	Losers  int // tap at once for units that there are not
 	Seconds int // each window
 	Rounds  int // how often everything is measured in turn
-	JSON    bool
+	// Only names the parts of Parts to measure, with commas between them; "" is all.
+	Only string
+	JSON bool
 	// Progress takes a line for each step; nil: nobody is told.
 	Progress io.Writer
+}
+
+// Parts are what can be measured by itself.
+var Parts = []string{"set", "for_update", "holds", "taps"}
+
+func (o Options) wants(part string) bool {
+	return o.Only == "" || slices.Contains(strings.Split(o.Only, ","), part)
 }
 
 // Validate says everything that is wrong with the options.
@@ -46,7 +57,13 @@ func (o Options) Validate() error {
 		}
 		return nil
 	}
-	return errors.Join(within("buyers", o.Buyers, MaxBuyers), within("losers", o.Losers, MaxBuyers),
+	var unknown error
+	for part := range strings.SplitSeq(o.Only, ",") {
+		if o.Only != "" && !slices.Contains(Parts, part) {
+			unknown = errors.Join(unknown, fmt.Errorf("--only knows %s, not %q", strings.Join(Parts, ", "), part))
+		}
+	}
+	return errors.Join(unknown, within("buyers", o.Buyers, MaxBuyers), within("losers", o.Losers, MaxBuyers),
 		within("seconds", o.Seconds, MaxSeconds), within("rounds", o.Rounds, MaxRounds))
 }
 
@@ -93,16 +110,16 @@ type round struct {
 }
 
 func (b *bench) round(ctx context.Context) (r round, err error) {
-	step := func(what string, do func() error) {
-		if err != nil {
+	step := func(part, what string, do func() error) {
+		if err != nil || !b.wants(part) {
 			return
 		}
 		fmt.Fprintf(b.Progress, "  %s\n", what)
 		err = do()
 	}
-	step("SET by redis-benchmark", func() (err error) { r.set, err = b.set(ctx); return err })
-	step("SELECT ... FOR UPDATE", func() (err error) { r.forUpdate, err = b.forUpdate(ctx); return err })
-	step("holds", func() (err error) { r.holds, err = b.tap(ctx, b.Buyers, plenty); return err })
-	step("taps when nearly all lose", func() (err error) { r.taps, err = b.tap(ctx, b.Losers, few); return err })
+	step("set", "SET by redis-benchmark", func() (err error) { r.set, err = b.set(ctx); return err })
+	step("for_update", "SELECT ... FOR UPDATE", func() (err error) { r.forUpdate, err = b.forUpdate(ctx); return err })
+	step("holds", "holds", func() (err error) { r.holds, err = b.tap(ctx, b.Buyers, plenty); return err })
+	step("taps", "taps when nearly all lose", func() (err error) { r.taps, err = b.tap(ctx, b.Losers, few); return err })
 	return r, err
 }

@@ -1,0 +1,100 @@
+package stock
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/schema"
+)
+
+// row is a hold to be written, or a tombstone.
+type row struct {
+	tap   *Tap
+	state State
+}
+
+const (
+	insertSQL = `copy hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, expires_at, lapses_at) from stdin binary`
+	columns   = 11
+	rowBytes  = 256 // a guess, for the buffer
+)
+
+// insert writes the rows of a batch: COPY fills a page at a time, and takes them in half the time that INSERT does.
+func (c *claim) insert(ctx context.Context, rows []row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	// Sorted: two batches that share ids then wait for each other in one order.
+	slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.tap.ID[:], b.tap.ID[:]) })
+	data := encodeRows(rows, c.shelf.level.Pool, c.shelf.now.Add(c.holdFor))
+	_, err := c.Conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(data), insertSQL)
+	if schema.Violates(err, "hold_pkey") {
+		return errMeanwhile // the tombstone of a lapsed lease is written without the pool's lock
+	}
+	return err
+}
+
+// held is what the batch's one movement of units is made of, in id order. The table would write one for each hold of a
+// transaction that has not promised to write its own (migration 00029).
+func held(rows []row) (units int, holds []commerce.HoldID) {
+	for _, r := range rows {
+		if r.state == Held {
+			units += r.tap.Quantity
+			holds = append(holds, r.tap.ID)
+		}
+	}
+	return units, holds
+}
+
+// encodeRows is the binary format of COPY: PostgreSQL 15 manual, SQL commands, COPY, "Binary Format".
+func encodeRows(rows []row, pool commerce.PoolID, expires time.Time) []byte {
+	deadline := uint64(expires.Sub(postgresEpoch).Microseconds())
+	b := make(copyData, 0, len(rows)*rowBytes)
+	b = append(b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	for _, r := range rows {
+		t := r.tap
+		b = binary.BigEndian.AppendUint16(b, columns)
+		b.bytes(t.ID[:])
+		b.bytes(pool[:])
+		b.text(t.Buyer)
+		b.int4(uint32(t.Quantity))
+		b.text(string(r.state))
+		b.int8(uint64(t.Unit.Minor))
+		b.text(string(t.Unit.Currency))
+		b.text(t.Source)
+		b.int8(uint64(t.Offer))
+		b.int8(deadline)
+		if r.state == Held {
+			b.int8(deadline)
+		} else {
+			b = append(b, 0xff, 0xff, 0xff, 0xff) // null
+		}
+	}
+	return append(b, 0xff, 0xff)
+}
+
+// postgresEpoch is where timestamps count from, in microseconds.
+var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// copyData appends values, each with its length before it.
+type copyData []byte
+
+func (b *copyData) bytes(v []byte) {
+	*b = append(binary.BigEndian.AppendUint32(*b, uint32(len(v))), v...)
+}
+
+func (b *copyData) text(v string) {
+	*b = append(binary.BigEndian.AppendUint32(*b, uint32(len(v))), v...)
+}
+
+func (b *copyData) int4(v uint32) {
+	*b = binary.BigEndian.AppendUint32(append(*b, 0, 0, 0, 4), v)
+}
+
+func (b *copyData) int8(v uint64) {
+	*b = binary.BigEndian.AppendUint64(append(*b, 0, 0, 0, 8), v)
+}
