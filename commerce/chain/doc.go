@@ -44,10 +44,12 @@
 // the newest id that it sees, then takes a transaction id of its own: all that have a movement up to the noted one have
 // older ones, because they had changed a hold or a pool before. Once the oldest transaction that still runs is not older than
 // the Sealer's (pg_snapshot_xmin), each movement up to the noted id can be seen or will never be, and they are sealed. A
-// movement that is late therefore makes those behind it wait, and nothing can come in before what is sealed. What writers
-// pay for all of this is nothing: their table and their transactions are as they were.
+// movement that is late therefore makes those behind it wait, as does whatever else writes to that Postgres and does not end;
+// and nothing can come in before what is sealed. What writers pay for all of this is nothing: their table and their
+// transactions are as they were.
 //
-// Whatever sealed it, the same movements make the same chain: nothing of the Sealer is in it.
+// Whatever sealed it, the same movements make the same chain: nothing of the Sealer is in it, and no transaction id is kept,
+// so a database that was restored on another server goes on where it was.
 //
 // # Concurrency
 //
