@@ -75,7 +75,7 @@ func verifyChain(ctx context.Context, name, hold string, at terminal) error {
 
 func report(w io.Writer, r chain.Report, hold string) error {
 	_, err := fmt.Fprintf(w, `ok     %d lines: the stock ledger of %s is whole
-ok     %d rows, numbered without gaps, each sealed with the one before it and with its holds
+ok     rows: %d, numbered without gaps, each sealed with the one before it and with its holds
 ok     no bucket was ever below zero
 ok     allocated %d = available %d + held %d (%d of them being paid) + sold %d
        the last hash is %s
