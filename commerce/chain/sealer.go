@@ -20,8 +20,8 @@ const (
 	// maxBatch and maxHolds bound what one transaction seals; a movement of more holds goes alone.
 	maxBatch = 512
 	maxHolds = 1 << 15
-	// batchWithin bounds it in time.
-	batchWithin = 10 * time.Second
+	// lookWithin bounds in time what comes before sealing, and each batch.
+	lookWithin = 10 * time.Second
 )
 
 // Sealer appends to the chains of all pools what has moved. Every node has one; what one of them was killed over, the next
@@ -57,12 +57,7 @@ func (s *Sealer) Run(ctx context.Context) error {
 // Look seals what was marked, and what is there now if nobody who is older still writes; else that is marked.
 func (s *Sealer) Look(ctx context.Context) error {
 	for range 2 {
-		if s.upTo == 0 {
-			if err := s.mark(ctx); err != nil || s.upTo == 0 {
-				return err
-			}
-		}
-		if decided, err := s.decided(ctx); err != nil || !decided {
+		if decided, err := s.ready(ctx); err != nil || !decided {
 			return err
 		}
 		if done, err := s.seal(ctx); err != nil || !done {
@@ -71,6 +66,18 @@ func (s *Sealer) Look(ctx context.Context) error {
 		s.upTo = 0
 	}
 	return nil
+}
+
+// ready says whether there is a mark, and it is decided.
+func (s *Sealer) ready(ctx context.Context) (yes bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if s.upTo == 0 {
+		if err := s.mark(ctx); err != nil || s.upTo == 0 {
+			return false, err
+		}
+	}
+	return s.decided(ctx)
 }
 
 // mark notes the newest movement, if it is not sealed yet, and then who may still be about to commit one before it.
@@ -111,7 +118,7 @@ func (s *Sealer) seal(ctx context.Context) (done bool, err error) {
 }
 
 func (s *Sealer) batch(ctx context.Context) (n int, mine bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, batchWithin)
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
 		if err := tx.QueryRow(ctx, `select pg_try_advisory_xact_lock(hashtextextended('rialto unit_seal', 0))`).Scan(&mine); err != nil || !mine {
