@@ -5,8 +5,8 @@
 // The pages are TypeScript under app/, built by Vite into static/app, which is
 // not committed. `go build ./...` works without them: static/index.html is, and
 // says how to build the rest. Five documents exist. The viewer's answers home,
-// shows, orders and the account pages; the brand's keeps products, stock,
-// releases and what was sold; the studio's alone may ask for camera and
+// shows and their stock ledgers, orders and the account pages; the brand's keeps
+// products, stock, releases and what was sold; the studio's alone may ask for camera and
 // microphone; the docs draw the API's document with a library that others wrote
 // (Swagger UI), and the mailbox shows mails as they look, each under a policy of
 // its own. The mailbox is there only where mails are kept to be read. All are

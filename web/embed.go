@@ -51,7 +51,10 @@ func (s *site) page(path string) (document string, known bool) {
 	switch first {
 	case "", "signin", "signup", "account", "forgot", "reset":
 		return viewerPage, rest == "" && path == "/"+first
-	case "s", "orders":
+	case "s":
+		show, inner, _ := strings.Cut(rest, "/")
+		return viewerPage, one || show != "" && inner == "ledger"
+	case "orders":
 		return viewerPage, one
 	case "studio":
 		return studioPage, path == "/studio" || one

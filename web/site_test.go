@@ -73,7 +73,9 @@ func TestPagesByPath(t *testing.T) {
 		"/studio": {200, "studio"}, "/studio/shw_1": {200, "studio"},
 		"/brand": {200, "brand"}, "/brand/orders": {200, "brand"}, "/brand/shw_1": {200, "brand"}, "/brand/a/b": {404, "brand"}, "/brands": {404, "viewer"},
 		"/docs": {200, "docs"}, "/docs/x": {404, "docs"},
-		"/nowhere": {404, "viewer"}, "/s": {404, "viewer"}, "/s/a/b": {404, "viewer"}, "/signin/x": {404, "viewer"},
+		"/nowhere": {404, "viewer"}, "/s": {404, "viewer"}, "/s/a/b": {404, "viewer"},
+		"/s/shw_1/ledger?variant=x": {200, "viewer"}, "/s//ledger": {404, "viewer"}, "/s/a/ledger/b": {404, "viewer"}, "/orders/a/ledger": {404, "viewer"},
+		"/signin/x":   {404, "viewer"},
 		"/index.html": {404, ""}, "/assets/gone.js": {404, ""}, "/assets/main-abc.js.gz": {404, ""},
 		"/..%2fembed.go": {404, ""}, "//signin": {404, "viewer"},
 	} {

@@ -4,7 +4,7 @@
 //	rialto serve     one node of an installation, configured by the environment
 //	rialto migrate   bring the database to this version and exit
 //	rialto admin     what only the owner of the machine may do
-//	rialto verify    check every promise the stores hold, exit 1 on a breach
+//	rialto verify    check every promise the stores hold, or (--chain) a stock ledger that was downloaded; exit 1 on a breach
 //	rialto sandbox   the sandbox payment provider
 //	rialto bench     what a show costs on this machine, and what a crowd does to it
 //	rialto load      a crowd of viewers on any WHEP server

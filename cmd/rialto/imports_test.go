@@ -11,7 +11,7 @@ import (
 // imports only layers below its own, and beside it what commerceSideways names.
 var commerceLayers = [][]string{
 	{"money", "schema", "outbox", "guard", "mail", "cursor", "crash"},
-	{"account", "catalog", "show", "ledger", "delivery"},
+	{"account", "catalog", "show", "ledger", "delivery", "chain"},
 	{"stock", "price", "payment", "order", "community"},
 	{"drop", "checkout"},
 	{"social", "payout"},

@@ -11,6 +11,7 @@ import (
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/api"
+	"github.com/rialto-live/rialto/commerce/chain"
 	"github.com/rialto-live/rialto/commerce/checkout"
 	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/guard"
@@ -32,6 +33,7 @@ type saleParts struct {
 	stock      *stock.Service
 	checkout   *checkout.Service
 	keeper     community.Keeper
+	sealer     *chain.Sealer
 	bank       *sandbox.Client // nil when sandbox money is not in use
 	dispatcher *outbox.Dispatcher
 	hooks      *payment.Hooks
@@ -62,6 +64,7 @@ func (a *App) buildSale() (err error) {
 		return err
 	}
 	s.keeper = community.Keeper{Pool: a.pool, Log: a.log, Wrote: kick}
+	s.sealer = &chain.Sealer{Pool: a.pool, Log: a.log}
 	handlers := map[string]outbox.Handler{
 		outbox.KindEvent:   bridge.Events(a.bus),
 		outbox.KindControl: bridge.Control(a.bus, a.pool),

@@ -101,15 +101,23 @@ func withStores(ctx context.Context, name string, args []string, at terminal, do
 }
 
 func withStoresFlags(ctx context.Context, flags *flag.FlagSet, args []string, at terminal, do func(*stores) error) error {
-	data := flags.String("data", defaultData, "`folder` of the embedded stores, used when DATABASE_URL is not set")
+	data := dataFlag(flags)
 	if err := parseFlags(flags, args, at); err != nil {
 		return err
 	}
+	return onStores(ctx, *data, at, do)
+}
+
+func dataFlag(flags *flag.FlagSet) *string {
+	return flags.String("data", defaultData, "`folder` of the embedded stores, used when DATABASE_URL is not set")
+}
+
+func onStores(ctx context.Context, data string, at terminal, do func(*stores) error) error {
 	cfg, err := settings(at)
 	if err != nil {
 		return err
 	}
-	s, err := openStores(ctx, cfg, *data)
+	s, err := openStores(ctx, cfg, data)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,7 @@ func (a *API) registerSale() {
 	a.registerOrderReading()
 	a.registerMyOrders()
 	a.registerSold()
+	a.registerLedgers()
 	if a.config.Sale.Checkout != nil {
 		a.registerHolds()
 		a.registerPaying()

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/chain"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -448,6 +449,9 @@ func (j *journey) end(units int) {
 		}
 	}
 	var out strings.Builder
+	if err := (&chain.Sealer{Pool: j.db}).Look(j.t.Context()); err != nil {
+		j.rt.Fatal(err)
+	}
 	breaches, err := verify.Run(j.t.Context(), j.db, j.nodes[0].Stock, &out)
 	if err != nil || breaches != 0 {
 		j.rt.Fatalf("%d breaches, %v\n%s", breaches, err, out.String())

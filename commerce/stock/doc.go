@@ -47,7 +47,8 @@
 // (supply, available, held, paying, sold), and unit_entry shows both sides of it. Triggers write them with the change
 // itself: nobody who changes on_hand or a hold's state, by hand even, can forget to. Balances are derived, and
 // compared with the rows that decide (rialto verify). The steps of a batch are one row. What it costs:
-// BenchmarkMovements.
+// BenchmarkMovements. Everybody may read a pool's movements, chained by their hashes: package chain does that behind
+// the transactions that write them.
 //
 // # Invariants
 //

@@ -42,6 +42,32 @@ var invariants = []invariant{
 		where coalesce(s.units, 0) <> coalesce(m.units, 0) or bucket <> 'supply' and m.units < 0`},
 	{"units: each hold is of a pool that there is", `
 		select 'hold ' || h.id || ' is of pool ' || h.pool from hold h where not exists (select from pool p where p.id = h.pool)`},
+	{"units: the public ledger of each pool is whole: numbered, sealed with the row before and with what has moved, and its totals are the sums", `
+		with row as (
+			select s.pool as ledger, s.n, s.holds as count, s.commitment, s.hash, s.available, s.held, s.paying, s.sold, m.*,
+				row_number() over own as place, lag(s.hash, 1, decode(repeat('00', 32), 'hex')) over own as before, lag(s.movement, 1, 0::bigint) over own as last,
+				sum(m.units * ((target = 'available')::int - (origin = 'available')::int)) over own as sum_available,
+				sum(m.units * ((target in ('held', 'paying'))::int - (origin in ('held', 'paying'))::int)) over own as sum_held,
+				sum(m.units * ((target = 'paying')::int - (origin = 'paying')::int)) over own as sum_paying,
+				sum(m.units * ((target = 'sold')::int - (origin = 'sold')::int)) over own as sum_sold
+			from unit_seal s left join unit_movement m on m.id = s.movement
+			window own as (partition by s.pool order by s.n)
+		)
+		select 'pool ' || ledger || ': row ' || n || ' of its ledger, of movement ' || coalesce(id::text, 'none')
+		from row cross join lateral (
+			select coalesce(string_agg(h || e'\n', '' order by h collate "C"), '') as lines
+			from (select encode(sha256(convert_to('hld_' || replace(hold::text, '-', ''), 'UTF8')), 'hex') as h from unnest(holds) as hold) hashed
+		) own
+		where (n, pool, count, commitment, hash, available, held, paying, sold) is distinct from (place, ledger, cardinality(holds), sha256(convert_to(lines, 'UTF8')),
+				sha256(convert_to(concat_ws(' ', 'rialto-chain-1', encode(before, 'hex'), 'pol_' || replace(ledger::text, '-', ''), n,
+					to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), kind, origin, target, units, count, encode(commitment, 'hex')), 'UTF8')),
+				sum_available, sum_held, sum_paying, sum_sold)
+			or id <= last`},
+	{"units: each movement is sealed in the public ledger within a minute in which a node runs", `
+		select 'pool ' || m.pool || ': movement ' || m.id || ' of ' || m.created_at
+		from unit_movement m left join unit_seal s on s.movement = m.id
+		where s.movement is null and m.created_at < (select greatest((select max(created_at) from unit_movement), (select max(sealed_at) from unit_seal))) - interval '1 minute'
+		order by m.id`},
 	{"units: no buyer is over their limit", `
 		select 'pool ' || p.id || ': ' || h.buyer || ' has ' || sum(h.quantity) || ' of ' || p.buyer_cap
 		from pool p join hold h on h.pool = p.id and h.state in ('held', 'paying', 'sold')

@@ -26,6 +26,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/account"
 	"github.com/rialto-live/rialto/commerce/api"
 	"github.com/rialto-live/rialto/commerce/catalog"
+	"github.com/rialto-live/rialto/commerce/chain"
 	"github.com/rialto-live/rialto/commerce/checkout"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/outbox"
@@ -220,9 +221,10 @@ func (w *world) must(err error) {
 	}
 }
 
-// clean runs the program's own check.
+// clean runs the program's own check, when all is sealed.
 func (w *world) clean() {
 	w.t.Helper()
+	w.must((&chain.Sealer{Pool: w.db}).Look(w.t.Context()))
 	var out strings.Builder
 	breaches, err := Run(w.t.Context(), w.db, w.stock, &out)
 	if err != nil || breaches != 0 {

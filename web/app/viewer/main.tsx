@@ -15,6 +15,7 @@ type Page = ComponentType<{ route: any }>;
 const pages: Record<Route["page"], () => Promise<{ default: Page }>> = {
   home: () => import("./home/HomePage"),
   watch: () => import("./watch/WatchPage"),
+  ledger: () => import("./ledger/LedgerPage"),
   order: () => import("./order/OrderPage"),
   signin: () => import("./account/SignInPage"),
   signup: () => import("./account/SignUpPage"),

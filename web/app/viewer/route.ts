@@ -5,6 +5,7 @@ import { signal, type Signal } from "@preact/signals";
 export type Route =
   | { page: "home" }
   | { page: "watch"; show: string }
+  | { page: "ledger"; show: string; variant: string | null }
   | { page: "order"; order: string; link: string | null }
   | { page: "signin" }
   | { page: "signup" }
@@ -15,7 +16,9 @@ export type Route =
 
 /** Must name the same paths as site.page in web/embed.go. */
 export function parse(path: string, query: string): Route {
-  const [, first = "", second = "", third] = path.split("/");
+  const [, first = "", second = "", third, fourth] = path.split("/");
+  if (first === "s" && second !== "" && third === "ledger" && fourth === undefined)
+    return { page: "ledger", show: decoded(second), variant: new URLSearchParams(query).get("variant") };
   if (third !== undefined) return { page: "missing" };
   if (second === "") {
     switch (first) {

@@ -23,11 +23,12 @@ export function Bag({ model, shop, open, selling, folded }: BagProps) {
     // The pinned one stands right above, larger.
     const pinned = selling ? model.pinned.value : null;
     const rest = products.filter((product) => product !== pinned);
-    if (rest.length === 0) return null;
+    if (rest.length === 0) return <LedgerLink show={model.id} />;
     return (
       <section class="bag" aria-labelledby="bag-title">
         <h2 id="bag-title">{pinned ? "Also in this show" : "In this show"}</h2>
         <BagList model={model} shop={shop} products={rest} selling={selling} />
+        <LedgerLink show={model.id} />
       </section>
     );
   }
@@ -43,9 +44,21 @@ export function Bag({ model, shop, open, selling, folded }: BagProps) {
       {open.value && (
         <BagSheet onClose={() => (open.value = false)}>
           <BagList model={model} shop={shop} products={products} selling={selling} onBuy={() => (open.value = false)} />
+          <LedgerLink show={model.id} />
         </BagSheet>
       )}
     </>
+  );
+}
+
+/** For who wants to see that nothing is sold twice. In a window of its own: the show goes on. */
+function LedgerLink({ show }: { show: string }) {
+  return (
+    <p class="bag-ledger">
+      <a href={`/s/${show}/ledger`} target="_blank" rel="noopener">
+        Public stock ledger
+      </a>
+    </p>
   );
 }
 
