@@ -3,6 +3,7 @@ package realtime
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 )
@@ -14,6 +15,9 @@ import (
 type Caller struct {
 	Room RoomID
 	Identity
+	// Addr is where its page was opened from, as addresses are counted: see
+	// Household. Invalid where that is not known.
+	Addr netip.Addr
 	// Call is the id the page gave this call. A page that got no answer asks
 	// again with the same one. Empty when it wants no answer.
 	Call string
@@ -25,6 +29,8 @@ type CallError struct {
 	Code       string // stable
 	Detail     string
 	RetryAfter time.Duration // 0: trying again later is not what is missing
+	// Data is what else there is to say, for the page: a JSON object, or nil.
+	Data json.RawMessage
 }
 
 func (e *CallError) Error() string { return fmt.Sprintf("call refused: %s: %s", e.Code, e.Detail) }
@@ -44,7 +50,7 @@ func UnknownCall(name string) *CallError {
 // MaxCallID is how long the id of a call may be.
 const MaxCallID = 40
 
-// CallInfo is one row of the table of calls in protocol.md.
+// CallInfo is what a row of the table of calls in protocol.md says of one.
 type CallInfo struct {
 	Name  string
 	Codes []string // besides those that any call can be answered with
@@ -71,15 +77,18 @@ func replyText(call string, data json.RawMessage) []byte {
 	return append(appendData(b, data), '}')
 }
 
-// refusalText is {"t":"reply","id","error":{"code","detail","retry_after_ms"}};
-// the last is left out when it is 0.
+// refusalText is {"t":"reply","id","error":{"code","detail","retry_after_ms","d"}};
+// of the last two is left out what is nothing.
 func refusalText(call string, why *CallError) []byte {
-	b := append(make([]byte, 0, len(call)+len(why.Detail)+128), `{"t":"reply","id":"`...)
+	b := append(make([]byte, 0, len(call)+len(why.Detail)+len(why.Data)+128), `{"t":"reply","id":"`...)
 	b = append(append(b, call...), `","error":{"code":`...)
 	b = append(appendText(b, why.Code), `,"detail":`...)
 	b = appendText(b, why.Detail)
 	if ms := why.RetryAfter.Milliseconds(); ms > 0 {
 		b = strconv.AppendInt(append(b, `,"retry_after_ms":`...), ms, 10)
+	}
+	if len(why.Data) > 0 {
+		b = appendData(b, why.Data)
 	}
 	return append(b, "}}"...)
 }

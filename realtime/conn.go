@@ -229,5 +229,5 @@ func (c *Conn) Caller() Caller {
 	if c.room == nil {
 		return Caller{}
 	}
-	return Caller{Room: c.room.id, Identity: c.identity}
+	return Caller{Room: c.room.id, Identity: c.identity, Addr: c.addr}
 }

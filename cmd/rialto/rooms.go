@@ -41,7 +41,7 @@ func (a *App) buildRooms() (err error) {
 func (a *App) buildDoor() (err error) {
 	door := bridge.Door{Pool: a.pool, Signer: a.signer, Identify: a.api.Identify}
 	a.sockets, err = ws.New(ws.Config{
-		Hub: a.hub, Authenticate: door.Authenticate, Call: a.chat.Call, AllowOrigin: a.allowOrigin,
+		Hub: a.hub, Authenticate: door.Authenticate, Call: bridge.Taps(a.api.PutHold, a.chat.Call), AllowOrigin: a.allowOrigin,
 		RemoteAddr: remoteAddr(a.cfg.TrustedProxy), Log: a.log, Metrics: a.registry,
 	})
 	return err

@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/api"
 	"github.com/rialto-live/rialto/realtime"
 )
 
@@ -141,26 +144,78 @@ func (e *ear) all() []realtime.Event {
 	return slices.Clone(e.heard)
 }
 
-// calls makes each call of the document once.
-func (s *seat) calls(document *described) {
+// calls makes each call of the document once, and answers the hold that one of them takes.
+func (s *seat) calls(document *described, pan ware) (hold string) {
 	s.t.Helper()
-	for name, params := range map[string]map[string]any{"chat.say": {"text": "Good evening"}, "hearts.send": {"count": 3}} {
+	hold = newHold()
+	made := map[string]map[string]any{
+		"chat.say": {"text": "Good evening"}, "hearts.send": {"count": 3}, "hold.put": {"hold": hold, "variant": pan.variant, "quantity": 1},
+	}
+	for name, described := range document.at("x-room-calls").(map[string]any) {
+		params, replies := made[name], described.(map[string]any)["reply"] != nil
 		raw, err := json.Marshal(params)
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		document.check("the call "+name, raw, "x-room-calls", name, "params")
 		call := map[string]any{"t": "call", "call": name, "d": params}
-		if name == "chat.say" {
-			call["id"] = "first" // hearts want no answer
+		if replies {
+			call["id"] = "first"
 		}
 		if err := s.conn.WriteJSON(call); err != nil {
 			s.t.Fatal(err)
 		}
+		if replies {
+			s.await(name+" is answered", func(s *seat) bool { return len(s.state["reply "].Data) > 0 })
+			document.check("the reply of "+name, s.last("reply").Data, "x-room-calls", name, "reply")
+			s.forget("reply ")
+		}
 	}
 	s.await("the hearts and the line are shown", func(s *seat) bool { return len(s.sampled) >= 2 })
-	s.await("chat.say is answered", func(s *seat) bool { return len(s.state["reply "].Data) > 0 })
-	document.check("the reply of chat.say", s.last("reply").Data, "x-room-calls", "chat.say", "reply")
+	return hold
+}
+
+// forget lets the next of a kind be waited for.
+func (s *seat) forget(kind string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.state, kind)
+}
+
+// The table of calls in realtime's protocol says what the document does.
+func TestTheProtocolListsTheCalls(t *testing.T) {
+	text, err := os.ReadFile("../../realtime/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(string(text), "\n## Calls\n")
+	part, _, _ = strings.Cut(part, "\n## ")
+	raw, err := api.Document("test", roomKinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Calls map[string]struct{ Codes []string } `json:"x-room-calls"`
+	}
+	if err := json.Unmarshal(raw, &document); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"any other: " + realtime.CallUnknown}
+	for name, call := range document.Calls {
+		want = append(want, "`"+name+"`: "+strings.Join(call.Codes, ", "))
+	}
+	var got []string
+	for line := range strings.Lines(part) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if first := strings.TrimSpace(cells[0]); len(cells) == 4 && first != "Call" && !strings.HasPrefix(first, "-") {
+			got = append(got, first+": "+strings.TrimSpace(cells[3]))
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("protocol.md:\n%s\nthe document:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
 }
 
 // talks lets everything be said that those in charge say of the talk in a show.
@@ -197,9 +252,7 @@ func TestRoomsSayWhatTheDocumentSays(t *testing.T) {
 	mara.want(http.StatusOK, "", http.MethodPut, "/shows/"+show+"/flash-prices/"+commerce.NewID[commerce.FlashID]().String(),
 		map[string]any{"variant": pan.variant, "amount": 2900, "lasts_s": 60, "cap": 2})
 	mara.talks(show)
-	page.calls(document)
-
-	hold, order := vic.hold(pan, 1), orderPath()
+	hold, order := page.calls(document, pan), orderPath()
 	before := vic.want(http.StatusOK, "", http.MethodGet, "/me/document", nil).number("version")
 	vic.want(http.StatusCreated, "", http.MethodPut, order, paying(hold, cardGood))
 	vic.captured(order)

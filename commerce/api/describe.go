@@ -15,8 +15,8 @@ import (
 	"github.com/rialto-live/rialto/commerce/outbox"
 )
 
-// Room is what is said over a show's socket, for the document: the events of commerce are known here, the rest
-// is realtime's and comes from the program.
+// Room is what is said over a show's socket, for the document: the events and calls of commerce are known here, the
+// rest is realtime's and comes from the program.
 type Room struct {
 	Events []outbox.EventKind
 	Calls  []CallKind
@@ -85,7 +85,7 @@ func (a *API) describeRoom() {
 		said[group][k.Type] = ref
 	}
 	calls := map[string]any{}
-	for _, k := range a.config.Room.Calls {
+	for _, k := range slices.Concat(ownCalls, a.config.Room.Calls) {
 		ref := registry.Schema(reflect.TypeOf(k.Params), true, k.Name)
 		entry := map[string]any{"params": ref, "description": k.About, "codes": slices.Concat([]string{}, k.Codes)}
 		said["RoomCalls"][k.Name] = ref

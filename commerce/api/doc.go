@@ -7,7 +7,8 @@
 // commerce in one transaction, the answer. Errors of commerce become RFC 9457 problems in one table per part
 // (problem.go); whatever is in no table is a 500 whose cause is logged, never shown.
 //
-// What belongs to other areas comes in as functions of Config (the URL where a show is published).
+// What belongs to other areas comes in as functions of Config (the URL where a show is published). One operation is
+// asked for in rooms too: PutHold judges a tap that came over a socket as putHold does those that come over HTTP.
 //
 // # Who asks
 //
@@ -26,7 +27,7 @@
 //
 // # Concurrency
 //
-// No goroutines of its own; handlers run in the HTTP server's.
+// No goroutines of its own; handlers run in the HTTP server's, PutHold in its caller's.
 //
 // # Invariants
 //

@@ -14,6 +14,10 @@ import (
 // holdRule is for taps: a crowd behind one address (a dormitory, an office) taps at once when a drop opens.
 var holdRule = guard.Rule{Name: "hold_address", Burst: 100, Every: 100 * time.Millisecond}
 
+// holdCodes are the refusals of a tap, whichever way it comes.
+var holdCodes = []string{"sold_out", "limit_reached", "not_open", "closed", "price_changed", "hold_expired", "hold_conflict", "product_unknown",
+	"banned", "quantity_invalid", "stock_unavailable", "payments_not_configured", "too_many_attempts"}
+
 type holdBody struct {
 	ID       commerce.HoldID    `json:"id"`
 	Show     commerce.ShowID    `json:"show"`
@@ -76,12 +80,16 @@ func (a *API) registerMine() {
 	})
 }
 
+// hold has a tap judged, whichever way it came; its source is the address of the request.
+func (a *API) hold(ctx context.Context, r checkout.HoldRequest) (checkout.Held, error) {
+	r.Source = addressKey(requestOf(ctx).addr)
+	return a.config.Sale.Checkout.Hold(ctx, r)
+}
+
 func (a *API) registerHolds() {
 	register(a, operation{
 		ID: "putHold", Makes: true, Method: http.MethodPut, Path: "/holds/{hold}", Tag: tagSale, Summary: "Buy: take units for a while, to pay for them",
-		Body: 4 << 10, Rule: holdRule,
-		Codes: []string{"sold_out", "limit_reached", "not_open", "closed", "price_changed", "hold_expired", "hold_conflict", "product_unknown",
-			"banned", "quantity_invalid", "stock_unavailable", "payments_not_configured"},
+		Body: 4 << 10, Rule: holdRule, Codes: holdCodes,
 	}, func(ctx context.Context, in *struct {
 		HoldPath
 		Body struct {
@@ -95,9 +103,8 @@ func (a *API) registerHolds() {
 		if err != nil {
 			return nil, err
 		}
-		h, err := a.config.Sale.Checkout.Hold(ctx, checkout.HoldRequest{
+		h, err := a.hold(ctx, checkout.HoldRequest{
 			ID: in.Hold, Show: in.Body.Show, Variant: in.Body.Variant, Buyer: who.Subject, Quantity: in.Body.Quantity, Unit: in.Body.Unit,
-			Source: addressKey(requestOf(ctx).addr),
 		})
 		if err != nil {
 			return nil, err

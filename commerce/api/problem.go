@@ -139,8 +139,12 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 		return problem(http.StatusServiceUnavailable, "unavailable", "We cannot reach our records for a moment. Try again.").retry(2 * time.Second)
 	}
 	a.log.ErrorContext(ctx, "request failed", "error", err, "request", requestID(ctx))
+	return internal(requestID(ctx))
+}
+
+func internal(request string) *Problem {
 	return problem(http.StatusInternalServerError, "internal", "Something broke on our side. Try again; if it stays, tell us the request id.").
-		with("request", requestID(ctx))
+		with("request", request)
 }
 
 // sentence makes an error's text one.

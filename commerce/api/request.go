@@ -25,7 +25,8 @@ var problemType = reflect.TypeFor[Problem]()
 // office behind one address has many pages.
 var everything = guard.Rule{Name: "api_address", Burst: 600, Every: 10 * time.Millisecond}
 
-// request is what the layers around the operations know of one request.
+// request is what the layers around the operations know of one request. Of one that came over a room's socket r and w
+// are nil.
 type request struct {
 	id    string
 	r     *http.Request
@@ -86,9 +87,11 @@ func (a *API) wrap(mux *http.ServeMux) (http.Handler, error) {
 		req.w.Header().Set("X-Content-Type-Options", "nosniff")
 		defer func() {
 			if cause := recover(); cause != nil {
-				a.panicked(req, cause)
+				if p := a.panicked(req, cause); req.w.status == 0 {
+					p.write(req.w)
+				}
 			}
-			a.metrics.observe(req, a.config.Now().Sub(started))
+			a.metrics.observe(req, req.w.status, a.config.Now().Sub(started))
 		}()
 		a.serve(cross, mux, req)
 	}), nil
@@ -114,15 +117,12 @@ func (a *API) serve(cross *http.CrossOriginProtection, mux *http.ServeMux, req *
 	mux.ServeHTTP(req.w, req.r)
 }
 
-func (a *API) panicked(req *request, cause any) {
+func (a *API) panicked(req *request, cause any) *Problem {
 	if cause == http.ErrAbortHandler {
 		panic(cause)
 	}
 	a.log.Error("panic in a request", "cause", cause, "request", req.id, "route", req.route, "stack", string(debug.Stack()))
-	if req.w.status == 0 {
-		problem(http.StatusInternalServerError, "internal", "Something broke on our side. Try again; if it stays, tell us the request id.").
-			with("request", req.id).write(req.w)
-	}
+	return internal(req.id)
 }
 
 // addressKey groups an IPv6 network: one person has a /64 at least, and could wear it like a bag of hats.
@@ -169,7 +169,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, errors.Join(r.Register(m.requests), r.Register(m.seconds))
 }
 
-func (m *metrics) observe(req *request, took time.Duration) {
-	m.requests.WithLabelValues(req.route, statusText(req.w.status), req.code).Inc()
+func (m *metrics) observe(req *request, status int, took time.Duration) {
+	m.requests.WithLabelValues(req.route, statusText(status), req.code).Inc()
 	m.seconds.WithLabelValues(req.route).Observe(took.Seconds())
 }

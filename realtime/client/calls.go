@@ -34,7 +34,8 @@ type reply struct {
 	Data  json.RawMessage `json:"d"`
 	Error *struct {
 		Code, Detail string
-		RetryAfter   int64 `json:"retry_after_ms"`
+		RetryAfter   int64           `json:"retry_after_ms"`
+		Data         json.RawMessage `json:"d"`
 	} `json:"error"`
 }
 
@@ -70,7 +71,7 @@ func (c *Client) Call(ctx context.Context, name string, data any) (json.RawMessa
 	case r := <-call.answer:
 		if r.Error != nil {
 			after := time.Duration(r.Error.RetryAfter) * time.Millisecond
-			return nil, &realtime.CallError{Code: r.Error.Code, Detail: r.Error.Detail, RetryAfter: after}
+			return nil, &realtime.CallError{Code: r.Error.Code, Detail: r.Error.Detail, RetryAfter: after, Data: r.Error.Data}
 		}
 		return r.Data, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -272,6 +273,27 @@ func TestCalls(t *testing.T) {
 	unjoined := n.dial(nil)
 	send(t, unjoined, `{"t":"call","id":"1","call":"echo"}`)
 	closedWith(t, unjoined, realtime.CodeBadMessage)
+}
+
+// TestARefusalSaysMore: a call knows where its page came from, and what a
+// refusal says beside its words comes to the page as it is.
+func TestARefusalSaysMore(t *testing.T) { onBothWays(t, aRefusalSaysMore) }
+
+func aRefusalSaysMore(t *testing.T, o options) {
+	o.ws = func(c *ws.Config) {
+		c.RemoteAddr = func(*http.Request) netip.Addr { return netip.MustParseAddr("2001:db8::7:1") }
+		c.Call = func(_ context.Context, from ws.Caller, _ string, _ json.RawMessage) (any, error) {
+			return nil, &ws.CallError{Code: "sold_out", Detail: from.Addr.String(), Data: json.RawMessage(`{"left":2}`)}
+		}
+	}
+	n := start(t, o)
+	v := n.watch(client.Config{})
+	n.joined(v)
+	var refused *realtime.CallError
+	_, err := v.Call(context.Background(), "buy", nil)
+	if !errors.As(err, &refused) || refused.Code != "sold_out" || refused.Detail != "2001:db8::" || string(refused.Data) != `{"left":2}` || refused.RetryAfter != 0 {
+		t.Errorf("%+v", err)
+	}
 }
 
 // TestCallsOfSomebodyRemoved: from the moment of a ban nothing is done for

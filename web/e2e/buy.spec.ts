@@ -80,6 +80,57 @@ test("two browsers race for the last unit: one receipt and one 'sold out', which
   await leave(ana, ben);
 });
 
+/** Stands between a page and its room, and notes the holds that are tapped for. `cut`: the line breaks with the first answer. */
+async function between(page: Page, cut: boolean): Promise<{ joined: boolean; holds: string[] }> {
+  const line = { joined: false, holds: [] as string[] };
+  const asked = new Set<unknown>();
+  await page.routeWebSocket(/\/ws$/, (socket) => {
+    const room = socket.connectToServer();
+    socket.onMessage((text) => {
+      const said = JSON.parse(String(text)) as { call?: string; id?: string; d: { hold: string } };
+      if (said.call === "hold.put") {
+        line.holds.push(said.d.hold);
+        asked.add(said.id);
+      }
+      room.send(text);
+    });
+    room.onMessage((text) => {
+      const heard = JSON.parse(String(text)) as { t: string; id?: string };
+      line.joined ||= heard.t === "joined";
+      if (!cut || heard.t !== "reply" || !asked.has(heard.id)) return socket.send(text);
+      cut = false;
+      void socket.close({ code: 1011 });
+    });
+  });
+  return line;
+}
+
+for (const cut of [false, true])
+  test(cut ? "a line that breaks between the tap and its answer: one hold, which is paid" : "a tap goes over the room's line, and what follows over HTTP", async ({ browser, house }) => {
+    const title = cut ? "Bread tin" : "Pie dish";
+    await stocked(browser, house.url, title, 3);
+    const other = await visitor(browser, house.url, shop);
+    const ana = await (await browser.newContext({ baseURL: house.url })).newPage();
+    const line = await between(ana, cut);
+    const requested: string[] = [];
+    ana.on("request", (request) => {
+      const [, id] = /\/holds\/(hld_\w+)$/.exec(request.url()) ?? [];
+      if (id && request.method() === "PUT") requested.push(id);
+    });
+    await ana.goto(`/s/${shop}`);
+    await expect.poll(() => line.joined).toBe(true);
+    await buyButton(ana, title).click();
+    await expect(sheet(ana, "Yours, for now")).toBeVisible();
+    await expect(card(other, title).getByText("2 left"), "one, and no second one").toBeVisible();
+    expect(line.holds).toHaveLength(1);
+    expect(requested, "over HTTP only what was not heard").toEqual(cut ? line.holds : []);
+    await fillPayment(ana, CARDS.pays, person("Ana Gomes"));
+    await payButton(ana).click();
+    await expect(sheet(ana, "It is yours")).toBeVisible();
+    await expect(card(other, title).getByText("2 left")).toBeVisible();
+    await leave(ana, other);
+  });
+
 test("declined, then paid within the same hold: the others see one less, and the creator's revenue rises", async ({ browser, house }) => {
   const title = "Cast-iron pan";
   await stocked(browser, house.url, title, 5);

@@ -13,6 +13,8 @@
 //	Said          api: a line is taken back     what the bus remembers       a line that is long past: noted as it is told
 //	Rules         chat: a line                  community                an order that is lost: read again within 30 s
 //	Commands      chat: a text with a /         community, show          nothing: the page is told
+//	Taps          ws: a tap on Buy              api: what judges those   nothing: the same id finds the result
+//	                                            that come over HTTP
 //	Events        outbox, lane event            bus                      nothing: kept in Postgres until the bus has it
 //	Control       outbox, lane control          bus, to every node       nothing while the bus answers: kept until then
 //	              (me: with the documents' versions)

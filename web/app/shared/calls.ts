@@ -1,16 +1,16 @@
 // What a page asks the room and waits for, by id. A call whose answer did not come is not sent again by itself: whoever
 // asked decides, and gives the same id, so that the server does it once.
 
-/** Name, question and answer of each call. */
-export interface RoomCalls {
-  /** `did`: a host's or moderator's command was done, and no line was said. */
-  "chat.say": { ask: { text: string }; answer: { id: string; did?: string } };
-}
+import type { Schemas } from "./api.gen";
+
+type Asked = Schemas["RoomCalls"];
+type Answers = Schemas["RoomReplies"];
+
+/** Question and answer of each call, as the server describes them. */
+export type RoomCalls = { [Name in keyof Answers]: { ask: Asked[Name]; answer: Answers[Name] } };
 
 /** Said without an answer: one that is lost is no loss. */
-export interface RoomRemarks {
-  "hearts.send": { count: number };
-}
+export type RoomRemarks = Omit<Asked, keyof Answers>;
 
 /** Calls that may be under way at once; a page that wants more has gone wrong. */
 const MAX_UNDER_WAY = 16;
@@ -27,6 +27,8 @@ export class CallError extends Error {
     /** For the retry: a call of the same id is done once. */
     readonly callId: string,
     readonly retryAfterMs: number | null = null,
+    /** What else the refusal says. */
+    readonly data: Readonly<Record<string, unknown>> = {},
   ) {
     super(detail);
     this.name = "CallError";
@@ -53,7 +55,7 @@ interface UnderWay {
 interface Reply {
   id?: unknown;
   d?: unknown;
-  error?: { code?: unknown; detail?: unknown; retry_after_ms?: unknown };
+  error?: { code?: unknown; detail?: unknown; retry_after_ms?: unknown; d?: unknown };
 }
 
 export class Calls {
@@ -95,6 +97,7 @@ export class Calls {
         typeof error.detail === "string" && error.detail ? error.detail : "The server did not take it.",
         id as string,
         typeof wait === "number" && wait >= 0 ? wait : null,
+        typeof error.d === "object" && error.d !== null ? (error.d as Record<string, unknown>) : {},
       ),
     );
   }

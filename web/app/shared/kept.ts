@@ -125,6 +125,16 @@ export class KeptLine {
     if (this.wanted && this.phase.peek() === "waiting") this.connect();
   }
 
+  /** For a person who is somebody else now: a line is of whoever its cookies named. */
+  again(): void {
+    if (this.wanted && this.phase.peek() !== "waiting") this.connect();
+  }
+
+  /** It stands, and is a WebSocket. */
+  get bySocket(): boolean {
+    return this.phase.peek() === "joined" && this.way.taken === "socket";
+  }
+
   /** false: nothing was sent, since there is no room at the other end right now. */
   send(frame: object): boolean {
     return this.phase.peek() === "joined" && this.carrier !== null && this.carrier.send(frame);

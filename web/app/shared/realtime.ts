@@ -56,6 +56,16 @@ export class Room {
     this.line.retryNow();
   }
 
+  /** Comes again as whoever this browser's cookies name now; nothing that is said meanwhile is missed. */
+  again(): void {
+    this.line.again();
+  }
+
+  /** Whether there is a line now on which a question is quicker than a request: a WebSocket. */
+  get bySocket(): boolean {
+    return this.line.bySocket;
+  }
+
   /** The newest value of a key as a signal; undefined until the server has said one. */
   state<T extends EventType>(type: T, key: string): ReadonlySignal<EventPayloads[T] | undefined> {
     return this.values.value(type, key);

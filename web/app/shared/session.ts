@@ -3,10 +3,13 @@
 import { signal, type Signal } from "@preact/signals";
 import { getMe, type Me } from "./api";
 import { isTransient, jitter, sleep } from "./http";
+import { newKey } from "./ids";
 
 export const me: Signal<Me | null> = signal(null);
 
 const ATTEMPTS = 5;
+/** Tabs of one browser share its cookies; what stands under this name only changes. */
+const CHANGED = "rialto.session";
 
 let asked: Promise<Me> | null = null;
 
@@ -19,10 +22,26 @@ export function whoAmI(): Promise<Me> {
   return asked;
 }
 
-/** Forgets what was known: the person signed in, out or changed. */
+/** Forgets what was known: the person signed in, out or changed. The other tabs hear of it. */
 export function askAgain(): Promise<Me> {
   asked = null;
+  try {
+    localStorage.setItem(CHANGED, newKey());
+  } catch {
+    // Nothing can be kept here: the other tabs learn it when they are loaded again.
+  }
   return whoAmI();
+}
+
+/** Hears that the person signed in, out or changed in another tab, when this one has asked again. Returns the way off. */
+export function onOtherTab(heard: () => void): () => void {
+  const changed = ({ key }: StorageEvent): void => {
+    if (key !== CHANGED) return;
+    asked = null;
+    whoAmI().then(heard, heard);
+  };
+  addEventListener("storage", changed);
+  return () => removeEventListener("storage", changed);
 }
 
 async function ask(): Promise<Me> {

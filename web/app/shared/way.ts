@@ -45,6 +45,11 @@ export class WayChoice {
     return this.last;
   }
 
+  /** The way of this attempt. */
+  get taken(): Way {
+    return this.last;
+  }
+
   /** Whether this attempt asks if sockets open again, which did not. */
   get doubting(): boolean {
     return this.last === "socket" && this.streamUntil > 0;

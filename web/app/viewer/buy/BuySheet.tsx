@@ -70,6 +70,7 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
     if (known?.isHeld.peek()) return known;
     return new Purchase(model.id, variant.id, {
       mine: model.mine,
+      room: model.room,
       price: () => priceAt(model.offer(latest(model, variant)), serverNow()).unit,
       opensAt: () => opened(model.offer(latest(model, variant)).opensAt),
       refresh: () => model.refresh(),

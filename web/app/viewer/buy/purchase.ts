@@ -2,7 +2,7 @@
 // a double tap, a lost answer or a reloaded page never buys twice and never holds two.
 
 import { computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
-import { getHold, getOrder, putHold, putOrder, releaseHold, type Card, type Hold, type MyDocument, type Money, type Order } from "../../shared/api";
+import { getHold, getOrder, putOrder, releaseHold, type Card, type Hold, type MyDocument, type Money, type Order } from "../../shared/api";
 import { clockUncertainty, serverNow } from "../../shared/clock";
 import { ApiError, isCode, isTransient, sleep, untilAnswered } from "../../shared/http";
 import { newId } from "../../shared/ids";
@@ -12,6 +12,7 @@ import type { Address, Costs } from "../delivery/calls";
 import { bankPage } from "./bank";
 import { Quote } from "./quote";
 import * as slip from "./slip";
+import { tapper, type TapLine } from "./tap";
 
 export type Step =
   | "holding"
@@ -51,6 +52,7 @@ export interface Payer {
 /** What a purchase asks its page. */
 export interface Counter {
   readonly mine: Mine;
+  readonly room: TapLine;
   /** The price that the person sees now: what they are held to, or asked again. */
   price(): Money;
   /** The time of a timed release, also when it has passed; null without one. */
@@ -223,7 +225,8 @@ export class Purchase {
     const unit = known?.unit ?? this.told.peek() ?? this.counter.price();
     slip.write(this.variant, { subject, hold: id, unit });
     try {
-      const hold = await this.whenOpen(() => untilAnswered(() => putHold(id, { show: this.show, variant: this.variant, quantity: 1, unit: unit.amount }), HOLD_TRIES));
+      const ask = tapper(this.counter.room, id, { show: this.show, variant: this.variant, quantity: 1, unit: unit.amount });
+      const hold = await this.whenOpen(() => untilAnswered(ask, HOLD_TRIES));
       // Answered again for an id of before: only a unit that is still promised may be called yours.
       if (!isLive(hold)) throw new ApiError(410, "hold_expired", "That hold has ended.");
       this.accept(hold);

@@ -6,7 +6,7 @@ import { ChatLog } from "../../shared/chat/log";
 import { ApiError } from "../../shared/http";
 import { Listing } from "../../shared/listing";
 import type { Offer } from "../../shared/price";
-import { me, whoAmI } from "../../shared/session";
+import { me, onOtherTab, whoAmI } from "../../shared/session";
 import { Room } from "../../shared/realtime";
 import { Watcher } from "../../shared/whep";
 import { Mine } from "./mine";
@@ -90,6 +90,8 @@ export class WatchModel {
         if (this.flashes.get(variant)?.id !== id) this.flashes.set(variant, { id, since: this.room.version("price.set", variant) });
       }),
       this.room.on("show.state", (state) => this.follow(state.state, state.on_air)),
+      // What is said and bought over the line is this person's, as what goes over HTTP is.
+      onOtherTab(() => this.room.again()),
       this.room.phase.subscribe((phase) => {
         // Coming back after a loss may mean that the server restarted: video without packets is then dead, too.
         if (phase === "joined") this.watcher.suspect();

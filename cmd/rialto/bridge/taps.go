@@ -1,0 +1,53 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+
+	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/api"
+	"github.com/rialto-live/rialto/realtime"
+)
+
+// call is what ws.Config.Call is.
+type call = func(ctx context.Context, from realtime.Caller, name string, data json.RawMessage) (any, error)
+
+// Taps hands taps on Buy to put, which is api.PutHold, and every other call to
+// others. When a tap is answered too late for its page, it goes on: the same id
+// of a hold finds what became of it, in a room or over HTTP.
+func Taps(put func(context.Context, api.Tapper, api.HoldPut) (any, *api.Problem), others call) call {
+	return func(ctx context.Context, from realtime.Caller, name string, data json.RawMessage) (any, error) {
+		if name != api.CallHold {
+			return others(ctx, from, name, data)
+		}
+		show, err := commerce.Parse[commerce.ShowID](string(from.Room))
+		if err != nil {
+			return nil, err // nobody joins such a room
+		}
+		var tap api.HoldPut
+		in := json.NewDecoder(bytes.NewReader(data))
+		in.DisallowUnknownFields()
+		if in.Decode(&tap) != nil || tap.Hold == (commerce.HoldID{}) || tap.Variant == (commerce.VariantID{}) {
+			return nil, &realtime.CallError{Code: realtime.CallInvalid, Detail: `hold.put takes {"hold":"hld_…","variant":"var_…","quantity":1}.`}
+		}
+		body, refused := put(ctx, api.Tapper{Show: show, Subject: from.Subject, Addr: from.Addr}, tap)
+		if refused != nil {
+			return nil, inRoom(refused)
+		}
+		return body, nil
+	}
+}
+
+// inRoom says a problem in the words of a room. Its status tells pages that it
+// is the shop's own answer, and whether asking again can help.
+func inRoom(p *api.Problem) error {
+	more := map[string]any{"status": p.Status}
+	maps.Copy(more, p.Extra)
+	data, err := json.Marshal(more)
+	if err != nil {
+		return err
+	}
+	return &realtime.CallError{Code: p.Code, Detail: p.Detail, RetryAfter: p.RetryAfter, Data: data}
+}
