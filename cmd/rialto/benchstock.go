@@ -4,17 +4,17 @@ import (
 	"context"
 	"strings"
 
-	"github.com/rialto-live/rialto/cmd/rialto/bench/surge"
+	"github.com/rialto-live/rialto/cmd/rialto/bench/rush"
 )
 
 func runBenchStock(ctx context.Context, args []string, at terminal) error {
 	flags := newFlags("bench stock")
-	o := surge.Options{Progress: at.err}
-	flags.IntVar(&o.Buyers, "buyers", surge.DefaultBuyers, "how `many` tap at once for units that there are")
-	flags.IntVar(&o.Losers, "losers", surge.DefaultLosers, "how `many` tap at once for units that there are not")
-	flags.IntVar(&o.Seconds, "seconds", surge.DefaultSeconds, "`how long` each window is")
-	flags.IntVar(&o.Rounds, "rounds", surge.DefaultRounds, "how `often` everything is measured in turn")
-	flags.StringVar(&o.Only, "only", "", "`parts` to measure, with commas: "+strings.Join(surge.Parts, ", ")+"; without it, all")
+	o := rush.Options{Progress: at.err}
+	flags.IntVar(&o.Buyers, "buyers", rush.DefaultBuyers, "how `many` tap at once for units that there are")
+	flags.IntVar(&o.Losers, "losers", rush.DefaultLosers, "how `many` tap at once for units that there are not")
+	flags.IntVar(&o.Seconds, "seconds", rush.DefaultSeconds, "`how long` each window is")
+	flags.IntVar(&o.Rounds, "rounds", rush.DefaultRounds, "how `often` everything is measured in turn")
+	flags.StringVar(&o.Only, "only", "", "`parts` to measure, with commas: "+strings.Join(rush.Parts, ", ")+"; without it, all")
 	flags.BoolVar(&o.JSON, "json", false, "print one JSON object")
 	if err := parseFlags(flags, args, at); err != nil {
 		return err
@@ -22,5 +22,5 @@ func runBenchStock(ctx context.Context, args []string, at terminal) error {
 	if err := o.Validate(); err != nil {
 		return wordsError("bench stock", err)
 	}
-	return surge.Run(ctx, o, at.out)
+	return rush.Run(ctx, o, at.out)
 }

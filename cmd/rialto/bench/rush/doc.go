@@ -1,4 +1,4 @@
-// Package surge measures what a rush on one variant costs: `rialto bench stock`.
+// Package rush measures what a rush on one variant costs: `rialto bench stock`.
 //
 // # Overview
 //
@@ -25,4 +25,4 @@
 // # Dependencies
 //
 // commerce/stock, commerce/schema, cmd/rialto/embedded.
-package surge
+package rush

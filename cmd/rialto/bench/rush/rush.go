@@ -1,4 +1,4 @@
-package surge
+package rush
 
 import (
 	"context"
