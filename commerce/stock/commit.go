@@ -41,7 +41,7 @@ func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch in
 		return claimed{}, err
 	}
 	defer conn.Release() // one that is still in a transaction is closed
-	c := claim{Conn: conn, asks: asks, direct: epoch == directEpoch, holdFor: s.holdFor, began: time.Now(), has: has{units: map[string]int{}, holds: map[string]int{}, barred: map[string]bool{}}}
+	c := claim{Conn: conn, asks: asks, direct: epoch == directEpoch, holdFor: s.holdFor, has: has{units: map[string]int{}, holds: map[string]int{}, barred: map[string]bool{}}}
 	err = c.read(ctx, pool, s.barred)
 	if err == nil && epoch != directEpoch && c.shelf.epoch != epoch {
 		err = errStaleEpoch
@@ -63,7 +63,6 @@ type claim struct {
 	asks    []*ask
 	direct  bool // no gate has admitted them: whoever is refused has no unit that must come back first
 	holdFor time.Duration
-	began   time.Time
 
 	shelf  shelf
 	has    has
@@ -168,7 +167,7 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 		}
 		h, fate := Hold{ID: a.tap.ID, State: Void}, c.shelf.judge(a, c.has)
 		if fate == nil {
-			h, took = c.shelf.hold(a.tap, c.holdFor, c.began), true
+			h, took = c.shelf.hold(a.tap, c.holdFor), true
 			got.due = h.Expires
 		}
 		if c.direct && errors.Is(fate, errOfferLate) {

@@ -10,8 +10,10 @@ import (
 
 // shelf is a pool as a claim has locked it: what can be had, and on which terms.
 type shelf struct {
-	level       Level // before the claim; Left and TimedLeft are kept by take and back
-	now         time.Time
+	level       Level         // before the claim; Left and TimedLeft are kept by take and back
+	now         time.Time     // the transaction's
+	age         time.Duration // of the transaction at this moment of Postgres, and
+	read        time.Time     // of ours
 	epoch       int64
 	free        int
 	early, late bool // outside of the pool's selling window
@@ -23,15 +25,17 @@ type shelf struct {
 // shelfSQL locks the row. It is a statement of its own: the next one's snapshot is then as new as the lock, so that limits
 // and lapsed holds are judged without anybody in between.
 const shelfSQL = `
-	select id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap, coalesce(timed_version, 0), now(), epoch,
+	select id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap, coalesce(timed_version, 0), now(), clock_timestamp(), epoch,
 		coalesce(opens_at > now(), false), coalesce(closes_at <= now(), false),
 		coalesce(timed_opens_at <= now() and now() < timed_closes_at, false), timed_cap > 0, timed_cap - timed_taken
 	from pool where id = $1 for no key update`
 
 func (s *shelf) scan(row pgx.Row) error {
 	l := &s.level
-	err := row.Scan(&l.Pool, &l.Show, &l.Variant, &l.OnHand, &s.free, &l.Offer, &l.Cap, &l.Timed, &s.now, &s.epoch,
+	var clock time.Time
+	err := row.Scan(&l.Pool, &l.Show, &l.Variant, &l.OnHand, &s.free, &l.Offer, &l.Cap, &l.Timed, &s.now, &clock, &s.epoch,
 		&s.early, &s.late, &s.timedOn, &s.capped, &s.timedFree)
+	s.age, s.read = clock.Sub(s.now), time.Now()
 	s.note()
 	return err
 }
@@ -102,12 +106,12 @@ func (s *shelf) judge(a *ask, h has) error {
 	return nil
 }
 
-// hold is what a tap that was placed has become, began being when its transaction was begun.
-func (s *shelf) hold(t Tap, lives time.Duration, began time.Time) Hold {
+// hold is what a tap that was placed has become.
+func (s *shelf) hold(t Tap, lives time.Duration) Hold {
 	created := s.now.UTC()
 	return Hold{
 		ID: t.ID, Pool: s.level.Pool, Show: s.level.Show, Variant: s.level.Variant, Buyer: t.Buyer, Quantity: t.Quantity, State: Held,
-		Unit: t.Unit, Offer: t.Offer, Created: created, Expires: created.Add(lives), Left: max(0, lives-time.Since(began)),
+		Unit: t.Unit, Offer: t.Offer, Created: created, Expires: created.Add(lives), Left: max(0, lives-s.age-time.Since(s.read)),
 	}
 }
 

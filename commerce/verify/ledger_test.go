@@ -39,10 +39,10 @@ func TestEachDamageToALedgerIsFound(t *testing.T) {
 		`update unit_movement set holds = holds || gen_random_uuid() where kind = 'pay'`:           `update unit_movement set holds = holds[1:1] where kind = 'pay'`,
 		`update unit_movement set pool = (select show from pool) where kind = 'sell'`:              `update unit_movement set pool = (select id from pool) where kind = 'sell'`,
 		`update unit_seal set n = n + 10`:                                                          `update unit_seal set n = n - 10`,
-		`update unit_seal set n = 9 where n = 4`:                                                   `update unit_seal set n = 4 where n = 9`,
-		`update unit_seal set sold = 3, available = 1 where n = 4`:                                 `update unit_seal set sold = 2, available = 2 where n = 4`,
+		`update unit_seal set n = 9 where n = 5`:                                                   `update unit_seal set n = 5 where n = 9`,
+		`update unit_seal set sold = 3, available = 1 where n = 5`:                                 `update unit_seal set sold = 2, available = 2 where n = 5`,
 		`update unit_seal set holds = holds + 1 where n = 2`:                                       `update unit_seal set holds = holds - 1 where n = 2`,
-		`update unit_seal set hash = set_byte(hash, 31, 255 - get_byte(hash, 31)) where n = 4`:     `update unit_seal set hash = set_byte(hash, 31, 255 - get_byte(hash, 31)) where n = 4`,
+		`update unit_seal set hash = set_byte(hash, 31, 255 - get_byte(hash, 31)) where n = 5`:     `update unit_seal set hash = set_byte(hash, 31, 255 - get_byte(hash, 31)) where n = 5`,
 		`update unit_seal set commitment = set_byte(commitment, 0, 255 - get_byte(commitment, 0))`: `update unit_seal set commitment = set_byte(commitment, 0, 255 - get_byte(commitment, 0))`,
 	} {
 		w.exec(damage)
