@@ -35,5 +35,8 @@ func (a *API) RegisterMaking(do func(ctx context.Context, name string) (Made, er
 	})
 }
 
+// Translate is what an error of commerce is told as.
+func (a *API) Translate(ctx context.Context, err error) *Problem { return a.asProblem(ctx, err) }
+
 // ErrNotNow is a refusal for tests.
 func ErrNotNow() error { return problem(http.StatusConflict, "not_now", "Not now.") }

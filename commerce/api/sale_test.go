@@ -2,7 +2,11 @@ package api_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -220,11 +224,22 @@ func TestRefusalsOverHTTP(t *testing.T) {
 	guest.want(403, "banned", "PUT", "/holds/"+newHold(), w.hold(1))
 	w.creator.want(200, "", "POST", "/shows/"+w.show+"/end", nil)
 	w.browser().want(409, "closed", "PUT", "/holds/"+newHold(), w.hold(1))
-	w.store.SetError("LOADING")
-	if r := w.browser().want(503, "stock_unavailable", "PUT", "/holds/"+newHold(), w.hold(1)); r.header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
-	}
+	w.store.SetError("LOADING") // Postgres says the same alone
+	w.browser().want(409, "closed", "PUT", "/holds/"+newHold(), w.hold(1))
 	w.store.SetError("")
+}
+
+// More taps than Postgres takes alone while Redis is away, and no Postgres: whoever is refused is told when to come again.
+func TestStoresThatAreAway(t *testing.T) {
+	w := newShop(t, 1)
+	for code, err := range map[string]error{
+		"stock_unavailable": fmt.Errorf("%w: %w: the pace", stock.ErrUnavailable, stock.ErrGate),
+		"unavailable":       fmt.Errorf("%w: %w", stock.ErrUnavailable, &net.OpError{Op: "dial", Err: errors.New("refused")}),
+	} {
+		if p := w.api.Translate(t.Context(), err); p.Status != http.StatusServiceUnavailable || p.Code != code || p.RetryAfter <= 0 {
+			t.Errorf("%v is %+v, want %s", err, p, code)
+		}
+	}
 }
 
 func TestExpiredHoldOverHTTP(t *testing.T) {
