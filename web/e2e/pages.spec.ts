@@ -168,6 +168,7 @@ test.describe("a viewer's pages", () => {
     complaints.expectRefusal(409, /\/holds\//);
     // A page that hears nothing of the room still shows one left.
     await page.routeWebSocket(/\/ws$/, (socket) => void socket.close());
+    await page.route(/\/events/, () => undefined); // nor by the stream in its place
     await page.goto(`/s/${demo}`);
     const buy = page.getByRole("button", { name: "Buy The last apron" });
     await expect(buy).toBeVisible();
