@@ -41,6 +41,7 @@ export type Sale = Schemas["Sale"];
 export type Ledger = Schemas["Ledger"];
 export type LedgerRow = Schemas["ChainRow"];
 export type LedgerPage = Schemas["LedgerPage"];
+export type Ledgers = Schemas["Ledgers"];
 export type Address = Schemas["Address"];
 /** An order as those see it who send it: their lines alone, and the address. */
 export type SoldOrder = Schemas["SoldOrder"];
@@ -101,11 +102,6 @@ export const rotateStreamKey = (id: string, o?: CallOptions) =>
 // What is sold
 
 export const getProducts = (show: string, o?: CallOptions) => api<Catalog>("GET", `/shows/${enc(show)}/products`, undefined, o);
-export const getLedgers = (show: string, o?: CallOptions) => api<Schemas["Ledgers"]>("GET", `/shows/${enc(show)}/ledgers`, undefined, o);
-/** Newest rows first. */
-export const getLedger = (show: string, variant: string, cursor?: string | null, o?: CallOptions) =>
-  api<LedgerPage>("GET", `/shows/${enc(show)}/ledgers/${enc(variant)}${cursor ? `?cursor=${enc(cursor)}` : ""}`, undefined, o);
-export const ledgerFile = (show: string, variant: string) => `/api/v1/shows/${enc(show)}/ledgers/${enc(variant)}/file`;
 export const putProduct = (
   show: string,
   id: string,

@@ -1,13 +1,13 @@
 // /s/{show}/ledger: where every unit of a show is, and how anybody can check it.
 
 import { useState } from "preact/hooks";
-import { ledgerFile, type Ledger, type LedgerRow } from "../../shared/api";
+import type { Ledger, LedgerRow } from "../../shared/api";
 import { ApiError } from "../../shared/http";
 import { fullTime } from "../../shared/when";
 import { Button, LinkButton, Select } from "../../shared/ui/controls";
 import { Banner, Empty, ErrorState, Skeleton } from "../../shared/ui/states";
 import { Frame } from "../Frame";
-import { useLedger, useLedgers } from "./ledger";
+import { ledgerFile, useLedger, useLedgers } from "./ledger";
 import { short, unitsOf, whatHappened } from "./words";
 import "./ledger.css";
 

@@ -1,7 +1,15 @@
 // A stock ledger as the page knows it: its newest rows, read again now and then, and the older ones that were asked for.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { getLedger, getLedgers, type Ledger, type LedgerPage, type LedgerRow } from "../../shared/api";
+import { api, type CallOptions, type Ledger, type LedgerPage, type LedgerRow, type Ledgers } from "../../shared/api";
+
+// Here and not with the other questions: who watches a show asks none of these, and would load them.
+const path = (show: string, variant = ""): string => `/shows/${encodeURIComponent(show)}/ledgers${variant && `/${encodeURIComponent(variant)}`}`;
+const getLedgers = (show: string, o?: CallOptions) => api<Ledgers>("GET", path(show), undefined, o);
+/** Newest rows first. */
+const getLedger = (show: string, variant: string, cursor?: string | null, o?: CallOptions) =>
+  api<LedgerPage>("GET", `${path(show, variant)}${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, undefined, o);
+export const ledgerFile = (show: string, variant: string): string => `/api/v1${path(show, variant)}/file`;
 
 /** A ledger is looked at again this often, as long as somebody looks at it. */
 const REFRESH_MS = 10_000;
