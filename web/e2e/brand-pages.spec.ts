@@ -308,6 +308,9 @@ test("a show of others, none at all, one that is over, one whose room is lost", 
   // It may come back by itself before the button is found.
   await page.getByRole("button", { name: "Try now" }).click({ timeout: 5_000 }).catch(() => undefined);
   await expect(page.getByText("The line to the show is down.", { exact: false })).toBeHidden();
+  await page.reload(); // on one line, whichever of the two came first
+  await expect(page.getByRole("heading", { name: "Whistling kettle" })).toBeVisible();
+  await expect.poll(() => brand.sockets.length).toBe(1);
   brand.send({ t: "show.state", k: "show", v: 50, d: { ...show({ state: "ended", on_air: false, ended_at: soon(0) }) } });
   await expect(page.getByText("This show has ended.", { exact: false })).toBeVisible();
   await expect(page.getByRole("button", { name: /Set units|Schedule|Put in/ })).toHaveCount(0);
