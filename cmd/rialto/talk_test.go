@@ -147,7 +147,7 @@ func TestCommandsInTheChatBox(t *testing.T) {
 		return s.now("pin.set", "pin", &pin) && pin.Product == pan.product
 	})
 	moderator.did("/unpin", "", "Nothing")
-	moderator.did("/slow 5", "", "5 seconds")
+	moderator.did("/slow 5", "", "5 s")
 	moderator.did("/announce Back at eight", "", "Announced")
 	page.await("the announcement is there", func(s *seat) bool {
 		var set struct{ Text, Name string }
@@ -186,7 +186,7 @@ func TestNamesakesInCommands(t *testing.T) {
 	eventually(t, "both are heard", func() bool { host.mu.Lock(); defer host.mu.Unlock(); return len(host.lines) == 2 })
 	host.did("/ban nobody", chat.CodeCommandInvalid, "has spoken lately")
 	host.did("/timeout twin peak 10", chat.CodeCommandInvalid, "/timeout "+twins[0].subject+" 10")
-	host.did("/timeout "+twins[0].subject+" 10", "", "Twin Peak ("+twins[0].subject+") says nothing for 10 minutes")
+	host.did("/timeout "+twins[0].subject+" 10", "", "Twin Peak ("+twins[0].subject+") says nothing for 10 min")
 	eventually(t, "one of them is silent", func() bool { _, code := pages[0].tries("hm"); return code == chat.CodeTimedOut })
 	if _, code := pages[1].tries("me not"); code != "" {
 		t.Errorf("the other one: %s", code)

@@ -12,8 +12,9 @@ import (
 )
 
 // What was taken back stays so. Of somebody who was silenced nothing is shown that was said before it ended. A time-out
-// says its end from the beginning, so that nobody needs to be told of it when what they say is shown again. Who is not named any more, because very many were silenced since, stands behind a time before
-// which nothing of anybody is shown to those who join.
+// says its end from the beginning, so that nobody needs to be told of it when what they say is shown again. Who is not
+// named any more, because very many were silenced since, stands behind a time before which nothing of anybody is shown to
+// those who join.
 
 const (
 	// GoneLines is how many lines the event lines.gone names, and GoneAuthors how many people, the newest first. Those who

@@ -378,7 +378,13 @@ func control(t *testing.T, c cluster) {
 		done.Add(1)
 		go func() {
 			defer done.Done()
-			if err := b.OnControl(ctx, func(p json.RawMessage) { heard <- fmt.Sprintf("%d %s", i, p) }); err != nil {
+			hear := func(p json.RawMessage) {
+				select {
+				case heard <- fmt.Sprintf("%d %s", i, p):
+				case <-ctx.Done(): // nobody listens any more
+				}
+			}
+			if err := b.OnControl(ctx, hear); err != nil {
 				t.Errorf("OnControl: %v", err)
 			}
 		}()

@@ -233,10 +233,10 @@ interface Refusal {
   code: string;
 }
 
-/** Somebody of their own takes one. */
 /** Where the rush comes from: what one address may hold open would otherwise be used up for the viewers of this machine. */
 const ELSEWHERE = "127.0.0.2";
 
+/** Somebody of their own takes one. */
 async function tryHold(url: string, show: string, variant: string): Promise<Refusal> {
   const body = JSON.stringify({ show, variant, quantity: 1 });
   return new Promise((resolve, reject) => {

@@ -210,7 +210,7 @@ func slow(rest string) (leading, error) {
 			return nil, invalid("Write /slow and the seconds between two lines, like /slow 10, or /slow off.")
 		}
 		if seconds != 0 {
-			did = fmt.Sprintf("Slow mode is on: one line in %d seconds.", seconds)
+			did = fmt.Sprintf("Slow mode is on: one line in %d s.", seconds)
 		}
 	}
 	return func(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show) (string, error) {
@@ -268,7 +268,7 @@ func (c Commands) timeOut(ctx context.Context, from realtime.Caller, rest string
 	}
 	return func(ctx context.Context, tx pgx.Tx, by account.Account, s show.Show) (string, error) {
 		t, err := community.TimeOut(ctx, tx, by, s, who, minutes*60)
-		return fmt.Sprintf("%s (%s) says nothing for %d minutes.", t.Name, t.Subject, minutes), err
+		return fmt.Sprintf("%s (%s) says nothing for %d min.", t.Name, t.Subject, minutes), err
 	}, nil
 }
 

@@ -141,7 +141,7 @@ func TestWhomACommandNames(t *testing.T) {
 		spoke(t, at, "@cy", 4), spoke(t, plain, "cy", 5), spoke(t, thief, victim, 6))
 	for _, c := range []struct{ text, code, words string }{
 		{"/ban ana", chat.CodeCommandInvalid, "2 people"}, {"/ban @ana", chat.CodeCommandInvalid, "2 people"},
-		{"/timeout bob 5", "", "(" + hidden + ") says nothing for 5 minutes"},
+		{"/timeout bob 5", "", "(" + hidden + ") says nothing for 5 min"},
 		{"/ban @cy", chat.CodeCommandInvalid, "2 people"}, {"/ban cy", "", "(" + plain + ") is banned"},
 		{"/ban " + victim, chat.CodeCommandInvalid, "Somebody else"}, {"/ban " + ana, "", "(" + ana + ") is banned"},
 	} {
