@@ -3,7 +3,6 @@
 import { signal, type Signal } from "@preact/signals";
 import { getMe, type Me } from "./api";
 import { isTransient, jitter, sleep } from "./http";
-import { newKey } from "./ids";
 
 export const me: Signal<Me | null> = signal(null);
 
@@ -26,7 +25,7 @@ export function whoAmI(): Promise<Me> {
 export function askAgain(): Promise<Me> {
   asked = null;
   try {
-    localStorage.setItem(CHANGED, newKey());
+    localStorage.setItem(CHANGED, String(Math.random()));
   } catch {
     // Nothing can be kept here: the other tabs learn it when they are loaded again.
   }

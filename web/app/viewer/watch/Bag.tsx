@@ -1,7 +1,7 @@
 import type { Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Product } from "../../shared/api";
-import { Button } from "../../shared/ui/controls";
+import { Button, LinkButton } from "../../shared/ui/controls";
 import { BagIcon } from "../../shared/ui/icons";
 import { lazyPart } from "../lazy";
 import { BuyButton, Left, Price } from "./offer";
@@ -54,11 +54,9 @@ export function Bag({ model, shop, open, selling, folded }: BagProps) {
 /** For who wants to see that nothing is sold twice. In a window of its own: the show goes on. */
 function LedgerLink({ show }: { show: string }) {
   return (
-    <p class="bag-ledger">
-      <a href={`/s/${show}/ledger`} target="_blank" rel="noopener">
-        Public stock ledger
-      </a>
-    </p>
+    <LinkButton tone="quiet" href={`/s/${show}/ledger`} target="_blank" rel="noopener">
+      Public stock ledger
+    </LinkButton>
   );
 }
 
