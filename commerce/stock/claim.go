@@ -75,10 +75,10 @@ func (l *lane) claim(ctx context.Context, asks []*ask) {
 	crash.Here("stock.committed")
 	l.s.metrics.batch.WithLabelValues("claim").Observe(float64(len(asks)))
 	l.s.metrics.swept.WithLabelValues("hold").Add(float64(len(got.lapsed)))
-	l.settle(epoch, asks, got)
-	first := map[commerce.HoldID]bool{}
+	l.settle(epoch, asks, &got)
+	first := make(map[commerce.HoldID]bool, len(asks))
 	for _, a := range asks {
-		h, err := verdict(a.tap, got)
+		h, err := verdict(&a.tap, &got)
 		fate, fresh := got.fates[a.tap.ID]
 		h.Replayed = !fresh || fate != nil || first[a.tap.ID]
 		first[a.tap.ID] = true
@@ -100,11 +100,11 @@ func distinct(asks []*ask) []*ask {
 }
 
 // settle tells the gate what became of its admissions: tags that are done, units that come back.
-func (l *lane) settle(epoch int64, asks []*ask, got claimed) {
+func (l *lane) settle(epoch int64, asks []*ask, got *claimed) {
 	back, short := got.lapsed, false
 	for _, a := range asks {
 		h := got.holds[a.tap.ID]
-		if !h.State.Live() || h.Pool != a.tap.Pool || h.Buyer != a.tap.Buyer {
+		if h == nil || !h.State.Live() || h.Pool != a.tap.Pool || h.Buyer != a.tap.Buyer {
 			back = append(back, entry{id: a.tap.ID, buyer: a.buyer})
 		}
 		fate := got.fates[a.tap.ID]
@@ -145,7 +145,7 @@ func (l *lane) outdated(epoch int64) {
 }
 
 // verdict is the answer to one tap.
-func verdict(t Tap, got claimed) (Hold, error) {
+func verdict(t *Tap, got *claimed) (Hold, error) {
 	h, ok := got.holds[t.ID]
 	if !ok {
 		return Hold{}, fmt.Errorf("%w: hold %s was not read back", ErrUnavailable, t.ID)
@@ -168,5 +168,5 @@ func verdict(t Tap, got claimed) (Hold, error) {
 	if !h.State.Live() {
 		return Hold{}, ErrGone
 	}
-	return h, nil
+	return *h, nil
 }

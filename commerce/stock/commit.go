@@ -66,7 +66,7 @@ type claim struct {
 
 	shelf  shelf
 	has    has
-	known  map[commerce.HoldID]Hold // ids of the batch that are no new ones
+	known  map[commerce.HoldID]*Hold // ids of the batch that are no new ones
 	lapsed given
 	gone   []entry // whose holds they were
 }
@@ -88,14 +88,14 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 			sources = append(sources, a.tap.Source)
 		}
 	}
-	c.known = make(map[commerce.HoldID]Hold)
+	c.known = make(map[commerce.HoldID]*Hold, len(c.asks))
 	batch.Queue(knownSQL, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			h, err := scanHold(rows)
 			if err != nil {
 				return err
 			}
-			c.known[h.ID] = h
+			c.known[h.ID] = &h
 		}
 		return rows.Err()
 	})
@@ -159,16 +159,18 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 	}
 	free, timedFree := c.shelf.free, c.shelf.timedFree
 	got := claimed{holds: c.known, barred: c.has.barred, fates: map[commerce.HoldID]error{}, lapsed: c.gone}
-	rows := make([]row, 0, len(c.asks))
+	rows, made := make([]row, 0, len(c.asks)), make([]Hold, len(c.asks))
 	took := false
-	for _, a := range c.asks {
+	for i, a := range c.asks {
 		if _, known := got.holds[a.tap.ID]; known {
 			continue
 		}
-		h, fate := Hold{ID: a.tap.ID, State: Void}, c.shelf.judge(a, c.has)
+		h, fate := &made[i], c.shelf.judge(a, c.has)
 		if fate == nil {
-			h, took = c.shelf.hold(a.tap, c.holdFor), true
+			*h, took = c.shelf.hold(&a.tap, c.holdFor), true
 			got.due = h.Expires
+		} else {
+			*h = Hold{ID: a.tap.ID, State: Void}
 		}
 		if c.direct && errors.Is(fate, errOfferLate) {
 			fate = ErrOfferChanged

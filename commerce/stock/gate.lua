@@ -29,11 +29,11 @@
 local ID, WHO, TAP, ENTRY, PAIR = 16, 16, 37, 17, 32
 local LAPSED_PER_CALL, SHOW_AGAIN = 8, 1000
 local CHUNK = 500 -- values in one redis.call: Lua's stack is bounded
-local byte, sub, char, floor = string.byte, string.sub, string.char, math.floor
+local byte, sub, char, floor, min, call = string.byte, string.sub, string.char, math.floor, math.min, redis.call
 
 local TIMED, BESIDE, NO_RELEASE = 16, 32, 128
 
-local head = redis.call('HMGET', KEYS[1], 'free', 'cap', 'version', 'opens', 'closes', 'due', 'timed', 'timed_opens', 'timed_closes', 'timed_free')
+local head = call('HMGET', KEYS[1], 'free', 'cap', 'version', 'opens', 'closes', 'due', 'timed', 'timed_opens', 'timed_closes', 'timed_free')
 if not head[1] or not head[7] then return false end -- no copy, or one of a program that knew no timed offers
 local free, cap, version = tonumber(head[1]), tonumber(head[2]), tonumber(head[3])
 local opens, closes, due = tonumber(head[4]), tonumber(head[5]), tonumber(head[6])
@@ -41,36 +41,32 @@ local timed, timed_opens, timed_closes, timed_free = tonumber(head[7]), tonumber
 local free_before, due_before, timed_before = free, due, timed_free
 local taps, back = ARGV[3], ARGV[5]
 
-local clock = redis.call('TIME')
+local clock = call('TIME')
 local now = tonumber(clock[1]) * 1000 + floor(tonumber(clock[2]) / 1000)
 local timed_on = timed > 0 and timed_opens <= now and now < timed_closes
 
 local function has(n, bit) return floor(n / bit) % 2 == 1 end
 
--- Entries of the buyers that this call is about.
-local entries, names, dirty, changed = {}, {}, {}, {}
-local function about(who)
-  if not entries[who] then
-    entries[who] = ''
-    names[#names + 1] = who
-  end
-  return who
+-- Entries of the buyers that this call is about, who have any. A buyer may be asked about twice: that costs less than
+-- remembering who has been.
+local entries, names, changed = {}, {}, {}
+local asked = 0
+for i = 1 + ID, #taps, TAP do
+  asked = asked + 1
+  names[asked] = sub(taps, i, i + WHO - 1)
 end
-local buyers = {}
-for i = 1 + ID, #taps, TAP do buyers[#buyers + 1] = about(sub(taps, i, i + WHO - 1)) end
-for i = 1 + ID, #back, PAIR do about(sub(back, i, i + WHO - 1)) end
+for i = 1 + ID, #back, PAIR do names[#names + 1] = sub(back, i, i + WHO - 1) end
 for from = 1, #names, CHUNK do
-  local found = redis.call('HMGET', KEYS[2], unpack(names, from, math.min(from + CHUNK - 1, #names)))
-  for i = 1, #found do
-    if found[i] then entries[names[from + i - 1]] = found[i] end
+  local last = min(from + CHUNK - 1, #names)
+  local found = call('HMGET', KEYS[2], unpack(names, from, last))
+  for i = from, last do
+    local list = found[i - from + 1]
+    if list then entries[names[i]] = list end
   end
 end
 local function write(who, list)
   entries[who] = list
-  if not dirty[who] then
-    dirty[who] = true
-    changed[#changed + 1] = who
-  end
+  changed[#changed + 1] = who
 end
 
 -- find answers the place and the last byte of id among a buyer's entries, and the quantity of all of them.
@@ -87,15 +83,16 @@ end
 local settled = {}
 for i = 1, #ARGV[4], ID do settled[#settled + 1] = sub(ARGV[4], i, i + ID - 1) end
 for from = 1, #settled, CHUNK do
-  local last = math.min(from + CHUNK - 1, #settled)
-  redis.call('ZREM', KEYS[3], unpack(settled, from, last))
-  redis.call('HDEL', KEYS[4], unpack(settled, from, last))
+  local last = min(from + CHUNK - 1, #settled)
+  call('ZREM', KEYS[3], unpack(settled, from, last))
+  call('HDEL', KEYS[4], unpack(settled, from, last))
 end
 
 for i = 1, #back, PAIR do
   local who = sub(back, i + ID, i + PAIR - 1)
   local list = entries[who]
-  local at, n = find(list, sub(back, i, i + ID - 1))
+  local at, n
+  if list then at, n = find(list, sub(back, i, i + ID - 1)) end
   if at then
     write(who, sub(list, 1, at - 1) .. sub(list, at + ENTRY))
     free = free + n % TIMED
@@ -110,7 +107,7 @@ elseif ARGV[6] == 'min' then
   if d > 0 and (due == 0 or d < due) then due = d end
 end
 
-local lapsed = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, LAPSED_PER_CALL)
+local lapsed = call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, LAPSED_PER_CALL)
 local something_lapsed = #lapsed > 0 or (due > 0 and due <= now)
 
 -- judge answers one tap that is not here yet.
@@ -130,36 +127,45 @@ local function judge(quantity, offer, total, may_wait)
   return not at_timed and timed_on and 'B' or 'A'
 end
 
-local answers, admitted = {}, {}
-for tap = 1, #buyers do
-  local start = (tap - 1) * TAP + 1
-  local id, who = sub(taps, start, start + ID - 1), buyers[tap]
-  local quantity, v1, v2, v3, v4 = byte(taps, start + ID + WHO, start + TAP - 1)
-  local may_wait = something_lapsed and quantity < NO_RELEASE
-  quantity = quantity % NO_RELEASE
-  local offer = ((v1 * 256 + v2) * 256 + v3) * 256 + v4
+-- Most taps of a surge lose, and lose alike: what was said to one who has nothing here holds for the next, until units go.
+local answers, admitted, said = {}, {}, {}
+for tap = 1, asked do
+  local start = (tap - 1) * TAP
+  local who = names[tap]
   local list = entries[who]
-  local at, n, total = find(list, id)
-  local answer
-  if at then answer = has(n, BESIDE) and 'Q' or 'P'
-  else answer = judge(quantity, offer, total, may_wait) end
-  if answer == 'A' or answer == 'B' then
-    local entry = quantity
-    free = free - quantity
-    if answer == 'B' then entry = entry + BESIDE
-    elseif offer == timed then
-      entry = entry + TIMED
-      if timed_free >= 0 then timed_free = timed_free - quantity end
+  local wish = sub(taps, start + PAIR + 1, start + TAP) -- quantity and offer
+  local answer = not list and said[wish]
+  if not answer then
+    local quantity, v1, v2, v3, v4 = byte(wish, 1, 5)
+    local may_wait = something_lapsed and quantity < NO_RELEASE
+    quantity = quantity % NO_RELEASE
+    local offer = ((v1 * 256 + v2) * 256 + v3) * 256 + v4
+    local id = sub(taps, start + 1, start + ID)
+    local at, n, total = nil, 0, 0
+    if list then at, n, total = find(list, id) end
+    if at then answer = has(n, BESIDE) and 'Q' or 'P'
+    else answer = judge(quantity, offer, total, may_wait) end
+    if answer == 'A' or answer == 'B' then
+      local entry = quantity
+      free = free - quantity
+      if answer == 'B' then entry = entry + BESIDE
+      elseif offer == timed then
+        entry = entry + TIMED
+        if timed_free >= 0 then timed_free = timed_free - quantity end
+      end
+      write(who, (list or '') .. id .. char(entry))
+      admitted[#admitted + 1] = id .. who
+      if next(said) then said = {} end
+    elseif not list then
+      said[wish] = answer
     end
-    write(who, list .. id .. char(entry))
-    admitted[#admitted + 1] = id .. who
   end
   answers[tap] = answer
 end
 
 local set, gone = {}, {}
 local function flush(command, list)
-  if #list > 0 then redis.call(command, KEYS[2], unpack(list)) end
+  if #list > 0 then call(command, KEYS[2], unpack(list)) end
   return {}
 end
 for i = 1, #changed do
@@ -172,17 +178,17 @@ end
 flush('HDEL', gone)
 flush('HSET', set)
 if #admitted > 0 then
-  redis.call('ZADD', KEYS[3], now + tonumber(ARGV[2]), ARGV[1])
-  redis.call('HSET', KEYS[4], ARGV[1], table.concat(admitted))
+  call('ZADD', KEYS[3], now + tonumber(ARGV[2]), ARGV[1])
+  call('HSET', KEYS[4], ARGV[1], table.concat(admitted))
 end
 if free ~= free_before or due ~= due_before or timed_free ~= timed_before then
-  redis.call('HSET', KEYS[1], 'free', free, 'due', due, 'timed_free', timed_free)
+  call('HSET', KEYS[1], 'free', free, 'due', due, 'timed_free', timed_free)
 end
 
-local result = { table.concat(answers), free, redis.call('ZCARD', KEYS[3]), timed_free }
+local result = { table.concat(answers), free, call('ZCARD', KEYS[3]), timed_free }
 for _, tag in ipairs(lapsed) do
-  redis.call('ZADD', KEYS[3], now + SHOW_AGAIN, tag)
+  call('ZADD', KEYS[3], now + SHOW_AGAIN, tag)
   result[#result + 1] = tag
-  result[#result + 1] = redis.call('HGET', KEYS[4], tag) or ''
+  result[#result + 1] = call('HGET', KEYS[4], tag) or ''
 end
 return result

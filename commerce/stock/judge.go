@@ -75,7 +75,7 @@ type has struct {
 
 // judge decides about one tap with an id that is new, after all that came before it. nil: it is placed, and counted.
 func (s *shelf) judge(a *ask, h has) error {
-	t := a.tap
+	t := &a.tap
 	atTimed := s.level.Timed != 0 && t.Offer == s.level.Timed
 	switch {
 	case s.late:
@@ -107,7 +107,7 @@ func (s *shelf) judge(a *ask, h has) error {
 }
 
 // hold is what a tap that was placed has become.
-func (s *shelf) hold(t Tap, lives time.Duration) Hold {
+func (s *shelf) hold(t *Tap, lives time.Duration) Hold {
 	created := s.now.UTC()
 	return Hold{
 		ID: t.ID, Pool: s.level.Pool, Show: s.level.Show, Variant: s.level.Variant, Buyer: t.Buyer, Quantity: t.Quantity, State: Held,
@@ -117,7 +117,7 @@ func (s *shelf) hold(t Tap, lives time.Duration) Hold {
 
 // claimed is what Postgres decided about a batch.
 type claimed struct {
-	holds  map[commerce.HoldID]Hold  // every id of the batch, as it stands now
+	holds  map[commerce.HoldID]*Hold // every id of the batch, as it stands now
 	fates  map[commerce.HoldID]error // of the ids that were new: nil, or why not
 	barred map[string]bool           // buyers who are told nothing of what they may have
 	left   int

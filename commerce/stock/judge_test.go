@@ -138,7 +138,7 @@ func TestAFreshHoldIsAsItIsReadBack(t *testing.T) {
 		t.Errorf("%v left, read back %v", told.Left, read.Left)
 	}
 	told.Left, read.Left = 0, 0
-	if told != read || told.ID == (commerce.HoldID{}) {
+	if *told != read || told.ID == (commerce.HoldID{}) {
 		t.Errorf("told %+v, read %+v", told, read)
 	}
 }

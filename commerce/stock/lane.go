@@ -42,11 +42,12 @@ type lane struct {
 type ask struct {
 	tap    Tap
 	buyer  buyerKey
-	done   chan answer // of one place: whoever answers never waits
-	tries  int         // rounds; owned by the loop that has the ask
-	epoch  int64       // of the call that admitted it
-	call   *admission  // that call
-	beside bool        // the gate let it in beside a timed offer that had too few units left
+	got    answer        // what it has come to, once done says so
+	done   chan struct{} // of one place: whoever answers never waits
+	tries  int           // rounds; owned by the loop that has the ask
+	epoch  int64         // of the call that admitted it
+	call   *admission    // that call
+	beside bool          // the gate let it in beside a timed offer that had too few units left
 	born   time.Time
 }
 
@@ -62,8 +63,11 @@ type admission struct {
 }
 
 func newAsk(tap Tap) *ask {
-	return &ask{tap: tap, buyer: keyOf(tap.Buyer), done: make(chan answer, 1), born: time.Now()}
+	return &ask{tap: tap, buyer: keyOf(tap.Buyer), done: doneChans.Get().(chan struct{}), born: time.Now()}
 }
+
+// doneChans are used again by those who waited until the end; whoever went earlier leaves theirs to what may still come.
+var doneChans = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
 
 // ask queues a tap, and starts the gate loop when none runs.
 func (l *lane) ask(a *ask) error {
@@ -140,7 +144,8 @@ func (l *lane) retireIfIdle() bool {
 // reply answers one ask. An ask is answered once: by the loop that has it.
 func (l *lane) reply(a *ask, h Hold, err error) {
 	l.waiting.Add(-1)
-	a.done <- answer{hold: h, err: err}
+	a.got = answer{hold: h, err: err}
+	a.done <- struct{}{}
 }
 
 func (l *lane) fail(asks []*ask, err error) {
@@ -260,6 +265,7 @@ func (l *lane) dropped(n int) {
 // admitted sorts the answers of one call.
 func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 	var winners, release, offers []*ask
+	soldOut := &SoldOutError{Left: got.free}
 	for i, a := range call.asks {
 		switch letter := got.letters[i]; letter {
 		case letterAdmitted, letterPresent, letterBeside, letterPresentBeside:
@@ -271,7 +277,7 @@ func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 		case letterOffer:
 			offers = append(offers, a)
 		default:
-			l.reply(a, Hold{}, refusal(letter, got.free))
+			l.reply(a, Hold{}, refusal(letter, soldOut))
 		}
 	}
 	if len(winners) > 0 {
@@ -323,10 +329,10 @@ func (l *lane) toClaims(call gateCall, winners []*ask) {
 	l.mu.Unlock()
 }
 
-func refusal(letter byte, free int) error {
+func refusal(letter byte, soldOut *SoldOutError) error {
 	switch letter {
 	case letterSoldOut:
-		return &SoldOutError{Left: free}
+		return soldOut
 	case letterLimit:
 		return ErrLimit
 	case letterNotOpen:

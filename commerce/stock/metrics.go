@@ -1,9 +1,14 @@
 package stock
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type metrics struct {
 	taps     *prometheus.CounterVec // answer
+	answers  []prometheus.Counter   // of taps: for each of outcomes, then for another error, and for none
 	refused  *prometheus.CounterVec // reason: never queued
 	calls    *prometheus.CounterVec // stage, result
 	batch    *prometheus.HistogramVec
@@ -39,5 +44,32 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			return nil, err
 		}
 	}
+	for _, o := range outcomes {
+		m.answers = append(m.answers, m.taps.WithLabelValues(o.name))
+	}
+	m.answers = append(m.answers, m.taps.WithLabelValues("error"), m.taps.WithLabelValues("held"))
 	return m, nil
+}
+
+var outcomes = []struct {
+	err  error
+	name string
+}{
+	{ErrSoldOut, "sold_out"}, {ErrLimit, "limit"}, {ErrNotOpen, "not_open"}, {ErrClosed, "closed"}, {ErrOfferChanged, "offer_changed"}, {ErrBarred, "barred"},
+	{ErrConflict, "conflict"}, {ErrGone, "gone"}, {ErrUnknown, "unknown"}, {ErrUnavailable, "unavailable"},
+}
+
+// answered counts a tap.
+func (m *metrics) answered(err error) {
+	if err == nil {
+		m.answers[len(outcomes)+1].Inc()
+		return
+	}
+	for i, known := range outcomes {
+		if errors.Is(err, known.err) {
+			m.answers[i].Inc()
+			return
+		}
+	}
+	m.answers[len(outcomes)].Inc()
 }

@@ -123,9 +123,10 @@ func (s *Service) Hold(ctx context.Context, tap Tap) (Hold, error) {
 		return Hold{}, err
 	}
 	select {
-	case got := <-a.done:
-		s.metrics.taps.WithLabelValues(outcome(got.err)).Inc()
-		return got.hold, got.err
+	case <-a.done:
+		doneChans.Put(a.done)
+		s.metrics.answered(a.got.err)
+		return a.got.hold, a.got.err
 	case <-ctx.Done():
 		return Hold{}, fmt.Errorf("hold %s: %w", tap.ID, context.Cause(ctx))
 	}
@@ -197,22 +198,4 @@ func (s *Service) start(inside bool, loop func(ctx context.Context)) bool {
 	// A lane outlives its callers' contexts: what has been begun is finished, each step within its own limit.
 	s.work.Go(func() { loop(context.Background()) })
 	return true
-}
-
-func outcome(err error) string {
-	for _, known := range []struct {
-		err  error
-		name string
-	}{
-		{ErrSoldOut, "sold_out"}, {ErrLimit, "limit"}, {ErrNotOpen, "not_open"}, {ErrClosed, "closed"}, {ErrOfferChanged, "offer_changed"}, {ErrBarred, "barred"},
-		{ErrConflict, "conflict"}, {ErrGone, "gone"}, {ErrUnknown, "unknown"}, {ErrUnavailable, "unavailable"},
-	} {
-		if errors.Is(err, known.err) {
-			return known.name
-		}
-	}
-	if err != nil {
-		return "error"
-	}
-	return "held"
 }

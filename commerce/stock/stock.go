@@ -115,6 +115,6 @@ type Hold struct {
 func (h Hold) Total() (money.Amount, error) { return h.Unit.Times(h.Quantity) }
 
 // matches says whether a repeated tap means this hold.
-func (h Hold) matches(t Tap) bool {
+func (h *Hold) matches(t *Tap) bool {
 	return h.Pool == t.Pool && h.Buyer == t.Buyer && h.Quantity == t.Quantity
 }
