@@ -12,6 +12,9 @@ import (
 
 const (
 	claimTimeout = 5 * time.Second
+	// waryFor claims look every id up, after one that met an id that nobody knew to be known and had to be made again:
+	// whoever sends used up ids makes claims no more than a little slower.
+	waryFor = 64
 	// takenRange is the CHECK that judges every sale.
 	takenRange = "pool_taken_range"
 )
@@ -59,7 +62,11 @@ func (l *lane) nextClaim() ([]*ask, bool) {
 
 func (l *lane) claim(ctx context.Context, asks []*ask) {
 	epoch := asks[0].epoch
-	got, err := l.s.commit(ctx, l.id, epoch, distinct(asks))
+	got, err := l.s.commit(ctx, l.id, epoch, distinct(asks), l.wary > 0)
+	l.wary = max(0, l.wary-1)
+	if got.met {
+		l.wary = waryFor
+	}
 	l.s.metrics.calls.WithLabelValues("claim", result(err)).Inc()
 	switch {
 	case errors.Is(err, errStaleEpoch):
@@ -79,8 +86,11 @@ func (l *lane) claim(ctx context.Context, asks []*ask) {
 	first := make(map[commerce.HoldID]bool, len(asks))
 	for _, a := range asks {
 		h, err := verdict(&a.tap, &got)
-		fate, fresh := got.fates[a.tap.ID]
-		h.Replayed = !fresh || fate != nil || first[a.tap.ID]
+		if _, fresh := got.fates[a.tap.ID]; err == nil && (!fresh || first[a.tap.ID]) {
+			again := *h
+			again.Replayed = true
+			h = &again
+		}
 		first[a.tap.ID] = true
 		l.reply(a, h, err)
 	}
@@ -145,28 +155,28 @@ func (l *lane) outdated(epoch int64) {
 }
 
 // verdict is the answer to one tap.
-func verdict(t *Tap, got *claimed) (Hold, error) {
+func verdict(t *Tap, got *claimed) (*Hold, error) {
 	h, ok := got.holds[t.ID]
 	if !ok {
-		return Hold{}, fmt.Errorf("%w: hold %s was not read back", ErrUnavailable, t.ID)
+		return nil, fmt.Errorf("%w: hold %s was not read back", ErrUnavailable, t.ID)
 	}
 	if got.barred[t.Buyer] {
-		return Hold{}, ErrBarred
+		return nil, ErrBarred
 	}
 	if h.State == Void {
 		switch fate := got.fates[t.ID]; {
 		case errors.Is(fate, ErrSoldOut):
-			return Hold{}, &SoldOutError{Left: got.left}
+			return nil, &SoldOutError{Left: got.left}
 		case fate != nil:
-			return Hold{}, fate
+			return nil, fate
 		}
-		return Hold{}, ErrGone
+		return nil, ErrGone
 	}
 	if !h.matches(t) {
-		return Hold{}, ErrConflict
+		return nil, ErrConflict
 	}
 	if !h.State.Live() {
-		return Hold{}, ErrGone
+		return nil, ErrGone
 	}
-	return *h, nil
+	return h, nil
 }

@@ -14,19 +14,23 @@ import (
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-// errMeanwhile says that an id of the batch became known between the two trips: it is judged again.
-var errMeanwhile = errors.New("an id became known meanwhile")
+// errMet says that an id of the batch was known: nobody had met it here, or it became known between the two trips (the
+// tombstone of a lapsed lease is written without the pool's lock). The batch is judged again.
+var errMet = errors.New("an id is known")
 
-// commit decides a batch, all or nothing. The asks are judged in their order.
-func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask) (got claimed, err error) {
+// commit decides a batch, all or nothing. The asks are judged in their order. wary: every id is looked up first.
+func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (got claimed, err error) {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
+	met := false
 	for try := 1; ; try++ {
-		got, err = s.commitOnce(ctx, pool, epoch, asks)
-		if try == schema.MaxTries || !errors.Is(err, errMeanwhile) && !schema.Retryable(err) {
+		got, err = s.commitOnce(ctx, pool, epoch, asks, wary || met)
+		met = met || errors.Is(err, errMet)
+		if try == schema.MaxTries || !errors.Is(err, errMet) && !schema.Retryable(err) {
 			break
 		}
 	}
+	got.met = met
 	if err != nil {
 		return claimed{}, fmt.Errorf("claim %d holds of %s: %w", len(asks), pool, err)
 	}
@@ -35,13 +39,14 @@ func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64,
 
 // commitOnce is one transaction of two trips to Postgres: one locks the pool's row and reads what there is to know about
 // the batch, the other writes what came of it, and commits. What is written is the same few statements for one tap or 512.
-func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask) (claimed, error) {
+func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (claimed, error) {
 	conn, err := s.db.Acquire(ctx)
 	if err != nil {
 		return claimed{}, err
 	}
 	defer conn.Release() // one that is still in a transaction is closed
-	c := claim{Conn: conn, asks: asks, direct: epoch == directEpoch, holdFor: s.holdFor, has: has{units: map[string]int{}, holds: map[string]int{}, barred: map[string]bool{}}}
+	c := claim{Conn: conn, asks: asks, known: make(map[commerce.HoldID]*Hold, len(asks)), direct: epoch == directEpoch, holdFor: s.holdFor, has: has{units: map[string]int{}, holds: map[sourceKey]int{}, barred: map[string]bool{}}}
+	c.wary = wary || c.direct // no gate has told who is known
 	err = c.read(ctx, pool, s.barred)
 	if err == nil && epoch != directEpoch && c.shelf.epoch != epoch {
 		err = errStaleEpoch
@@ -61,6 +66,7 @@ func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch in
 type claim struct {
 	*pgxpool.Conn
 	asks    []*ask
+	wary    bool
 	direct  bool // no gate has admitted them: whoever is refused has no unit that must come back first
 	holdFor time.Duration
 
@@ -75,30 +81,26 @@ type claim struct {
 func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin`)
-	batch.Queue(`set local enable_seqscan = off`)
-	batch.Queue(`set local stock.movement = 'written'`) // see held
+	batch.Queue(`select set_config('enable_seqscan', 'off', true), set_config('stock.movement', 'written', true)`) // see unitsSQL, and held
 	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
 	batch.Queue(`
 		update hold set state = 'expired', lapses_at = null, changed_at = now(), version = version + 1
 		where pool = $1 and lapses_at <= now() returning id, buyer, quantity, offer`, pool).Query(c.readLapsed)
-	ids, buyers, sources := make([]commerce.HoldID, len(c.asks)), make([]string, len(c.asks)), []string(nil)
+	var met []commerce.HoldID
+	var sources []int64
+	buyers := make([]string, len(c.asks))
 	for i, a := range c.asks {
-		ids[i], buyers[i] = a.tap.ID, a.tap.Buyer
-		if a.tap.Source != "" {
-			sources = append(sources, a.tap.Source)
+		buyers[i] = a.tap.Buyer
+		if c.wary || a.met {
+			met = append(met, a.tap.ID)
+		}
+		if a.source = sourceOf(a.tap.Source); a.source != 0 {
+			sources = append(sources, int64(a.source))
 		}
 	}
-	c.known = make(map[commerce.HoldID]*Hold, len(c.asks))
-	batch.Queue(knownSQL, ids).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			h, err := scanHold(rows)
-			if err != nil {
-				return err
-			}
-			c.known[h.ID] = &h
-		}
-		return rows.Err()
-	})
+	if len(met) > 0 {
+		batch.Queue(knownSQL, met).Query(c.readKnown)
+	}
 	batch.Queue(unitsSQL, pool, buyers).
 		Query(func(rows pgx.Rows) error { return count(rows, c.has.units) })
 	if len(sources) > 0 {
@@ -126,7 +128,7 @@ const (
 		group by buyer`
 	openSQL = `
 		select source, count(*) from hold
-		where source = any($1) and source <> '' and lapses_at is not null and lapses_at + interval '0' > now() group by source`
+		where source = any($1) and source is not null and lapses_at is not null and lapses_at + interval '0' > now() group by source`
 )
 
 func (c *claim) readLapsed(rows pgx.Rows) error {
@@ -144,8 +146,19 @@ func (c *claim) readLapsed(rows pgx.Rows) error {
 	return err
 }
 
-func count(rows pgx.Rows, into map[string]int) error {
-	var name string
+func (c *claim) readKnown(rows pgx.Rows) error {
+	for rows.Next() {
+		h, err := scanHold(rows)
+		if err != nil {
+			return err
+		}
+		c.known[h.ID] = &h
+	}
+	return rows.Err()
+}
+
+func count[K comparable](rows pgx.Rows, into map[K]int) error {
+	var name K
 	var n int
 	_, err := pgx.ForEachRow(rows, []any{&name, &n}, func() error { into[name] = n; return nil })
 	return err
@@ -177,7 +190,7 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 		}
 		got.fates[h.ID], got.holds[h.ID] = fate, h
 		if fate == nil || !c.direct {
-			rows = append(rows, row{tap: &a.tap, state: h.State})
+			rows = append(rows, row{ask: a, state: h.State})
 		}
 	}
 	got.left = c.shelf.free

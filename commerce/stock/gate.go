@@ -64,8 +64,20 @@ var errNotLoaded = errors.New("epoch is not loaded")
 type buyerKey [16]byte
 
 func keyOf(buyer string) buyerKey {
-	sum := sha256.Sum256([]byte(buyer))
+	var room [maxBuyerBytes]byte // saves the heap
+	sum := sha256.Sum256(append(room[:0], buyer...))
 	return buyerKey(sum[:16])
+}
+
+// sourceKey stands for where a tap comes from, in Postgres; 0 is nowhere.
+type sourceKey int64
+
+func sourceOf(source string) sourceKey {
+	if source == "" {
+		return 0
+	}
+	key := keyOf(source)
+	return sourceKey(binary.BigEndian.Uint64(key[:]) | 1)
 }
 
 // entry is an id in a buyer's list.

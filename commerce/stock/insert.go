@@ -13,14 +13,14 @@ import (
 
 // row is a hold to be written, or a tombstone.
 type row struct {
-	tap   *Tap
+	ask   *ask
 	state State
 }
 
 const (
 	insertSQL = `copy hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, expires_at, lapses_at) from stdin binary`
 	columns   = 11
-	rowBytes  = 256 // a guess, for the buffer
+	rowBytes  = 224 // a guess, for the buffer
 )
 
 // insert writes the rows of a batch: COPY fills a page at a time, and takes them in half the time that INSERT does.
@@ -29,11 +29,11 @@ func (c *claim) insert(ctx context.Context, rows []row) error {
 		return nil
 	}
 	// Sorted: two batches that share ids then wait for each other in one order.
-	slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.tap.ID[:], b.tap.ID[:]) })
+	slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.ask.tap.ID[:], b.ask.tap.ID[:]) })
 	data := encodeRows(rows, c.shelf.level.Pool, c.shelf.now.Add(c.holdFor))
 	_, err := c.Conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(data), insertSQL)
 	if schema.Violates(err, "hold_pkey") {
-		return errMeanwhile // the tombstone of a lapsed lease is written without the pool's lock
+		return errMet
 	}
 	return err
 }
@@ -43,8 +43,8 @@ func (c *claim) insert(ctx context.Context, rows []row) error {
 func held(rows []row) (units int, holds []commerce.HoldID) {
 	for _, r := range rows {
 		if r.state == Held {
-			units += r.tap.Quantity
-			holds = append(holds, r.tap.ID)
+			units += r.ask.tap.Quantity
+			holds = append(holds, r.ask.tap.ID)
 		}
 	}
 	return units, holds
@@ -56,7 +56,7 @@ func encodeRows(rows []row, pool commerce.PoolID, expires time.Time) []byte {
 	b := make(copyData, 0, len(rows)*rowBytes)
 	b = append(b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 	for _, r := range rows {
-		t := r.tap
+		t := &r.ask.tap
 		b = binary.BigEndian.AppendUint16(b, columns)
 		b.bytes(t.ID[:])
 		b.bytes(pool[:])
@@ -65,14 +65,14 @@ func encodeRows(rows []row, pool commerce.PoolID, expires time.Time) []byte {
 		b.text(string(r.state))
 		b.int8(uint64(t.Unit.Minor))
 		b.text(string(t.Unit.Currency))
-		b.text(t.Source)
+		b.int8OrNull(uint64(r.ask.source))
 		b.int8(uint64(t.Offer))
 		b.int8(deadline)
-		if r.state == Held {
-			b.int8(deadline)
-		} else {
-			b = append(b, 0xff, 0xff, 0xff, 0xff) // null
+		lapses := deadline
+		if r.state != Held {
+			lapses = 0
 		}
+		b.int8OrNull(lapses)
 	}
 	return append(b, 0xff, 0xff)
 }
@@ -97,4 +97,13 @@ func (b *copyData) int4(v uint32) {
 
 func (b *copyData) int8(v uint64) {
 	*b = binary.BigEndian.AppendUint64(append(*b, 0, 0, 0, 8), v)
+}
+
+// int8OrNull appends a number that is never 0.
+func (b *copyData) int8OrNull(v uint64) {
+	if v == 0 {
+		*b = append(*b, 0xff, 0xff, 0xff, 0xff)
+		return
+	}
+	b.int8(v)
 }

@@ -68,9 +68,9 @@ func (s *shelf) timed() int {
 
 // has is what people and addresses have of a pool already, and who may have nothing.
 type has struct {
-	units  map[string]int  // of the pool, by buyer
-	holds  map[string]int  // open in any pool, by source
-	barred map[string]bool // buyers who may have nothing
+	units  map[string]int    // of the pool, by buyer
+	holds  map[sourceKey]int // open in any pool
+	barred map[string]bool   // buyers who may have nothing
 }
 
 // judge decides about one tap with an id that is new, after all that came before it. nil: it is placed, and counted.
@@ -91,7 +91,7 @@ func (s *shelf) judge(a *ask, h has) error {
 		return errOfferLate
 	case s.level.Cap > 0 && h.units[t.Buyer]+t.Quantity > s.level.Cap:
 		return ErrLimit
-	case t.Source != "" && h.holds[t.Source] >= MaxPerSource:
+	case a.source != 0 && h.holds[a.source] >= MaxPerSource:
 		return ErrLimit
 	case atTimed && s.capped && t.Quantity > s.timedFree:
 		return errUsedUp
@@ -100,8 +100,8 @@ func (s *shelf) judge(a *ask, h has) error {
 	}
 	s.move(t.Quantity, t.Offer)
 	h.units[t.Buyer] += t.Quantity
-	if t.Source != "" {
-		h.holds[t.Source]++
+	if a.source != 0 {
+		h.holds[a.source]++
 	}
 	return nil
 }
@@ -121,6 +121,7 @@ type claimed struct {
 	fates  map[commerce.HoldID]error // of the ids that were new: nil, or why not
 	barred map[string]bool           // buyers who are told nothing of what they may have
 	left   int
+	met    bool    // an id that nobody knew to be known was
 	lapsed []entry // holds that lapsed and were released on the way
 	due    time.Time
 }

@@ -39,7 +39,7 @@ func TestJudgedInTurn(t *testing.T) {
 		"the limit of a buyer": {shelf: open, cap: 3, free: 2, has: has{units: map[string]int{"a": 1}}, taps: []tap{
 			{buyer: "a", quantity: 3, want: ErrLimit}, {buyer: "a", quantity: 2}, {buyer: "a", quantity: 1, want: ErrLimit}, {buyer: "b", quantity: 1},
 		}},
-		"the limit of an address": {shelf: open, free: 4, has: has{holds: map[string]int{"here": MaxPerSource - 1}}, taps: []tap{
+		"the limit of an address": {shelf: open, free: 4, has: has{holds: map[sourceKey]int{sourceOf("here"): MaxPerSource - 1}}, taps: []tap{
 			{buyer: "a", source: "here", quantity: 9, want: ErrSoldOut}, {buyer: "b", source: "here", quantity: 1}, {buyer: "c", source: "here", quantity: 1, want: ErrLimit},
 		}},
 		"whoever is banned": {shelf: open, free: 4, has: has{barred: map[string]bool{"a": true}}, taps: []tap{
@@ -66,13 +66,13 @@ func TestJudgedInTurn(t *testing.T) {
 			h.units = map[string]int{}
 		}
 		if h.holds == nil {
-			h.holds = map[string]int{}
+			h.holds = map[sourceKey]int{}
 		}
 		for i, tap := range c.taps {
 			if tap.offer == 0 {
 				tap.offer = standing
 			}
-			got := s.judge(&ask{beside: tap.beside, tap: Tap{Buyer: tap.buyer, Source: tap.source, Quantity: tap.quantity, Offer: tap.offer}}, h)
+			got := s.judge(&ask{beside: tap.beside, source: sourceOf(tap.source), tap: Tap{Buyer: tap.buyer, Quantity: tap.quantity, Offer: tap.offer}}, h)
 			if !errors.Is(got, tap.want) || (got == nil) != (tap.want == nil) {
 				t.Errorf("%s, tap %d: %v, want %v", name, i, got, tap.want)
 			}
@@ -141,4 +141,33 @@ func TestAFreshHoldIsAsItIsReadBack(t *testing.T) {
 	if *told != read || told.ID == (commerce.HoldID{}) {
 		t.Errorf("told %+v, read %+v", told, read)
 	}
+}
+
+// An id that is known, and of which neither the gate nor a try before has said so, costs one more try and nothing else.
+func TestAnIDThatNobodyHasMet(t *testing.T) {
+	w := newWorld(t, nil, nil)
+	l := w.supply(3, 0)
+	first, stranger, other := tapOf(l, "gst_a"), tapOf(l, "gst_b"), tapOf(l, "gst_c")
+	stranger.ID = first.ID
+	if got, err := w.batch(l, 0, first); err != nil || got.met || got.holds[first.ID].State != Held {
+		t.Fatalf("%+v %v", got, err)
+	}
+	got, err := w.batch(l, 0, first, other)
+	if err != nil || !got.met || got.holds[first.ID].State != Held || got.holds[other.ID].State != Held {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if _, fresh := got.fates[first.ID]; fresh {
+		t.Error("what was there is told to be new")
+	}
+	got, err = w.batch(l, 0, stranger)
+	if err != nil || !got.met {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if _, err := verdict(&stranger, &got); !errors.Is(err, ErrConflict) {
+		t.Errorf("a stranger's id: %v", err)
+	}
+	if _, taken, live, _ := w.level(l.Pool); taken != 2 || live != 2 {
+		t.Errorf("%d taken, %d live", taken, live)
+	}
+	w.balanced(l.Pool)
 }

@@ -36,23 +36,27 @@ type lane struct {
 	rebuild  string // not "": the gate's copy is known to be wrong, for this reason
 	poked    bool   // make the rebuild now, without waiting for a tap
 	away     bool   // Redis does not answer
+
+	wary int // claims that look every id up first; owned by the claim loop
 }
 
 // ask is one tap under way.
 type ask struct {
 	tap    Tap
 	buyer  buyerKey
+	source sourceKey
 	got    answer        // what it has come to, once done says so
 	done   chan struct{} // of one place: whoever answers never waits
 	tries  int           // rounds; owned by the loop that has the ask
 	epoch  int64         // of the call that admitted it
 	call   *admission    // that call
+	met    bool          // the gate, or a try before, knew its id
 	beside bool          // the gate let it in beside a timed offer that had too few units left
 	born   time.Time
 }
 
 type answer struct {
-	hold Hold
+	hold *Hold // of who won
 	err  error
 }
 
@@ -63,11 +67,21 @@ type admission struct {
 }
 
 func newAsk(tap Tap) *ask {
-	return &ask{tap: tap, buyer: keyOf(tap.Buyer), done: doneChans.Get().(chan struct{}), born: time.Now()}
+	a := usedAsks.Get().(*ask)
+	*a = ask{tap: tap, buyer: keyOf(tap.Buyer), done: a.done, born: time.Now()}
+	return a
 }
 
-// doneChans are used again by those who waited until the end; whoever went earlier leaves theirs to what may still come.
-var doneChans = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
+// end is for who has heard that it is done: nobody else has the ask any more. Who goes before that leaves it to the loops.
+func (a *ask) end() answer {
+	got := a.got
+	a.got = answer{}
+	usedAsks.Put(a)
+	return got
+}
+
+// usedAsks saves the garbage of a surge, most of which is losing taps.
+var usedAsks = sync.Pool{New: func() any { return &ask{done: make(chan struct{}, 1)} }}
 
 // ask queues a tap, and starts the gate loop when none runs.
 func (l *lane) ask(a *ask) error {
@@ -141,8 +155,8 @@ func (l *lane) retireIfIdle() bool {
 	return true
 }
 
-// reply answers one ask. An ask is answered once: by the loop that has it.
-func (l *lane) reply(a *ask, h Hold, err error) {
+// reply answers one ask, and with that gives it away. An ask is answered once: by the loop that has it.
+func (l *lane) reply(a *ask, h *Hold, err error) {
 	l.waiting.Add(-1)
 	a.got = answer{hold: h, err: err}
 	a.done <- struct{}{}
@@ -150,7 +164,7 @@ func (l *lane) reply(a *ask, h Hold, err error) {
 
 func (l *lane) fail(asks []*ask, err error) {
 	for _, a := range asks {
-		l.reply(a, Hold{}, err)
+		l.reply(a, nil, err)
 	}
 }
 
@@ -159,7 +173,7 @@ func (l *lane) again(asks []*ask) {
 	keep := asks[:0:0]
 	for _, a := range asks {
 		if a.tries++; a.tries >= maxTries {
-			l.reply(a, Hold{}, fmt.Errorf("%w: the pool keeps changing", ErrUnavailable))
+			l.reply(a, nil, fmt.Errorf("%w: the pool keeps changing", ErrUnavailable))
 			continue
 		}
 		keep = append(keep, a)
@@ -270,6 +284,7 @@ func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 		switch letter := got.letters[i]; letter {
 		case letterAdmitted, letterPresent, letterBeside, letterPresentBeside:
 			a.epoch = call.epoch
+			a.met = a.tries > 0 || letter == letterPresent || letter == letterPresentBeside
 			a.beside = letter == letterBeside || letter == letterPresentBeside
 			winners = append(winners, a)
 		case letterRelease:
@@ -277,7 +292,7 @@ func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 		case letterOffer:
 			offers = append(offers, a)
 		default:
-			l.reply(a, Hold{}, refusal(letter, soldOut))
+			l.reply(a, nil, refusal(letter, soldOut))
 		}
 	}
 	if len(winners) > 0 {

@@ -124,9 +124,12 @@ func (s *Service) Hold(ctx context.Context, tap Tap) (Hold, error) {
 	}
 	select {
 	case <-a.done:
-		doneChans.Put(a.done)
-		s.metrics.answered(a.got.err)
-		return a.got.hold, a.got.err
+		got := a.end()
+		s.metrics.answered(got.err)
+		if got.err != nil {
+			return Hold{}, got.err
+		}
+		return *got.hold, nil
 	case <-ctx.Done():
 		return Hold{}, fmt.Errorf("hold %s: %w", tap.ID, context.Cause(ctx))
 	}

@@ -27,6 +27,7 @@ type Result struct {
 	Set       float64 `json:"redis_set_per_s"`
 	Holds     float64 `json:"durable_holds_per_s"`
 	ForUpdate float64 `json:"for_update_per_s"`
+	Alone     float64 `json:"durable_holds_without_redis_per_s"` // as many as a node lets through to Postgres then
 
 	HoldsOverForUpdate float64 `json:"durable_holds_over_for_update"`
 	HoldsOverSet       float64 `json:"durable_holds_over_redis_set"`
@@ -51,6 +52,7 @@ func (o Options) result(rounds []round) Result {
 	r.Set = middle(func(one round) float64 { return one.set })
 	r.Holds = middle(func(one round) float64 { return one.holds.won })
 	r.ForUpdate = middle(func(one round) float64 { return one.forUpdate })
+	r.Alone = middle(func(one round) float64 { return one.alone.won })
 	r.HoldsOverForUpdate = middle(func(one round) float64 { return ratio(one.holds.won, one.forUpdate) })
 	r.HoldsOverSet = middle(func(one round) float64 { return ratio(one.holds.won, one.set) })
 	r.TapsOverSet = middle(func(one round) float64 { return ratio(one.taps.lost+one.taps.won, one.set) })
@@ -69,7 +71,7 @@ func (o Options) result(rounds []round) Result {
 	r.Yours.P50, r.Batch.P50 = at(50)
 	r.Yours.P99, r.Batch.P99 = at(99)
 	for _, one := range rounds {
-		r.Wrong += one.holds.wrong + one.taps.wrong
+		r.Wrong += one.holds.wrong + one.taps.wrong + one.alone.wrong
 	}
 	return r
 }
@@ -80,6 +82,7 @@ func (r Result) print(out io.Writer) {
 	fmt.Fprintf(out, "  FOR UPDATE          %9.0f   reservations as many shops make them, %d connections\n", r.ForUpdate, lockClients)
 	fmt.Fprintf(out, "  durable holds       %9.0f   %d buyers; %.1f x FOR UPDATE, %.2f x SET\n", r.Holds, r.Buyers, r.HoldsOverForUpdate, r.HoldsOverSet)
 	fmt.Fprintf(out, "  taps that lose      %9.0f   %d buyers; %.2f x SET\n", r.Taps, r.Losers, r.TapsOverSet)
+	fmt.Fprintf(out, "  without Redis       %9.0f   durable holds, %d buyers; the program lets no more through to Postgres\n", r.Alone, r.Buyers)
 	fmt.Fprintf(out, "  tap to yours        %9.2f ms p99 %.2f\n", r.Yours.P50, r.Yours.P99)
 	fmt.Fprintf(out, "  taps in a batch     %9.0f   p99 %.0f\n", r.Batch.P50, r.Batch.P99)
 	if r.Wrong != 0 {

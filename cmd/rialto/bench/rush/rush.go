@@ -43,7 +43,7 @@ type Options struct {
 }
 
 // Parts are what can be measured by itself.
-var Parts = []string{"set", "for_update", "holds", "taps"}
+var Parts = []string{"set", "for_update", "holds", "taps", "without_redis"}
 
 func (o Options) wants(part string) bool {
 	return o.Only == "" || slices.Contains(strings.Split(o.Only, ","), part)
@@ -107,6 +107,7 @@ type round struct {
 	forUpdate float64
 	holds     tapped
 	taps      tapped
+	alone     tapped // without Redis
 }
 
 func (b *bench) round(ctx context.Context) (r round, err error) {
@@ -119,7 +120,8 @@ func (b *bench) round(ctx context.Context) (r round, err error) {
 	}
 	step("set", "SET by redis-benchmark", func() (err error) { r.set, err = b.set(ctx); return err })
 	step("for_update", "SELECT ... FOR UPDATE", func() (err error) { r.forUpdate, err = b.forUpdate(ctx); return err })
-	step("holds", "holds", func() (err error) { r.holds, err = b.tap(ctx, b.Buyers, plenty); return err })
-	step("taps", "taps when nearly all lose", func() (err error) { r.taps, err = b.tap(ctx, b.Losers, few); return err })
+	step("holds", "holds", func() (err error) { r.holds, err = b.tap(ctx, b.redis, b.Buyers, plenty); return err })
+	step("taps", "taps when nearly all lose", func() (err error) { r.taps, err = b.tap(ctx, b.redis, b.Losers, few); return err })
+	step("without_redis", "holds without Redis", func() (err error) { r.alone, err = b.tap(ctx, b.nowhere, b.Buyers, plenty); return err })
 	return r, err
 }

@@ -30,6 +30,7 @@ type bench struct {
 	server   *embedded.Redis
 	db       *pgxpool.Pool
 	redis    *redis.Client
+	nowhere  *redis.Client // a Redis that does not answer
 }
 
 func open(ctx context.Context, o Options) (b *bench, err error) {
@@ -67,13 +68,16 @@ func open(ctx context.Context, o Options) (b *bench, err error) {
 	options.PoolSize = redisConns
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	b.redis = redis.NewClient(options)
+	gone := *options
+	gone.Addr += ".gone"
+	b.nowhere = redis.NewClient(&gone)
 	return b, b.redis.Ping(ctx).Err()
 }
 
 func (b *bench) close() error {
 	var errs []error
 	if b.redis != nil {
-		errs = append(errs, b.redis.Close())
+		errs = append(errs, b.redis.Close(), b.nowhere.Close())
 	}
 	if b.db != nil {
 		b.db.Close()

@@ -2,6 +2,7 @@ package rush
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,9 +11,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/stock"
@@ -34,20 +37,24 @@ type tapped struct {
 
 // buyer taps again as soon as they are answered, each time as somebody new.
 type buyer struct {
-	told  int // holds, in all
-	won   int // in the window
-	lost  int
-	yours []time.Duration
+	number int
+	taps   int
+	told   int // holds, in all
+	won    int // in the window
+	lost   int
+	yours  []time.Duration
 }
 
 // tap opens a sale of so many units and has buyers tap.
-func (b *bench) tap(ctx context.Context, buyers, units int) (t tapped, err error) {
+func (b *bench) tap(ctx context.Context, gate *redis.Client, buyers, units int) (t tapped, err error) {
 	level, err := b.sale(ctx, units)
 	if err != nil {
 		return t, err
 	}
 	registry := prometheus.NewRegistry()
-	service, err := stock.New(stock.Config{Pool: b.db, Redis: b.redis, Log: slog.New(slog.DiscardHandler), Registerer: registry, HoldFor: time.Hour})
+	service, err := stock.New(stock.Config{
+		Pool: b.db, Redis: gate, Log: slog.New(slog.DiscardHandler), Registerer: registry, HoldFor: time.Hour, Barred: community.Barred,
+	})
 	if err != nil {
 		return t, err
 	}
@@ -105,16 +112,18 @@ func (b *bench) rush(ctx context.Context, service *stock.Service, level stock.Le
 	from := time.Now().Add(warmFor)
 	until := from.Add(b.window())
 	for i := range crowd {
-		buyers.Go(func() error { return crowd[i].taps(ctx, service, level, from, until) })
+		crowd[i].number = i
+		buyers.Go(func() error { return crowd[i].run(ctx, service, level, from, until) })
 	}
 	return buyers.Wait()
 }
 
-func (who *buyer) taps(ctx context.Context, service *stock.Service, level stock.Level, from, until time.Time) error {
+func (who *buyer) run(ctx context.Context, service *stock.Service, level stock.Level, from, until time.Time) error {
 	for now := time.Now(); now.Before(until); {
-		name := commerce.NewID[commerce.GuestID]().String()
+		id := who.id(now)
+		name := commerce.GuestID(id).String()
 		_, err := service.Hold(ctx, stock.Tap{
-			ID: commerce.NewID[commerce.HoldID](), Pool: level.Pool, Buyer: name, Source: name,
+			ID: id, Pool: level.Pool, Buyer: name, Source: name,
 			Quantity: 1, Unit: money.Amount{Minor: 100, Currency: "EUR"}, Offer: level.Offer,
 		})
 		began := now
@@ -131,11 +140,26 @@ func (who *buyer) taps(ctx context.Context, service *stock.Service, level stock.
 			if counts {
 				who.lost++
 			}
+		case errors.Is(err, stock.ErrUnavailable): // beyond what Postgres takes alone: told when to come again
+			select {
+			case <-ctx.Done():
+			case <-time.After(min(stock.RetryAfter, time.Until(until))):
+			}
+			now = time.Now()
 		default:
 			return fmt.Errorf("a tap: %w", err)
 		}
 	}
 	return nil
+}
+
+// id is in the form that clients make (RFC 9562, version 7) but counted: what a client does for it is not measured.
+func (who *buyer) id(now time.Time) (id commerce.HoldID) {
+	who.taps++
+	binary.BigEndian.PutUint64(id[:8], uint64(now.UnixMilli())<<16|0x7000)
+	binary.BigEndian.PutUint32(id[8:12], 0x80000000|uint32(who.number))
+	binary.BigEndian.PutUint32(id[12:], uint32(who.taps))
+	return id
 }
 
 // batches is how many holds each movement of units had: one is written per batch.
