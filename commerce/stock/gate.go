@@ -252,6 +252,10 @@ type timedCopy struct {
 	free          int // -1: no cap
 }
 
+// tableFiller is a value under a name that no buyer has. Redis keeps a hash of few short values as a list, which it reads from
+// end to end for each buyer that is not there; a value of more than 64 bytes (hash-max-listpack-value) makes it a table.
+var tableFiller = strings.Repeat(" ", 65)
+
 // load writes the copy of a new epoch, its head last: until then the script sees nothing. Nobody else writes
 // these keys: an epoch has one maker.
 func (g gate) load(ctx context.Context, pool commerce.PoolID, c copyOf) error {
@@ -269,6 +273,7 @@ func (g gate) load(ctx context.Context, pool commerce.PoolID, c copyOf) error {
 			chunk = make([]any, 0, 2*loadChunk)
 		}
 	}
+	chunk = append(chunk, "", tableFiller)
 	for buyer, entries := range c.buyers {
 		if chunk = append(chunk, buyer, entries); len(chunk) == 2*loadChunk {
 			flush()

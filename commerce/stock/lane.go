@@ -52,7 +52,7 @@ type ask struct {
 	call   *admission    // that call
 	met    bool          // the gate, or a try before, knew its id
 	beside bool          // the gate let it in beside a timed offer that had too few units left
-	born   time.Time
+	taken  time.Time     // when a gate call first had it
 }
 
 type answer struct {
@@ -68,7 +68,7 @@ type admission struct {
 
 func newAsk(tap Tap) *ask {
 	a := usedAsks.Get().(*ask)
-	*a = ask{tap: tap, buyer: keyOf(tap.Buyer), done: a.done, born: time.Now()}
+	*a = ask{tap: tap, buyer: keyOf(tap.Buyer), done: a.done}
 	return a
 }
 
@@ -238,6 +238,12 @@ func (l *lane) nextCall() (call gateCall, reason string, ok bool) {
 	if l.queue = l.queue[n:]; len(l.queue) == 0 {
 		l.queue = nil
 	}
+	now := time.Now()
+	for _, a := range call.asks {
+		if a.taken.IsZero() {
+			a.taken = now
+		}
+	}
 	call.settled, call.back, call.due = l.notes.take(l.epoch)
 	return call, l.rebuild, true
 }
@@ -247,7 +253,7 @@ func (l *lane) nextCall() (call gateCall, reason string, ok bool) {
 func (l *lane) putBack(call gateCall) {
 	keep, late := call.asks[:0:0], []*ask(nil)
 	for _, a := range call.asks {
-		if time.Since(a.born) > askPatience {
+		if time.Since(a.taken) > askPatience {
 			late = append(late, a)
 		} else {
 			keep = append(keep, a)
