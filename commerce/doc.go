@@ -23,7 +23,7 @@
 //
 // A package imports only from the layers above it in this list (layer 0 first), or a sibling that its
 // own doc names: money, schema, outbox, guard, mail, cursor, crash; account, catalog, show, ledger, delivery, chain; stock, price, payment,
-// order, community; drop, checkout; verify; api. Nothing here imports media or realtime: a show is a stream's name
+// order, community; drop, checkout, outage; verify; api. Nothing here imports media or realtime: a show is a stream's name
 // and a room's name there, and only the program (cmd/rialto) sees all three.
 //
 // # Lock order

@@ -98,11 +98,13 @@ func (a *App) goodbye() {
 // setOnAir is one transaction per show: the row of what a show says is the
 // last lock of each.
 func (a *App) setOnAir(ctx context.Context, id commerce.ShowID, on bool) error {
-	err := schema.InTx(ctx, a.pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		_, _, err := show.SetOnAir(ctx, tx, id, on, a.nodes.id)
+	var after func(context.Context)
+	err := schema.InTx(ctx, a.pool, func(ctx context.Context, tx pgx.Tx, now time.Time) (err error) {
+		after, err = a.outages.SetOnAir(ctx, tx, now, id, on, a.nodes.id)
 		return err
 	})
 	if err == nil {
+		after(ctx)
 		a.dispatcher.Kick()
 	}
 	return err

@@ -192,7 +192,7 @@ func (a *App) Run(ctx context.Context) error {
 		stage{"front", []func(context.Context) error{a.serveFront, a.drain}},
 		stage{"media", []func(context.Context) error{a.whip.Run}},
 		stage{"transport", []func(context.Context) error{a.peers.Run, a.relay.Run}},
-		stage{"promises", []func(context.Context) error{a.stock.Run, a.checkout.Run, a.keeper.Run, a.sealer.Run, a.reap, a.sweep, a.subscribe}},
+		stage{"promises", []func(context.Context) error{a.stock.Run, a.checkout.Run, a.outages.Run, a.keeper.Run, a.sealer.Run, a.reap, a.sweep, a.subscribe}},
 		stage{"outbox", []func(context.Context) error{a.dispatcher.Run}},
 		stage{"rooms", []func(context.Context) error{a.hub.Run, a.chat.Run, a.obey}},
 		stage{"bus", []func(context.Context) error{a.bus.Run, a.nodes.run, a.serveAdmin}},

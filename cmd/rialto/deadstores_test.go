@@ -95,24 +95,25 @@ func TestRedisDeadAndBack(t *testing.T) {
 	}
 }
 
-// outage is a shop whose Postgres can die. The payment company has its own.
-type outage struct {
+// darkShop is a shop whose Postgres can die. The payment company has its own.
+type darkShop struct {
 	*market
 	postgres *embeddedtest.PostgresServer
 	a, b     *running // holds of b are short
 	mara     *person
 	vic      *person
 	pan      ware
-	paid     string // an order that is captured
-	fresh    string // one whose money may not have been taken yet
-	mine     string // a hold that outlives the outage
-	lapses   string // one that does not
+	paid     string    // an order that is captured
+	fresh    string    // one whose money may not have been taken yet
+	mine     string    // a hold that outlives the outage
+	lapses   string    // one that does not live long
+	until    time.Time // the deadline of mine
 }
 
-func newOutage(t *testing.T) *outage {
+func newDarkShop(t *testing.T) *darkShop {
 	t.Helper()
 	m := newMarket(t) // its database is the payment company's
-	o := &outage{market: m, postgres: embeddedtest.NewPostgresServer(t)}
+	o := &darkShop{market: m, postgres: embeddedtest.NewPostgresServer(t)}
 	m.dsn = o.postgres.DSN()
 	m.db = schematest.Open(t, m.dsn)
 	o.a = m.node()
@@ -127,11 +128,21 @@ func newOutage(t *testing.T) *outage {
 	toPay := o.vic.hold(o.pan, 1)
 	o.lapses = o.vic.at(o.b).hold(o.pan, 1)
 	o.vic.want(http.StatusCreated, "", http.MethodPut, o.fresh, paying(toPay, cardGood))
+	o.until = o.deadline(o.mine)
 	return o
 }
 
+func (o *darkShop) deadline(hold string) time.Time {
+	o.t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, o.vic.want(http.StatusOK, "", http.MethodGet, "/holds/"+hold, nil).text("expires_at"))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return at
+}
+
 // refuses asks for one of everything at once, and checks that nobody waits for long and all are told to come again.
-func (o *outage) refuses() {
+func (o *darkShop) refuses() {
 	o.t.Helper()
 	type request struct {
 		by           *person
@@ -194,7 +205,7 @@ func (o *outage) refuses() {
 }
 
 // shutDoor asks for the video, which needs a judgement too.
-func (o *outage) shutDoor() {
+func (o *darkShop) shutDoor() {
 	began := time.Now()
 	answer, err := http.Post(o.a.url+"/whep/"+o.pan.show, "application/sdp", strings.NewReader("v=0\r\n"))
 	if err != nil {
@@ -208,11 +219,17 @@ func (o *outage) shutDoor() {
 }
 
 // goesOn checks that the shop is as it was, but for the time.
-func (o *outage) goesOn() {
+func (o *darkShop) goesOn() {
 	o.t.Helper()
 	back := time.Now()
 	for _, n := range []*running{o.a, o.b} {
 		n.awaitReady()
+	}
+	within(o.t, sellsAgainWithin, "somebody beats again", func() bool { return o.count(`select count(*) from beat where clock_timestamp() - at < gap`) == 1 })
+	// Time that nobody could use has not run. (It may have been too short to be an outage.)
+	moved := time.Duration(o.count(`select coalesce(sum(extract(epoch from moved) * 1000000), 0)::bigint from outage`)) * time.Microsecond
+	if by := o.deadline(o.mine).Sub(o.until); by != moved {
+		o.t.Errorf("a deadline moved by %v, outages by %v", by, moved)
 	}
 	later := orderPath()
 	within(o.t, sellsAgainWithin, "a hold from before can be paid", func() bool {
@@ -224,10 +241,10 @@ func (o *outage) goesOn() {
 		o.vic.captured(order)
 	}
 	// What has lapsed is over for its buyer, and to be had by the next.
+	eventually(o.t, "a short hold lapses after all", func() bool {
+		return o.vic.want(http.StatusOK, "", http.MethodGet, "/holds/"+o.lapses, nil).text("state") == "expired"
+	})
 	o.vic.want(http.StatusGone, "hold_expired", http.MethodPut, orderPath(), paying(o.lapses, cardGood))
-	if state := o.vic.want(http.StatusOK, "", http.MethodGet, "/holds/"+o.lapses, nil).text("state"); state != "expired" {
-		o.t.Errorf("a hold that lapsed in the outage is %s", state)
-	}
 	page := o.b.guest().join(o.pan.show)
 	for left := 3; left > 0; { // a unit that was admitted and never promised comes back with its lease
 		r, err := o.vic.insist(http.MethodPut, "/holds/"+newHold(), o.pan.tap(1))
@@ -258,7 +275,7 @@ func TestPostgresDeadAndBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // what was being done when Postgres died is taken up again when its lease is over
-			o := newOutage(t)
+			o := newDarkShop(t)
 			way.away(o.postgres)
 			o.refuses()
 			way.back(o.postgres)

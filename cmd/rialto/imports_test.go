@@ -13,7 +13,7 @@ var commerceLayers = [][]string{
 	{"money", "schema", "outbox", "guard", "mail", "cursor", "crash"},
 	{"account", "catalog", "show", "ledger", "delivery", "chain"},
 	{"stock", "price", "payment", "order", "community"},
-	{"drop", "checkout"},
+	{"drop", "checkout", "outage"},
 	{"social", "payout"},
 	{"insight", "verify"},
 	{"api"},

@@ -16,6 +16,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/guard"
 	"github.com/rialto-live/rialto/commerce/mail"
+	"github.com/rialto-live/rialto/commerce/outage"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/payment/sandbox"
@@ -33,6 +34,7 @@ type saleParts struct {
 	stock      *stock.Service
 	checkout   *checkout.Service
 	keeper     community.Keeper
+	outages    *outage.Keeper
 	sealer     *chain.Sealer
 	bank       *sandbox.Client // nil when sandbox money is not in use
 	dispatcher *outbox.Dispatcher
@@ -61,6 +63,11 @@ func (a *App) buildSale() (err error) {
 		return err
 	}
 	if err := a.buildCheckout(kick, limiter); err != nil {
+		return err
+	}
+	if s.outages, err = outage.New(outage.Config{
+		Pool: a.pool, Stock: s.stock, Log: a.log, Registerer: a.registry, Wrote: kick, Changed: s.checkout.Changed,
+	}); err != nil {
 		return err
 	}
 	s.keeper = community.Keeper{Pool: a.pool, Log: a.log, Wrote: kick}

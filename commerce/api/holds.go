@@ -30,12 +30,13 @@ type holdBody struct {
 	Total    amountBody         `json:"total"`
 	Expires  time.Time          `json:"expires_at"`
 	LeftMS   int64              `json:"left_ms" doc:"Time to expires_at by the server's clock"`
+	Stands   bool               `json:"stands,omitempty" doc:"Its clock stands at left_ms, because the creator is off the air; it goes on when they are back, with a later expires_at"`
 }
 
 func holdOf(h checkout.Held) holdBody {
 	return holdBody{
 		ID: h.ID, Show: h.Show, Variant: h.Variant, Product: h.Product, Title: h.Title, Quantity: h.Quantity, State: h.State,
-		Unit: amountOf(h.Unit), Total: amountOf(h.Total), Expires: h.Expires, LeftMS: h.Left.Milliseconds(),
+		Unit: amountOf(h.Unit), Total: amountOf(h.Total), Expires: h.Expires, LeftMS: h.Left.Milliseconds(), Stands: h.Stands,
 	}
 }
 

@@ -203,7 +203,7 @@ func readOffer(ctx context.Context, q schema.Querier, key offerKey) (offer, erro
 	)
 	err := q.QueryRow(ctx, `
 		select p.id, p.offer_version, v.amount, v.currency, v.title, d.id, d.title, d.owner, s.creator, s.state = 'ended', clock_timestamp(),
-			f.version, f.amount, f.starts_at, f.ends_at, case when p.timed_cap > 0 then least(p.timed_cap - p.timed_taken, p.on_hand - p.taken) end
+			f.version, f.amount, f.starts_at, `+stock.TimedCloses+`, case when p.timed_cap > 0 then least(p.timed_cap - p.timed_taken, p.on_hand - p.taken) end
 		from pool p join variant v on v.id = p.variant join product d on d.id = v.product join show s on s.id = p.show
 			left join flash f on f.pool = p.id and f.version = p.timed_version
 		where p.show = $1 and p.variant = $2`, key.show, key.variant).

@@ -93,7 +93,7 @@ func Create(ctx context.Context, tx pgx.Tx, p Payment, payFor time.Duration) err
 }
 
 const columns = `id, order_id, hold, provider, state, amount_minor, currency, coalesce(token, ''), coalesce(charge, ''), coalesce(decline, ''),
-	coalesce(action, ''), coalesce(return_to, ''), attempts, deadline, deadline <= now(),
+	coalesce(action, ''), coalesce(return_to, ''), attempts, deadline, deadline <= ` + schema.Usable + `,
 	greatest(0, extract(epoch from clock_timestamp() - changed_at) * 1000)::bigint`
 
 func scan(row pgx.Row) (Payment, error) {

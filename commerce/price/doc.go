@@ -18,7 +18,8 @@
 // # Invariants
 //
 //   - A flash price is below the standing price; one that is not any more ends with the change that made it so.
-//   - A flash price that was made never changes. Its id stands for it for ever.
+//   - A flash price that was made never changes, but for its end, which moves with time that nobody could use (Moved). Its id
+//     stands for it for ever.
 //   - Of each variant in a show at most one flash price is the present one: that whose version is the pool's.
 //   - Never more than cap units are held, being paid and sold at a flash price (stock's CHECK).
 //

@@ -31,6 +31,7 @@ type FlashSet struct {
 	Starts time.Time        `json:"starts_at"`
 	Ends   time.Time        `json:"ends_at"`
 	Cap    int              `json:"cap" doc:"Units in all; 0: no cap"`
+	Stands *time.Time       `json:"stands_at,omitempty" doc:"Since then its clock stands, because the creator is off the air: it has as long left as from here to ends_at, and ends_at is said anew when the clock goes on. Not there: it runs"`
 }
 
 // Kinds is what this package lets a show say.
@@ -41,7 +42,7 @@ var Kinds = []outbox.EventKind{
 
 // Set is the flash price as pages see it.
 func (f Flash) Set() FlashSet {
-	return FlashSet{ID: f.ID, Amount: f.Amount, Starts: f.Starts, Ends: f.Ends, Cap: f.Cap}
+	return FlashSet{ID: f.ID, Amount: f.Amount, Starts: f.Starts, Ends: f.Ends, Cap: f.Cap, Stands: f.Stands}
 }
 
 func event(v catalog.Variant, f *Flash) outbox.EventRow {
@@ -80,12 +81,18 @@ func Present(ctx context.Context, q schema.Querier, id commerce.ShowID) (map[com
 
 // list reads present flash prices.
 func list(ctx context.Context, q schema.Querier, which string, args ...any) ([]Flash, error) {
-	rows, err := q.Query(ctx, `select `+columns+` from pool p join flash f on f.pool = p.id and f.version = p.timed_version
+	rows, err := q.Query(ctx, `select `+columns+`, case when p.frozen_at < f.ends_at + f.moved then greatest(p.frozen_at, f.starts_at) end
+		from pool p join flash f on f.pool = p.id and f.version = p.timed_version
 		join variant v on v.id = p.variant where `+which+` order by p.id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read flash prices: %w", err)
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Flash, error) { return scan(row) })
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Flash, error) {
+		var stands *time.Time
+		f, err := scan(row, &stands)
+		f.Stands = whole(stands)
+		return f, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read flash prices: %w", err)
 	}

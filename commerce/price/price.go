@@ -61,14 +61,19 @@ type Flash struct {
 	Ends     time.Time
 	Cap      int
 	Over     bool // cancelled or replaced
+	// Stands is since when its clock stands because the creator is off the air: it lasts from when that is over for as long as
+	// from Stands to Ends. nil: it runs. Only of a present one.
+	Stands *time.Time
 
-	asked *time.Time // the start that was asked for, nil: at once
+	moved time.Duration // how much later than it was made for it ends
+	asked *time.Time    // the start that was asked for, nil: at once
 }
 
-const columns = `f.id, f.show, f.variant, f.pool, f.version, f.amount, f.currency, f.starts_at, f.ends_at, f.cap, f.over_at is not null, f.asked_at`
+const columns = `f.id, f.show, f.variant, f.pool, f.version, f.amount, f.currency, f.starts_at, f.ends_at + f.moved, f.cap, f.over_at is not null, f.asked_at, f.moved`
 
-func scan(row pgx.Row) (f Flash, err error) {
-	err = row.Scan(&f.ID, &f.Show, &f.Variant, &f.Pool, &f.Version, &f.Amount, &f.Currency, &f.Starts, &f.Ends, &f.Cap, &f.Over, &f.asked)
+func scan(row pgx.Row, more ...any) (f Flash, err error) {
+	into := []any{&f.ID, &f.Show, &f.Variant, &f.Pool, &f.Version, &f.Amount, &f.Currency, &f.Starts, &f.Ends, &f.Cap, &f.Over, &f.asked, &f.moved}
+	err = row.Scan(append(into, more...)...)
 	f.Starts, f.Ends = f.Starts.UTC(), f.Ends.UTC()
 	return f, err
 }
@@ -138,7 +143,7 @@ func (w Wish) flash(now time.Time) (Flash, error) {
 
 // made says whether the flash price is what the wish asks for.
 func (f Flash) made(w Wish) bool {
-	return f.Variant == w.Variant && f.Amount == w.Amount && f.Cap == w.Cap && f.Ends.Sub(f.Starts) == w.Lasts &&
+	return f.Variant == w.Variant && f.Amount == w.Amount && f.Cap == w.Cap && f.Ends.Sub(f.Starts)-f.moved == w.Lasts &&
 		(f.asked == nil) == (w.Starts == nil) && (f.asked == nil || f.asked.Equal(*w.Starts))
 }
 
@@ -171,7 +176,16 @@ func (f *Flash) offer(ctx context.Context, tx pgx.Tx) (stock.Level, error) {
 		level, err = stock.SetOffer(ctx, tx, level.Pool, stock.TimedOffer{Opens: f.Starts, Closes: f.Ends, Cap: f.Cap})
 	}
 	f.Pool, f.Version = level.Pool, level.Timed
-	return level, err
+	if err != nil {
+		return level, err
+	}
+	var stands *time.Time
+	err = tx.QueryRow(ctx, `select case when frozen_at is not null then greatest(frozen_at, timed_opens_at) end from pool where id = $1`, f.Pool).Scan(&stands)
+	if err != nil {
+		return level, fmt.Errorf("does the clock of %s stand: %w", f.Variant, err)
+	}
+	f.Stands = whole(stands)
+	return level, nil
 }
 
 func (f Flash) write(ctx context.Context, tx pgx.Tx, by commerce.AccountID) error {

@@ -85,7 +85,7 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
 	batch.Queue(`
 		update hold set state = 'expired', lapses_at = null, changed_at = now(), version = version + 1
-		where pool = $1 and lapses_at <= now() returning id, buyer, quantity, offer`, pool).Query(c.readLapsed)
+		where pool = $1 and lapses_at <= `+lapsing+` returning id, buyer, quantity, offer`, pool).Query(c.readLapsed)
 	var met []commerce.HoldID
 	var sources []int64
 	buyers := make([]string, len(c.asks))

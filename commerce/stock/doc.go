@@ -41,6 +41,13 @@
 // While Redis does not answer, taps go to Postgres alone (direct.go), at a pace that it holds; those beyond it are told to
 // come again. Whoever loses leaves nothing there. When Redis is back the copies are made anew, with the next epoch.
 //
+// # Time that was lost
+//
+// A hold lapses when its deadline is before schema.Usable: now, or, as long as it is not known for how long Postgres was away,
+// the last moment at which it was there. Package outage then moves the deadlines (Extend). It also has the clocks of a show's pools
+// stand (Freeze) while its creator is off the air: holds do not lapse and the timed offer does not end, by frozen_at in the pool's
+// row, and all of them have as long left afterwards (Thaw).
+//
 // # Movements
 //
 // Units move by double entries, like money: unit_movement has a row for each step from one bucket of a pool to another

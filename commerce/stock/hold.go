@@ -25,7 +25,7 @@ type Returned struct {
 
 const (
 	holdColumns = `h.id, h.pool, p.show, p.variant, h.buyer, h.quantity, h.state, h.unit_minor, h.currency, h.offer, h.created_at, h.expires_at,
-		greatest(0, extract(epoch from h.expires_at - clock_timestamp()) * 1000)::bigint`
+		greatest(0, extract(epoch from h.expires_at - ` + holdClock + `) * 1000)::bigint, p.frozen_at is not null`
 	holdSQL = `select ` + holdColumns + ` from hold h join pool p on p.id = h.pool`
 )
 
@@ -36,7 +36,7 @@ func scanHold(row pgx.Row) (Hold, error) {
 		left     int64
 	)
 	err := row.Scan(&h.ID, &h.Pool, &h.Show, &h.Variant, &h.Buyer, &h.Quantity, &h.State, &h.Unit.Minor, &currency, &h.Offer,
-		&h.Created, &h.Expires, &left)
+		&h.Created, &h.Expires, &left, &h.Stands)
 	h.Unit.Currency = money.Currency(currency)
 	h.Left = time.Duration(left) * time.Millisecond
 	h.Created, h.Expires = h.Created.UTC(), h.Expires.UTC()
@@ -61,7 +61,7 @@ func Find(ctx context.Context, q schema.Querier, id commerce.HoldID) (Hold, erro
 // OwnLive finds the newest hold of a pool that a buyer has and may still pay, so that somebody at their limit
 // is led to what they have.
 func OwnLive(ctx context.Context, q schema.Querier, pool commerce.PoolID, buyer string) (Hold, error) {
-	h, err := scanHold(q.QueryRow(ctx, holdSQL+` where h.pool = $1 and h.buyer = $2 and h.lapses_at > now() order by h.created_at desc limit 1`, pool, buyer))
+	h, err := scanHold(q.QueryRow(ctx, holdSQL+` where h.pool = $1 and h.buyer = $2 and h.lapses_at > `+payable+` order by h.created_at desc limit 1`, pool, buyer))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Hold{}, fmt.Errorf("%w: no hold of %s", ErrUnknown, buyer)
 	}
@@ -75,7 +75,7 @@ func OwnLive(ctx context.Context, q schema.Querier, pool commerce.PoolID, buyer 
 // time is over, with ErrState when it is being paid or sold already, with ErrUnknown when buyer is not its
 // buyer (a stranger learns nothing).
 func Pay(ctx context.Context, tx pgx.Tx, id commerce.HoldID, buyer string) (Hold, error) {
-	h, err := move(ctx, tx, id, Paying, `lapses_at = null`, `h.buyer = $4 and h.lapses_at > now()`, buyer)
+	h, err := move(ctx, tx, id, Paying, `lapses_at = null`, `h.buyer = $4 and h.lapses_at > `+payable, buyer)
 	if errors.Is(err, ErrState) {
 		now, findErr := Find(ctx, tx, id)
 		switch {
@@ -241,7 +241,7 @@ func (s *Service) expire(ctx context.Context, pool commerce.PoolID) (Returned, e
 		}
 		rows, err := tx.Query(ctx, `
 			update hold set state = $2, lapses_at = null, changed_at = now(), version = version + 1
-			where pool = $1 and lapses_at <= now() returning id, buyer, quantity, offer`, pool, Expired)
+			where pool = $1 and lapses_at <= `+lapsing+` returning id, buyer, quantity, offer`, pool, Expired)
 		if err != nil {
 			return err
 		}
@@ -262,7 +262,7 @@ func (s *Service) expire(ctx context.Context, pool commerce.PoolID) (Returned, e
 			return err
 		}
 		var next *time.Time
-		if err := tx.QueryRow(ctx, `select min(lapses_at) from hold where pool = $1 and lapses_at is not null`, pool).Scan(&next); err != nil {
+		if err := tx.QueryRow(ctx, `select `+earliest, pool).Scan(&next); err != nil {
 			return err
 		}
 		if err := outbox.Me(ctx, tx, buyers...); err != nil {

@@ -20,6 +20,7 @@ type shelf struct {
 	timedOn     bool // the timed offer is in its window
 	capped      bool // it has a cap
 	timedFree   int  // units left under that cap
+	stands      bool // its clocks stand
 }
 
 // shelfSQL locks the row. It is a statement of its own: the next one's snapshot is then as new as the lock, so that limits
@@ -27,14 +28,14 @@ type shelf struct {
 const shelfSQL = `
 	select id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap, coalesce(timed_version, 0), now(), clock_timestamp(), epoch,
 		coalesce(opens_at > now(), false), coalesce(closes_at <= now(), false),
-		coalesce(timed_opens_at <= now() and now() < timed_closes_at, false), timed_cap > 0, timed_cap - timed_taken
+		coalesce(timed_opens_at <= now() and coalesce(frozen_at, now()) < timed_closes_at, false), timed_cap > 0, timed_cap - timed_taken, frozen_at is not null
 	from pool where id = $1 for no key update`
 
 func (s *shelf) scan(row pgx.Row) error {
 	l := &s.level
 	var clock time.Time
 	err := row.Scan(&l.Pool, &l.Show, &l.Variant, &l.OnHand, &s.free, &l.Offer, &l.Cap, &l.Timed, &s.now, &clock, &s.epoch,
-		&s.early, &s.late, &s.timedOn, &s.capped, &s.timedFree)
+		&s.early, &s.late, &s.timedOn, &s.capped, &s.timedFree, &s.stands)
 	s.age, s.read = clock.Sub(s.now), time.Now()
 	s.note()
 	return err
@@ -108,10 +109,13 @@ func (s *shelf) judge(a *ask, h has) error {
 
 // hold is what a tap that was placed has become.
 func (s *shelf) hold(t *Tap, lives time.Duration) Hold {
-	created := s.now.UTC()
+	created, left := s.now.UTC(), lives
+	if !s.stands {
+		left = max(0, lives-s.age-time.Since(s.read))
+	}
 	return Hold{
 		ID: t.ID, Pool: s.level.Pool, Show: s.level.Show, Variant: s.level.Variant, Buyer: t.Buyer, Quantity: t.Quantity, State: Held,
-		Unit: t.Unit, Offer: t.Offer, Created: created, Expires: created.Add(lives), Left: max(0, lives-s.age-time.Since(s.read)),
+		Unit: t.Unit, Offer: t.Offer, Created: created, Expires: created.Add(lives), Left: left, Stands: s.stands,
 	}
 }
 

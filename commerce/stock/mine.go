@@ -16,7 +16,7 @@ const MaxMine = 50
 // addresses keep people far below it.
 func ListMine(ctx context.Context, q schema.Querier, buyer string) ([]Hold, error) {
 	rows, err := q.Query(ctx, holdSQL+`
-		where h.buyer = $1 and (h.state = 'paying' or h.state = 'held' and h.lapses_at > now())
+		where h.buyer = $1 and (h.state = 'paying' or h.state = 'held' and h.lapses_at > `+payable+`)
 		order by h.created_at desc, h.id desc limit $2`, buyer, MaxMine)
 	if err != nil {
 		return nil, fmt.Errorf("list holds of %s: %w", buyer, err)

@@ -114,8 +114,8 @@ func (s *Service) nextEpoch(ctx context.Context, pool commerce.PoolID, epoch int
 			update pool set epoch = epoch + 1, epoch_at = clock_timestamp()
 			where id = $1 and epoch = $2 and ($3 or epoch_at < now() - $4::interval)
 			returning epoch, on_hand - taken, buyer_cap, offer_version, opens_at, closes_at,
-				(select min(lapses_at) from hold where pool = $1 and lapses_at is not null),
-				coalesce(timed_version, 0), timed_opens_at, timed_closes_at, `+timedFree,
+				`+earliest+`,
+				coalesce(timed_version, 0), timed_opens_at, `+TimedCloses+`, `+timedFree,
 			pool, epoch, wrong, before).
 			Scan(&c.epoch, &c.free, &c.cap, &c.version, &c.opens, &c.closes, &c.due,
 				&c.timed.version, &c.timed.opens, &c.timed.closes, &c.timed.free)

@@ -107,6 +107,8 @@ type Hold struct {
 	Created  time.Time
 	Expires  time.Time
 	Left     time.Duration
+	// Stands says that its clock stands, at Left, because the creator is off the air (Freeze).
+	Stands bool
 	// Replayed says that the id was known before this call.
 	Replayed bool
 }

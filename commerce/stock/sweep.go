@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 // maxSwept is how many pools one round releases lapsed holds in; the rest come a round later.
@@ -50,7 +51,8 @@ func (s *Service) round(ctx context.Context) error {
 }
 
 func (s *Service) sweepHolds(ctx context.Context) error {
-	rows, err := s.db.Query(ctx, `select distinct pool from hold where lapses_at <= now() limit $1`, maxSwept)
+	rows, err := s.db.Query(ctx, `
+		select distinct h.pool from hold h join pool p on p.id = h.pool where h.lapses_at <= least(`+schema.Usable+`, p.frozen_at) limit $1`, maxSwept)
 	if err != nil {
 		return fmt.Errorf("find lapsed holds: %w", err)
 	}

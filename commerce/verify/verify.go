@@ -79,9 +79,21 @@ var invariants = []invariant{
 	{"prices: no flash price has sold more than its cap, to anybody at another price, or outside of its time", `
 		select 'flash price ' || f.id || ' of ' || f.amount || ' for ' || f.cap || ': ' || sum(h.quantity) || ' at ' || min(h.unit_minor) || ' to ' ||
 			max(h.unit_minor) || ', from ' || min(h.created_at) || ' to ' || max(h.created_at)
-		from flash f join hold h on h.pool = f.pool and h.offer = f.version and h.state in ('held', 'paying', 'sold')
+		from flash f join pool p on p.id = f.pool join hold h on h.pool = f.pool and h.offer = f.version and h.state in ('held', 'paying', 'sold')
 		group by f.id having f.cap > 0 and sum(h.quantity) > f.cap or bool_or(h.unit_minor <> f.amount or h.currency <> f.currency
-			or h.created_at < f.starts_at or h.created_at >= f.ends_at)`},
+			or h.created_at < f.starts_at or h.created_at >= f.ends_at + f.moved
+				and (p.timed_version = f.version and p.frozen_at < f.ends_at + f.moved) is not true)`},
+	{"outages: each is counted once, and moved nothing by more than it lasted", `
+		select 'outage from ' || began_at || ' to ' || ended_at || ', after one to ' || before
+		from (select *, lag(ended_at) over (order by began_at) as before from outage) o where before > began_at
+		union all
+		select 'show ' || show || ' off the air at ' || off_air_at || ', clocks stood from ' || began_at || ' to ' || coalesce(ended_at::text, 'now') || ', after ' || coalesce(before::text, 'none')
+		from (select *, lag(ended_at) over (partition by show order by began_at) as before from show_outage) o
+		where before > began_at or began_at < off_air_at or moved > ended_at - began_at`},
+	{"outages: clocks stand where a show is off the air and not longer", `
+		select 'pool ' || p.id || ' stands since ' || p.frozen_at || ', its show since ' || coalesce(o.began_at::text, 'never')
+		from pool p left join show_outage o on o.show = p.show and o.ended_at is null
+		where p.frozen_at is distinct from o.began_at and p.frozen_at is not null`},
 	{"orders: none without a hold of the same buyer, units and price", `
 		select 'order ' || o.id || ' and hold ' || o.hold
 		from orders o join hold h on h.id = o.hold

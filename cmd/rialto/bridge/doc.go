@@ -21,7 +21,8 @@
 //	Obey          bus: an order                 media and realtime       an order a node never got while it was cut off
 //	                                                                     from the bus: grants and joins are judged
 //	                                                                     again when it reconnects
-//	OnAir         media: first packet, silence  show                     a flicker shorter than a write
+//	OnAir         media: first packet, silence  show, and the clocks of  a flicker shorter than a write
+//	                                            its offers (outage)
 //
 // It imports all areas and is imported by cmd/rialto alone.
 package bridge

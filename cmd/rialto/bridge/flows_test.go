@@ -279,6 +279,7 @@ func TestOrdersAreCarriedOut(t *testing.T) {
 type air struct {
 	mu             sync.Mutex
 	silent, closed []media.StreamID
+	after          int // owned by whoever calls
 	log            bytes.Buffer
 }
 
@@ -297,6 +298,10 @@ func (a *air) said() string {
 func (a *air) port(w *world) bridge.Air {
 	return bridge.Air{
 		Pool: w.db, Node: "n-1", Log: slog.New(slog.NewTextHandler(a, nil)), Wrote: func() {},
+		Set: func(ctx context.Context, tx pgx.Tx, _ time.Time, id commerce.ShowID, on bool, node string) (func(context.Context), error) {
+			_, _, err := show.SetOnAir(ctx, tx, id, on, node)
+			return func(context.Context) { a.after++ }, err
+		},
 		Silent: func(_ context.Context, id media.StreamID) { a.silent = append(a.silent, id) },
 		Close:  func(id media.StreamID) { a.closed = append(a.closed, id) },
 	}
@@ -320,8 +325,8 @@ func TestMediaMakesAShowLive(t *testing.T) {
 		t.Error("media arrives, and the show is dark")
 	}
 	tell(stream(id), false)
-	if w.onAir(id) || !slices.Equal(a.silent, []media.StreamID{stream(id)}) {
-		t.Errorf("media has gone; on air: %v, given up: %v", w.onAir(id), a.silent)
+	if w.onAir(id) || !slices.Equal(a.silent, []media.StreamID{stream(id)}) || a.after != 2 {
+		t.Errorf("media has gone; on air: %v, given up: %v, %d told of commits", w.onAir(id), a.silent, a.after)
 	}
 	tell(stream(ended), true)
 	if w.onAir(ended) || !slices.Equal(a.closed, []media.StreamID{stream(ended)}) {

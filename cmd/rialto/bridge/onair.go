@@ -25,6 +25,9 @@ type Air struct {
 	Pool *pgxpool.Pool
 	Node string
 	Log  *slog.Logger
+	// Set is outage.Keeper.SetOnAir: the clocks of the show's offers stand
+	// while it is off the air.
+	Set func(ctx context.Context, tx pgx.Tx, now time.Time, id commerce.ShowID, on bool, node string) (after func(context.Context), err error)
 	// Wrote is told that outbox rows were committed.
 	Wrote func()
 	// Silent is told that a stream of this node is off the air for good, so
@@ -68,11 +71,13 @@ func OnAir(ctx context.Context, a Air) func(media.StreamID, bool) {
 func (a Air) set(ctx context.Context, id commerce.ShowID, on bool) error {
 	ctx, cancel := context.WithTimeout(ctx, onAirTimeout)
 	defer cancel()
-	err := schema.InTx(ctx, a.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		_, _, err := show.SetOnAir(ctx, tx, id, on, a.Node)
+	var after func(context.Context)
+	err := schema.InTx(ctx, a.Pool, func(ctx context.Context, tx pgx.Tx, now time.Time) (err error) {
+		after, err = a.Set(ctx, tx, now, id, on, a.Node)
 		return err
 	})
 	if err == nil {
+		after(ctx)
 		a.Wrote()
 	}
 	return err
