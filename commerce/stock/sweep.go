@@ -51,8 +51,9 @@ func (s *Service) round(ctx context.Context) error {
 }
 
 func (s *Service) sweepHolds(ctx context.Context) error {
+	// The first condition says the less of the two, and can be looked up in the index.
 	rows, err := s.db.Query(ctx, `
-		select distinct h.pool from hold h join pool p on p.id = h.pool where h.lapses_at <= least(`+schema.Usable+`, p.frozen_at) limit $1`, maxSwept)
+		select distinct h.pool from hold h join pool p on p.id = h.pool where h.lapses_at <= `+schema.Usable+` and h.lapses_at <= `+payable+` limit $1`, maxSwept)
 	if err != nil {
 		return fmt.Errorf("find lapsed holds: %w", err)
 	}
