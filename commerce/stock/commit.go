@@ -14,7 +14,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-// errMet says that an id of the batch was known: nobody had met it here, or it became known between the two trips (the
+// errMet says that an id of the batch was known: nobody had met it here, or it became known between reading and writing (the
 // tombstone of a lapsed lease is written without the pool's lock). The batch is judged again.
 var errMet = errors.New("an id is known")
 
@@ -37,8 +37,9 @@ func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64,
 	return got, nil
 }
 
-// commitOnce is one transaction of two trips to Postgres: one locks the pool's row and reads what there is to know about
-// the batch, the other writes what came of it, and commits. What is written is the same few statements for one tap or 512.
+// commitOnce is one transaction of three trips to Postgres: one locks the pool's row and reads what there is to know about
+// the batch, the second copies in the holds that came of it, the last writes the rest and commits. What is written is the
+// same few statements for one tap or 512.
 func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (claimed, error) {
 	conn, err := s.db.Acquire(ctx)
 	if err != nil {
@@ -206,7 +207,7 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 	return got, c.write(ctx, l, rows, change, took || len(c.gone) > 0)
 }
 
-// write is the second trip. A tap that is refused leaves a tombstone, so that its id cannot come back while its unit is on
+// write is the second and the third trip. A tap that is refused leaves a tombstone, so that its id cannot come back while its unit is on
 // the way back to the gate.
 func (c *claim) write(ctx context.Context, l Level, rows []row, change moved, tell bool) error {
 	if err := c.insert(ctx, rows); err != nil {
