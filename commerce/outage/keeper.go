@@ -200,18 +200,18 @@ func (m moved) write(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `update beat set at = $1 where one`, m.Ended); err != nil {
 		return fmt.Errorf("beat: %w", err)
 	}
-	return tell(ctx, tx, m.Extended)
+	return tell(ctx, tx, m.Extended, poolsOf(m.Timed))
 }
 
-// tell notes how far flash prices have moved, and tells everybody's pages.
-func tell(ctx context.Context, tx pgx.Tx, e stock.Extended) error {
+// tell notes how far flash prices have moved, and tells everybody's pages. The clocks of pools have changed.
+func tell(ctx context.Context, tx pgx.Tx, e stock.Extended, pools []commerce.PoolID) error {
 	if err := price.Moved(ctx, tx, e.Timed); err != nil {
 		return err
 	}
 	if err := me(ctx, tx, e.Buyers); err != nil {
 		return err
 	}
-	return price.Clocks(ctx, tx, poolsOf(e.Timed))
+	return price.Clocks(ctx, tx, pools)
 }
 
 func poolsOf(moves []stock.TimedMove) []commerce.PoolID {

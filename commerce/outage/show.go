@@ -168,16 +168,10 @@ func (k *Keeper) thaw(ctx context.Context, tx pgx.Tx, id commerce.ShowID) (after
 	if err != nil {
 		return nil, fmt.Errorf("note that the clocks of %s go on: %w", id, err)
 	}
-	if err := price.Moved(ctx, tx, e.Timed); err != nil {
-		return nil, err
-	}
-	if err := me(ctx, tx, e.Buyers); err != nil {
-		return nil, err
-	}
 	return func(ctx context.Context) {
 		k.metrics.count("creator", lost.Ended.Sub(lost.Began), lost.Most(), e.Holds, 0, len(e.Timed))
 		k.told(ctx, pools)
-	}, price.Clocks(ctx, tx, pools)
+	}, tell(ctx, tx, e, pools)
 }
 
 // told lets what was committed count everywhere.

@@ -10,12 +10,15 @@ import (
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
+// open is State.Open as SQL.
+const open = `state in ('intent', 'sent', 'unknown', 'requires_action')`
+
 // Extend gives back to open payments their part of time in which no outcome could be written, unless their deadline was over
 // before. It answers the holds that they are for. Its rows are locked before any hold's.
 func Extend(ctx context.Context, tx pgx.Tx, lost schema.Lost) ([]commerce.HoldID, error) {
 	rows, err := tx.Query(ctx, `
 		update payment set deadline = deadline + least($3::interval, $2::timestamptz - greatest($1::timestamptz, created_at))
-		where state in ('intent', 'sent', 'unknown', 'requires_action') and deadline > $1 and created_at < $2 returning hold`, lost.Began, lost.Ended, lost.Cap)
+		where `+open+` and deadline > $1 and created_at < $2 returning hold`, lost.Began, lost.Ended, lost.Cap)
 	if err != nil {
 		return nil, fmt.Errorf("extend payments: %w", err)
 	}
@@ -28,7 +31,7 @@ func Extend(ctx context.Context, tx pgx.Tx, lost schema.Lost) ([]commerce.HoldID
 
 // Paying lists the holds that open payments are for.
 func Paying(ctx context.Context, q schema.Querier) ([]commerce.HoldID, error) {
-	rows, err := q.Query(ctx, `select hold from payment where state in ('intent', 'sent', 'unknown', 'requires_action')`)
+	rows, err := q.Query(ctx, `select hold from payment where `+open)
 	if err != nil {
 		return nil, fmt.Errorf("open payments: %w", err)
 	}
