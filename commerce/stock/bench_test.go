@@ -3,12 +3,14 @@ package stock
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
 	"github.com/rialto-live/rialto/commerce"
@@ -132,4 +134,60 @@ func benchPool(b *testing.B, db *pgxpool.Pool) (l Level) {
 		b.Fatal(err)
 	}
 	return l
+}
+
+// BenchmarkDrift is what one turn of the leak detector costs: with as many quiet pools as a turn has, and with one pool of many
+// holds. "µs-sum" is what of it is adding up.
+func BenchmarkDrift(b *testing.B) {
+	for _, size := range []struct{ pools, holds int }{{1, 1000}, {tourPools, 10}, {1, 20_000}, {1, busyRows}} {
+		b.Run(fmt.Sprintf("%d pools of %d holds", size.pools, size.holds), func(b *testing.B) {
+			server := embeddedtest.NewPostgresServer(b)
+			db := schematest.Open(b, server.DSN())
+			if _, err := schema.Migrate(b.Context(), db); err != nil {
+				b.Fatal(err)
+			}
+			store, err := redis.ParseURL(embeddedtest.NewRedisServer(b).URL())
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := New(Config{Pool: db, Redis: redis.NewClient(store), Log: slog.New(slog.DiscardHandler), Registerer: registry()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, sql := range []string{
+				fmt.Sprintf(`insert into pool (id, show, variant, on_hand, taken) select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), %d, %[1]d from generate_series(1, %d)`,
+					size.holds, size.pools),
+				fmt.Sprintf(`set stock.movement = 'written'; insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, expires_at)
+					select gen_random_uuid(), id, 'gst_' || n, 1, 'sold', 1, 'EUR', now() from pool, generate_series(1, %d) n`, size.holds),
+				`insert into unit_movement (pool, origin, target, kind, units, holds) select pool, 'available', 'sold', 'edit', count(*), array_agg(id order by id) from hold
+					group by pool, floor(random() * (select count(*) from hold) / 512)`,
+				`analyze`,
+			} {
+				if _, err := db.Exec(b.Context(), sql); err != nil {
+					b.Fatal(err)
+				}
+			}
+			watch, sum := newWatch(s), time.Duration(0)
+			for b.Loop() {
+				list, err := watch.candidates(b.Context(), commerce.PoolID{})
+				if err == nil {
+					began := time.Now()
+					clear(watch.pools)
+					_, err = watch.truth(b.Context(), list)
+					sum += time.Since(began)
+				}
+				if err == nil {
+					err = watch.gates(b.Context(), list)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(sum.Microseconds())/float64(b.N), "µs-sum")
+			var found int
+			if err := db.QueryRow(b.Context(), `select count(*) from stock_drift`).Scan(&found); err != nil || found > 0 {
+				b.Fatal(found, err)
+			}
+		})
+	}
 }

@@ -218,7 +218,9 @@ func (c *claim) write(ctx context.Context, l Level, rows []row, change moved, te
 		batch.Queue(`insert into unit_movement (pool, origin, target, kind, units, holds) values ($1, 'available', 'held', 'hold', $2, $3)`, l.Pool, units, holds)
 	}
 	if change != (moved{}) {
-		batch.Queue(`update pool set taken = taken + $2, timed_taken = timed_taken + $3 where id = $1`, l.Pool, change.took, change.timed)
+		// The gate's copy knows nothing of what is taken past it, which is no drift.
+		batch.Queue(`update pool set taken = taken + $2, timed_taken = timed_taken + $3, past_epoch = case when $4 then epoch else past_epoch end
+			where id = $1`, l.Pool, change.took, change.timed, c.direct)
 	}
 	if tell {
 		if err := outbox.Queue(batch, l.Show, l.Event()); err != nil {

@@ -57,6 +57,40 @@
 // BenchmarkMovements. Everybody may read a pool's movements, chained by their hashes: package chain does that behind
 // the transactions that write them.
 //
+// # The leak detector
+//
+// Once a second one node, in turn, looks whether Redis, the pools, their holds and the movements still say the same (drift*.go),
+// while everybody sells. It finds a unit that a hand, a fault or a lost message has moved, reports it (table stock_drift, the
+// log, metrics drift_found and drift_repaired, rialto verify while it is open) and puts it right.
+//
+// What it compares:
+//
+//   - The pool's row, its holds and the balances of its movements are read in one statement, so at one moment. Every step of a sale
+//     changes them together or not at all; what differs there has drifted, however busy the pool is. No lock is taken.
+//     Balances are the last sealed totals (package chain) and what has moved since.
+//   - The gate's copy differs rightly: units are on their way. So the pool's row is read before and after the copy; when the
+//     same transaction has written it (xmin), Postgres stood still for this pool at the moment of the copy. What the copy
+//     counts and Postgres does not must then be ids under an open lease (admitted, not judged yet), or of holds that ended at
+//     most the time of a lease ago (the news is on its way). drift.lua lists those at the moment at which it reads what
+//     is free. Whatever is left over must be found by three looks in a row, in the same direction. Copies that somebody knows
+//     to be wrong already (pool.past_epoch, a lane's rebuild) are theirs to make anew.
+//
+// What decides: the holds. What somebody was told is theirs stays theirs. pool.taken gets the difference in one conditional
+// UPDATE; differences, unlike counts, are not changed by whoever sells meanwhile. A movement of kind 'edit' explains to the
+// public ledger what a hand has done, and names the hold where it can be known. The epoch ends in the same transaction: the
+// gate's copy is made anew, whatever was on its way is admitted once more, and a second detector finds nothing to do. The
+// finding is committed before that, so that being killed in between hides nothing. When holds have more than there is on
+// hand, taken says that nothing is left (its CHECK stands), every hold is kept, and the finding stays open until a person has
+// ended some of them or put more on hand. Until then a unit that comes back may be sold once more before the next look.
+//
+// What it costs and how far it reaches (BenchmarkDrift): a turn looks at the pools that this node sells from or that moved
+// last (busyPools) and at the next ones of a tour of all (tourPools), and adds up busyRows and tourRows rows of their holds.
+// Within these numbers every pool is compared each second. Beyond them taken is still compared with the movements of each of
+// those pools, and the rest waits: n pools in all take n/tourPools seconds, a pool of n holds up to n/busyRows more, n copies
+// with units on their way n/maxSuspectCopies. A unit
+// that Postgres has taken back and nobody told the gate of is found when it is returnsWithin old; an id under a lease, when
+// that lapses. A gate that has admitted more than there is gets caught by the claims first (gate_rebuilds, "short").
+//
 // # Invariants
 //
 //   - 0 <= taken <= on_hand, taken = held + paying + sold: by CHECK and by changing both in one transaction.
@@ -69,12 +103,13 @@
 //
 // # Lock order
 //
-// Pool row, then hold rows, then the outbox stream of the show. A transaction that moves only a hold
+// Pool row, then hold rows, then rows of stock_drift, then the outbox stream of the show. A transaction that moves only a hold
 // (paying, sold) takes no pool row.
 //
 // # Concurrency
 //
-//	Service.Run     started and awaited by the program: sweeps lapsed holds and compares the gate with the truth
+//	Service.Run     started and awaited by the program: sweeps lapsed holds
+//	watch.run       one per Service.Run, which waits for it: looks for drift
 //	lane gate loop  at most one per pool, started by the first tap, ends when its queue is empty
 //	lane claim loop the same, for the second stage
 //	awaitGate       one while Redis is away; ends when it is back, or with Run

@@ -123,26 +123,6 @@ func TestGateThatForgotSalesSellsNoExtra(t *testing.T) {
 	})
 }
 
-// magento inventory #2722, #3153: the detector finds an injected drift of one unit, in either direction.
-func TestDriftOfOneUnitIsRepaired(t *testing.T) {
-	onEachStore(t, func(t *testing.T, w *world) {
-		s, l := w.service(sweepEvery(50*time.Millisecond)), w.supply(5, 0)
-		for i, drift := range []int64{+1, -1} {
-			w.hold(s, tapOf(l, fmt.Sprintf("gst_%d", i)))
-			w.settled(s, l.Pool)
-			_, _, _, epoch := w.level(l.Pool)
-			if err := w.redis().HIncrBy(t.Context(), gateKeys(l.Pool, epoch)[0], "free", drift).Err(); err != nil {
-				t.Fatal(err)
-			}
-			injected := time.Now()
-			w.settled(s, l.Pool)
-			if took := time.Since(injected); took > 2*time.Second {
-				t.Fatalf("drift %+d was repaired only after %v", drift, took)
-			}
-		}
-	})
-}
-
 // Redis dies in the middle of a sale, which goes on without it, and comes back with its data or with none.
 func TestRedisKilledAndBack(t *testing.T) {
 	for name, end := range map[string]func(*embeddedtest.RedisServer){

@@ -162,7 +162,13 @@ func TestNotesAreBounded(t *testing.T) {
 	if lost := n.add(1, make([]tag, 1), make([]entry, 2), due{}); lost != 3 {
 		t.Fatalf("past the limit %d were lost", lost)
 	}
-	if settled, back, _ := n.take(1); len(settled) != MaxBatch || len(back) != MaxBatch {
+	for more := maxNotes; more > 0; more -= MaxBatch {
+		last := more == MaxBatch // of what comes back: its tags are open until then
+		if settled, back, _ := n.take(1); len(settled) > 0 != last || len(settled) > MaxBatch || len(back) != MaxBatch {
+			t.Fatalf("with %d units to come one call takes %d and %d", more, len(settled), len(back))
+		}
+	}
+	if settled, back, _ := n.take(1); len(settled) != MaxBatch || len(back) != 0 {
 		t.Fatalf("one call takes %d and %d", len(settled), len(back))
 	}
 	if n.add(2, nil, make([]entry, 1), due{}); len(n.back) != 1 || len(n.settled) != 0 {

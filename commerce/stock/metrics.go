@@ -17,6 +17,10 @@ type metrics struct {
 	swept    *prometheus.CounterVec // what
 	direct   *prometheus.CounterVec // what became of taps while Redis was away
 	away     prometheus.Gauge
+
+	driftFound    *prometheus.CounterVec // kind
+	driftRepaired *prometheus.CounterVec // kind
+	driftRounds   *prometheus.CounterVec // result
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -38,8 +42,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		away: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "rialto_commerce_stock_gate_away_pools", Help: "Pools whose Redis does not answer this node: their taps go to Postgres alone.",
 		}),
+		driftFound:    counter("drift_found_total", "Differences between Redis, pools, holds and movements that this node has found (table stock_drift).", "kind"),
+		driftRepaired: counter("drift_repaired_total", "Differences that this node has repaired.", "kind"),
+		driftRounds:   counter("drift_rounds_total", "Turns of this node to look for drift.", "result"),
 	}
-	for _, c := range []prometheus.Collector{m.taps, m.refused, m.calls, m.batch, m.rebuilds, m.dropped, m.swept, m.direct, m.away} {
+	for _, c := range []prometheus.Collector{m.taps, m.refused, m.calls, m.batch, m.rebuilds, m.dropped, m.swept, m.direct, m.away,
+		m.driftFound, m.driftRepaired, m.driftRounds} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -36,7 +36,8 @@ func (n *notes) add(epoch int64, settled []tag, back []entry, d due) (lost int) 
 	return lost
 }
 
-// take hands over what concerns epoch, at most a batch of each; what concerns an older one is dropped.
+// take hands over what concerns epoch, at most a batch of each; what concerns an older one is dropped. A tag is settled with
+// the last of the units that come back, or after them: until then the leak detector finds them under it.
 func (n *notes) take(epoch int64) (settled []tag, back []entry, d due) {
 	if n.epoch != epoch {
 		if n.epoch < epoch {
@@ -44,8 +45,9 @@ func (n *notes) take(epoch int64) (settled []tag, back []entry, d due) {
 		}
 		return nil, nil, due{}
 	}
-	settled, n.settled = cut(n.settled)
-	back, n.back = cut(n.back)
+	if back, n.back = cut(n.back); len(n.back) == 0 {
+		settled, n.settled = cut(n.settled)
+	}
 	d, n.due = n.due, due{}
 	n.urgent = n.any()
 	return settled, back, d

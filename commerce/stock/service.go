@@ -28,7 +28,7 @@ type Config struct {
 
 	HoldFor time.Duration // 0: DefaultHoldFor
 	PayFor  time.Duration // 0: DefaultPayFor
-	Sweep   time.Duration // how often Run looks for lapsed holds and compares; 0: defaultSweep
+	Sweep   time.Duration // how often Run looks for lapsed holds; 0: defaultSweep. For drift it looks so often too, but not more often than once a second
 }
 
 // Barred adds to a claim's batch the question who of some buyers may not buy in the show of a pool, and calls bar for each.
@@ -78,8 +78,7 @@ type Service struct {
 	closed bool
 
 	// owned by Run
-	runID string                             // of the Redis server, "" when it does not say
-	seen  map[commerce.PoolID]comparedLevels // what the last comparison found
+	runID string // of the Redis server, "" when it does not say
 }
 
 // New makes a Service. It starts nothing: the first tap of a pool starts its lane.
@@ -95,7 +94,6 @@ func New(c Config) (*Service, error) {
 		db: c.Pool, gate: gate{redis: c.Redis}, log: c.Log, metrics: m, barred: c.Barred,
 		holdFor: c.HoldFor, payFor: c.PayFor, sweep: c.Sweep, outages: newOutages(), stopping: make(chan struct{}),
 		lanes: map[commerce.PoolID]*lane{},
-		seen:  map[commerce.PoolID]comparedLevels{},
 	}
 	if s.holdFor == 0 {
 		s.holdFor = DefaultHoldFor

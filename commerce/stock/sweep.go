@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,10 +16,13 @@ import (
 // maxSwept is how many pools one round releases lapsed holds in; the rest come a round later.
 const maxSwept = 256
 
-// Run sweeps until ctx ends, then waits for the lanes. Sweeping is tidiness: a tap finds lapsed units by
+// Run sweeps and looks for drift until ctx ends, then waits for the lanes. Sweeping is tidiness: a tap finds lapsed units by
 // itself. But nobody may be tapping, and viewers want to see that a unit is back.
 func (s *Service) Run(ctx context.Context) error {
 	defer s.stop()
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() { newWatch(s).run(ctx) })
 	ticker := time.NewTicker(s.sweep)
 	defer ticker.Stop()
 	for {
@@ -45,9 +49,9 @@ func (s *Service) stop() {
 	}
 }
 
-// round is one sweep: lapsed holds, a Redis that was replaced, and copies that differ from the truth.
+// round is one sweep: lapsed holds, a Redis that was replaced, and lanes that nobody taps on.
 func (s *Service) round(ctx context.Context) error {
-	return errors.Join(s.sweepHolds(ctx), s.noticeNewServer(ctx), s.compare(ctx))
+	return errors.Join(s.sweepHolds(ctx), s.noticeNewServer(ctx), s.visit(ctx))
 }
 
 func (s *Service) sweepHolds(ctx context.Context) error {
@@ -91,93 +95,47 @@ func (s *Service) noticeNewServer(ctx context.Context) error {
 	return nil
 }
 
-// comparedLevels is what both sides said about a pool.
-type comparedLevels struct {
-	epoch            int64
-	free, gate       int
-	timed, gateTimed int // of the timed offer; -1 where it has no cap
-}
-
-func (c comparedLevels) same() bool { return c.free == c.gate && c.timed == c.gateTimed }
-
-// compare looks at the pools that this node sells from. While taps are under way the two sides differ
-// rightly, so only a difference counts that stays the same over two rounds, with no lease open and no row
-// changed in between.
-func (s *Service) compare(ctx context.Context) error {
-	lanes := s.open()
-	seen := make(map[commerce.PoolID]comparedLevels, len(lanes))
+// visit looks after the lanes that this node sells from.
+func (s *Service) visit(ctx context.Context) error {
 	var errs []error
-	for _, l := range lanes {
-		now, quiet, err := l.look(ctx)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if !quiet || now.same() {
-			continue
-		}
-		if s.seen[l.id] == now {
-			s.log.Warn("the gate's count differed; it is made anew", "pool", l.id, "truth", now.free, "gate", now.gate,
-				"truth_timed", now.timed, "gate_timed", now.gateTimed)
-			l.force("drift")
-			continue
-		}
-		seen[l.id] = now
+	for _, l := range s.open() {
+		errs = append(errs, l.visit(ctx))
 	}
-	s.seen = seen
 	return errors.Join(errs...)
 }
 
-// look reads both sides. It also brings the lane to a newer epoch that it has not heard of, and sends notes
-// that had to wait.
-func (l *lane) look(ctx context.Context) (c comparedLevels, quiet bool, err error) {
-	before, err := l.s.truth(ctx, l.id)
+// visit brings the lane to a newer epoch that it has not heard of, sends notes that had to wait, and asks the gate for leases
+// that have lapsed.
+func (l *lane) visit(ctx context.Context) error {
+	now, err := l.s.readEpoch(ctx, l.id)
 	if err != nil {
-		return c, false, err
+		return err
 	}
 	l.mu.Lock()
-	if l.epoch != 0 && before.epoch > l.epoch {
-		l.epoch = before.epoch
+	if l.epoch != 0 && now > l.epoch {
+		l.epoch = now
 	}
 	idle := l.waiting.Load() == 0 && !l.notes.any() && !l.away
 	l.notes.urgent = l.notes.any()
 	l.poked = l.rebuild != ""
 	l.mu.Unlock()
 	l.wake(fromInside)
-	if before.epoch == 0 || !idle {
-		return c, false, nil
+	if now == 0 || !idle {
+		return nil
 	}
-	got, err := l.s.gate.call(ctx, l.id, gateCall{epoch: before.epoch, tag: newTag()})
-	if errors.Is(err, errNotLoaded) {
-		return c, false, nil // the next tap makes it
-	}
-	if errors.Is(err, ErrGate) && ctx.Err() == nil {
+	got, err := l.s.gate.call(ctx, l.id, gateCall{epoch: now, tag: newTag()})
+	switch {
+	case errors.Is(err, errNotLoaded):
+		return nil // the next tap makes it
+	case errors.Is(err, ErrGate) && ctx.Err() == nil:
 		l.gateAway(err) // which says so
-		return c, false, nil
+		return nil
+	case err != nil:
+		return err
+	case len(got.lapsed) > 0:
+		return l.lapse(ctx, now, got.lapsed)
 	}
-	if err != nil {
-		return c, false, err
-	}
-	if len(got.lapsed) > 0 {
-		return c, false, l.lapse(ctx, before.epoch, got.lapsed)
-	}
-	after, err := l.s.truth(ctx, l.id)
-	if err != nil {
-		return c, false, err
-	}
-	quiet = got.leases == 0 && before == after
-	after.gate, after.gateTimed = got.free, got.timed
-	return after, quiet, nil
-}
-
-// truth is a pool's row; free and epoch alone do not show that it changed and changed back, which two rounds
-// make as good as impossible.
-func (s *Service) truth(ctx context.Context, pool commerce.PoolID) (c comparedLevels, err error) {
-	err = s.db.QueryRow(ctx, `select epoch, on_hand - taken, `+timedFree+` from pool where id = $1`, pool).Scan(&c.epoch, &c.free, &c.timed)
-	if err != nil {
-		return c, fmt.Errorf("read pool %s: %w", pool, err)
-	}
-	return c, nil
+	return nil
 }
 
 // Copy is what the gate believes of a pool, for `rialto verify`.

@@ -40,6 +40,8 @@ var invariants = []invariant{
 		select 'pool ' || pool || ': ' || bucket || ' is ' || coalesce(s.units, 0) || ', its movements make ' || coalesce(m.units, 0)
 		from stands s full join makes m using (pool, bucket)
 		where coalesce(s.units, 0) <> coalesce(m.units, 0) or bucket <> 'supply' and m.units < 0`},
+	{"units: no drift that the leak detector has found is left", `
+		select 'pool ' || pool || ': ' || kind || ' by ' || units || ' since ' || found_at || ': ' || detail from stock_drift where repaired_at is null order by id`},
 	{"units: each hold is of a pool that there is", `
 		select 'hold ' || h.id || ' is of pool ' || h.pool from hold h where not exists (select from pool p where p.id = h.pool)`},
 	{"units: the public ledger of each pool is whole: numbered, sealed with the row before and with what has moved, and its totals are the sums", `
