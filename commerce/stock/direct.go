@@ -89,7 +89,7 @@ func (l *lane) awaitGate(ctx context.Context) {
 
 func (l *lane) gateBack() {
 	l.mu.Lock()
-	l.away, l.poked = false, true // its copy is made anew without waiting for a tap
+	l.away, l.poked = false, maxTries // its copy is made anew without waiting for a tap
 	l.mu.Unlock()
 	l.s.metrics.away.Dec()
 	if lasted, last := l.s.outages.end(); last {

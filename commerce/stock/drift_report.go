@@ -109,6 +109,12 @@ func (s *Service) repair(ctx context.Context, d drift, fn func(ctx context.Conte
 		return fmt.Errorf("repair drift of %s: %w", d.pool, err)
 	}
 	s.Changed(ctx, d.pool)
+	s.mu.Lock()
+	l := s.lanes[d.pool]
+	s.mu.Unlock()
+	if l != nil {
+		l.force("") // who taps next finds the new copy made
+	}
 	s.tellRepaired(d.pool, done)
 	return nil
 }

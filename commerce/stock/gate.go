@@ -102,6 +102,7 @@ func gateKeys(pool commerce.PoolID, epoch int64) []string {
 
 type gateCall struct {
 	direct  bool // Redis is away
+	poked   int  // see lane
 	epoch   int64
 	tag     tag
 	asks    []*ask

@@ -34,7 +34,7 @@ type lane struct {
 	notes    notes  // ride on the next gate call
 	epoch    int64  // the newest epoch that this node knows; 0: must be read
 	rebuild  string // not "": the gate's copy is known to be wrong, for this reason
-	poked    bool   // make the rebuild now, without waiting for a tap
+	poked    int    // so often the gate is asked without waiting for a tap, until it has the copy
 	away     bool   // Redis does not answer
 
 	wary int // claims that look every id up first; owned by the claim loop
@@ -222,7 +222,7 @@ func (l *lane) gateLoop(ctx context.Context) {
 }
 
 // hasGateWork is called with mu held.
-func (l *lane) hasGateWork() bool { return len(l.queue) > 0 || l.notes.pressing() || l.poked }
+func (l *lane) hasGateWork() bool { return len(l.queue) > 0 || l.notes.pressing() || l.poked > 0 }
 
 // nextCall takes what goes in the next call, or ends the loop.
 func (l *lane) nextCall() (call gateCall, reason string, ok bool) {
@@ -232,9 +232,10 @@ func (l *lane) nextCall() (call gateCall, reason string, ok bool) {
 		l.gating = false
 		return gateCall{}, "", false
 	}
-	l.poked = false
+	poked := l.poked
+	l.poked = 0
 	n := min(len(l.queue), MaxBatch)
-	call = gateCall{direct: l.away, epoch: l.epoch, tag: newTag(), asks: l.queue[:n:n]}
+	call = gateCall{direct: l.away, poked: poked, epoch: l.epoch, tag: newTag(), asks: l.queue[:n:n]}
 	if l.queue = l.queue[n:]; len(l.queue) == 0 {
 		l.queue = nil
 	}
@@ -261,6 +262,7 @@ func (l *lane) putBack(call gateCall) {
 	}
 	l.mu.Lock()
 	l.queue = append(keep, l.queue...)
+	l.poked = max(l.poked, call.poked-1)
 	l.dropped(l.notes.restore(call))
 	l.mu.Unlock()
 	l.fail(late, fmt.Errorf("%w: the gate keeps losing the pool", ErrUnavailable))

@@ -84,7 +84,7 @@ func (l *lane) moveTo(epoch int64) {
 // force makes the next copy of the pool, whatever the present one says.
 func (l *lane) force(reason string) {
 	l.mu.Lock()
-	l.rebuild, l.poked = reason, true
+	l.rebuild, l.poked = reason, maxTries
 	l.mu.Unlock()
 	l.wake(fromInside) // Run calls this
 }

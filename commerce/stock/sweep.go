@@ -117,7 +117,9 @@ func (l *lane) visit(ctx context.Context) error {
 	}
 	idle := l.waiting.Load() == 0 && !l.notes.any() && !l.away
 	l.notes.urgent = l.notes.any()
-	l.poked = l.rebuild != ""
+	if l.rebuild != "" {
+		l.poked = maxTries
+	}
 	l.mu.Unlock()
 	l.wake(fromInside)
 	if now == 0 || !idle {
