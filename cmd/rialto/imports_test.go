@@ -10,7 +10,7 @@ import (
 // commerceLayers lists the packages of commerce from the bottom up. A package
 // imports only layers below its own, and beside it what commerceSideways names.
 var commerceLayers = [][]string{
-	{"money", "schema", "outbox", "guard", "mail", "cursor", "crash"},
+	{"money", "schema", "outbox", "guard", "mail", "cursor", "crash", "gather"},
 	{"account", "catalog", "show", "ledger", "delivery", "chain"},
 	{"stock", "price", "payment", "order", "community"},
 	{"drop", "checkout", "outage"},
@@ -20,7 +20,7 @@ var commerceLayers = [][]string{
 }
 
 var commerceSideways = map[string][]string{
-	"outbox": {"schema", "crash"},
+	"outbox": {"schema", "crash", "gather"},
 	"guard":  {"schema"},
 	"mail":   {"schema", "outbox", "crash"},
 	"show":   {"account", "catalog"},
