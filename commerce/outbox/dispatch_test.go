@@ -314,6 +314,59 @@ func TestSlowEffectsBlockNeitherEventsNorControls(t *testing.T) {
 	stop()
 }
 
+// A kind with a number of its own is worked on so many times at once, and takes no place of the others.
+func TestAKindHasItsOwnPlaces(t *testing.T) {
+	const own = 12
+	pool := schematest.Pool(t)
+	started, release := make(chan string, 100), make(chan struct{})
+	slow := func(_ context.Context, m outbox.Message) error { started <- m.Kind; <-release; return nil }
+	config := outbox.Config{
+		Pool: pool, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry(), Poll: 10 * time.Millisecond,
+		Handlers: map[string]outbox.Handler{"payment.capture": slow, "payment.void": slow, "mail.order": slow},
+	}
+	for _, n := range []int{0, -1, outbox.MaxAtOnce + 1} {
+		config.AtOnce = map[string]int{"payment.capture": n}
+		if _, err := outbox.New(config); err == nil {
+			t.Errorf("%d at once were taken", n)
+		}
+	}
+	config.AtOnce = map[string]int{"payment.capture": outbox.MaxAtOnce}
+	if err := config.Validate(); err != nil {
+		t.Errorf("at the limit: %v", err)
+	}
+	config.AtOnce["payment.capture"] = own
+	d, err := outbox.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, pool, func(ctx context.Context, tx pgx.Tx) error {
+		for i := range own + 5 {
+			for _, kind := range []string{"payment.capture", "payment.void", "mail.order"} {
+				if err := outbox.Effect(ctx, tx, kind, fmt.Sprint(i), nil, time.Time{}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running errgroup.Group
+	running.Go(func() error { return d.Run(ctx) })
+	defer func() { cancel(); _ = running.Wait() }()
+	at := map[string]int{}
+	for range own + outbox.MaxEffects {
+		at[<-started]++
+	}
+	if at["payment.capture"] != own || at["payment.void"]+at["mail.order"] != outbox.MaxEffects {
+		t.Errorf("begun: %v", at)
+	}
+	if n := count(t, pool, "attempts > 0"); n != own+outbox.MaxEffects {
+		t.Errorf("%d are claimed", n)
+	}
+	close(release)
+	eventually(t, "all done", func() bool { return count(t, pool, "done_at is not null and attempts = 1") == 3*(own+5) })
+}
+
 func TestEffectsWaitForTheirTime(t *testing.T) {
 	pool := schematest.Pool(t)
 	seen := &recorder{}

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/rialto-live/rialto/commerce/gather"
 )
 
 const (
@@ -21,6 +23,13 @@ const (
 	DefaultPoll = 100 * time.Millisecond
 
 	eventWorkers = 2
+
+	// breathFor is the least time from one round of a loop to the next, so that a crowd of kicks is no crowd of rounds. Who
+	// kicks a loop that has been still for so long waits for nothing.
+	breathFor = 5 * time.Millisecond
+
+	// MaxAtOnce bounds Config.AtOnce: each claim is a goroutine, and so many calls are lost for a lease when a node dies.
+	MaxAtOnce = gather.MaxTogether
 )
 
 // Config is what a Dispatcher needs. Poll alone may be left out.
@@ -31,6 +40,9 @@ type Config struct {
 	// Handlers by kind. KindEvent and KindControl serve those lanes; every other name is an effect's kind.
 	// Rows of a kind without a handler stay where they are: another version of the program may know it.
 	Handlers map[string]Handler
+	// AtOnce is how many effects of a kind one node works on at once, where that is not MaxEffects together with others.
+	// Its handler shares what it needs of the database among its calls.
+	AtOnce map[string]int
 	// Poll is how often the tables are looked at without a Kick (rows of other nodes, rows that waited).
 	Poll time.Duration // 0: DefaultPoll
 }
@@ -54,6 +66,11 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("outbox: the handler of %q is nil", kind))
 		}
 	}
+	for kind, n := range c.AtOnce {
+		if n < 1 || n > MaxAtOnce {
+			errs = append(errs, fmt.Errorf("outbox: %d effects of %q at once, 1 to %d can be", n, kind, MaxAtOnce))
+		}
+	}
 	if c.Poll < 0 {
 		errs = append(errs, errors.New("outbox: a negative poll time"))
 	}
@@ -66,8 +83,8 @@ type Dispatcher struct {
 	config  Config
 	metrics *metrics
 	workers []worker
-	// effectsKick, capacity 1, wakes the claimer of effects.
-	effectsKick chan struct{}
+	crews   []crew
+	done    *gather.Stage[row] // effects that are to be marked as done
 }
 
 // worker is one loop: round does what there is and says whether there may be more at once.
@@ -89,7 +106,8 @@ func New(config Config) (*Dispatcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("outbox: metrics: %w", err)
 	}
-	d := &Dispatcher{config: config, metrics: m, effectsKick: make(chan struct{}, 1)}
+	d := &Dispatcher{config: config, metrics: m, crews: config.crews()}
+	d.done = gather.New(1, dbLimit, d.noteDone)
 	add := func(lane string, round func(context.Context) (bool, error)) {
 		d.workers = append(d.workers, worker{lane: lane, round: round, kick: make(chan struct{}, 1)})
 	}
@@ -111,7 +129,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	for _, w := range d.workers {
 		group.Go(func() error { d.loop(ctx, w); return nil })
 	}
-	group.Go(func() error { d.effects(ctx); return nil })
+	for _, c := range d.crews {
+		group.Go(func() error { d.effects(ctx, c); return nil })
+	}
 	group.Go(func() error { d.trim(ctx); return nil })
 	return group.Wait()
 }
@@ -121,7 +141,9 @@ func (d *Dispatcher) Kick() {
 	for _, w := range d.workers {
 		tell(w.kick)
 	}
-	tell(d.effectsKick)
+	for _, c := range d.crews {
+		tell(c.kick)
+	}
 }
 
 func tell(kick chan struct{}) {
@@ -136,7 +158,15 @@ func (d *Dispatcher) loop(ctx context.Context, w worker) {
 	poll := time.NewTicker(d.config.Poll)
 	defer poll.Stop()
 	failing := false
+	breath := time.NewTimer(0)
+	defer breath.Stop()
 	for ctx.Err() == nil {
+		select { // what was written meanwhile goes together
+		case <-ctx.Done():
+			return
+		case <-breath.C:
+		}
+		breath.Reset(breathFor)
 		more, err := w.round(ctx)
 		d.note(w.lane, &failing, err)
 		if more && err == nil {

@@ -29,7 +29,8 @@
 //	Dispatcher.Run      started and awaited by the program; owns all goroutines below and waits for them
 //	  event workers     two; each claims one show at a time
 //	  control worker    one
-//	  effect claimer    one, and up to MaxEffects calls of handlers
+//	  effect claimers   one for each kind of Config.AtOnce, and so many calls of its handler; one for all other kinds, and
+//	                    up to MaxEffects calls. Those that are done are marked together, by whoever comes first
 //	  trimmer           one, deletes effects that were done long ago
 //
 // Kick may be called by anybody, any time; it never blocks.
@@ -41,5 +42,5 @@
 //
 // # Imports
 //
-// commerce (ids), schema, crash. It knows no meaning of what it carries.
+// commerce (ids), schema, gather, crash. It knows no meaning of what it carries.
 package outbox

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// MaxEffects is how many effects one node works on at once.
+	// MaxEffects is how many effects one node works on at once, those of the kinds of Config.AtOnce left out.
 	MaxEffects = 8
 	// lease is how long a claimed effect belongs to its node; longer than a try may take, so that two nodes
 	// never work on one effect unless one of them stood still.
@@ -29,31 +29,51 @@ const (
 	dbLimit   = 5 * time.Second
 )
 
-// effects claims effects and works on up to MaxEffects of them at once. No transaction is open meanwhile.
-func (d *Dispatcher) effects(ctx context.Context) {
-	kinds := slices.DeleteFunc(slices.Collect(maps.Keys(d.config.Handlers)), func(kind string) bool {
-		return kind == KindEvent || kind == KindControl
-	})
-	if len(kinds) == 0 {
-		return
+// crew works on effects of some kinds, on so many at once.
+type crew struct {
+	kinds  []string
+	atOnce int
+	kick   chan struct{} // capacity 1, wakes its claimer
+}
+
+// crews has one for each kind that has a number of its own, and one for all others.
+func (c Config) crews() []crew {
+	others := crew{atOnce: MaxEffects, kick: make(chan struct{}, 1)}
+	var all []crew
+	for _, kind := range slices.Sorted(maps.Keys(c.Handlers)) {
+		switch n := c.AtOnce[kind]; {
+		case kind == KindEvent || kind == KindControl:
+		case n > 0:
+			all = append(all, crew{kinds: []string{kind}, atOnce: n, kick: make(chan struct{}, 1)})
+		default:
+			others.kinds = append(others.kinds, kind)
+		}
 	}
+	if len(others.kinds) > 0 {
+		all = append(all, others)
+	}
+	return all
+}
+
+// effects claims a crew's effects and works on as many of them at once as it may. No transaction is open meanwhile.
+func (d *Dispatcher) effects(ctx context.Context, c crew) {
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 
 	var group errgroup.Group
-	slots := make(chan struct{}, MaxEffects)
-	d.loop(ctx, worker{lane: laneEffect.name, kick: d.effectsKick, round: func(ctx context.Context) (bool, error) {
+	slots := make(chan struct{}, c.atOnce)
+	d.loop(ctx, worker{lane: laneEffect.name, kick: c.kick, round: func(ctx context.Context) (bool, error) {
 		free := cap(slots) - len(slots) // only this loop fills slots, so there are at least so many
 		if free == 0 {
 			return false, nil // each one that ends kicks
 		}
-		rows, err := d.claimEffects(ctx, kinds, free)
+		rows, err := d.claimEffects(ctx, c.kinds, free)
 		for _, r := range rows {
 			slots <- struct{}{}
 			group.Go(func() error {
 				d.effect(work, r)
 				<-slots
-				tell(d.effectsKick)
+				tell(c.kick)
 				return nil
 			})
 		}
@@ -88,9 +108,7 @@ func (d *Dispatcher) effect(ctx context.Context, r row) {
 	defer cancel()
 	if err == nil {
 		crash.Here("outbox.effect_done")
-		// attempts fences: a claim that was taken over by another node is theirs to finish.
-		_, err = d.config.Pool.Exec(note, `update outbox set done_at = now(), last_error = null where id = $1 and attempts = $2`, r.id, r.attempts)
-		if err == nil {
+		if err = d.done.Do(note, r); err == nil {
 			d.metrics.delivered.WithLabelValues(laneEffect.name).Inc()
 			return
 		}
@@ -101,6 +119,22 @@ func (d *Dispatcher) effect(ctx context.Context, r row) {
 		d.metrics.claims.WithLabelValues(laneEffect.name).Inc()
 		d.config.Log.Error("outbox effect: its outcome could not be noted; it will be tried again", "kind", r.message.Kind, "id", r.message.ID, "error", err)
 	}
+}
+
+// noteDone marks effects as done, all at once. attempts fences: a claim that was taken over by another node is theirs to
+// finish.
+func (d *Dispatcher) noteDone(ctx context.Context, rows []row) []error {
+	ids, attempts, errs := make([]int64, len(rows)), make([]int, len(rows)), make([]error, len(rows))
+	for i, r := range rows {
+		ids[i], attempts[i] = r.id, r.attempts
+	}
+	_, err := d.config.Pool.Exec(ctx, `
+		update outbox o set done_at = now(), last_error = null from unnest($1::bigint[], $2::int[]) as w(id, attempts)
+		where o.id = w.id and o.attempts = w.attempts`, ids, attempts)
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
 }
 
 // trim deletes effects that were done long ago.

@@ -26,6 +26,15 @@ type Told struct {
 // Me writes that people's own documents change with this transaction. It is for changes that no request of theirs
 // answers with; naming somebody twice is once, and "" is nobody.
 func Me(ctx context.Context, tx pgx.Tx, subjects ...string) error {
+	batch := &pgx.Batch{}
+	if err := QueueMe(batch, subjects...); err != nil {
+		return err
+	}
+	return send(ctx, tx, batch)
+}
+
+// QueueMe is Me as a part of a batch.
+func QueueMe(batch *pgx.Batch, subjects ...string) error {
 	names := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(subjects))), func(name string) bool { return name == "" })
 	var rows []any
 	for some := range slices.Chunk(names, maxTold) {
@@ -35,5 +44,5 @@ func Me(ctx context.Context, tx pgx.Tx, subjects ...string) error {
 		}
 		rows = append(rows, m)
 	}
-	return controls(ctx, tx, rows)
+	return queueControls(batch, rows)
 }

@@ -199,6 +199,14 @@ func Control(ctx context.Context, tx pgx.Tx, messages ...ControlMessage) error {
 }
 
 func controls(ctx context.Context, tx pgx.Tx, rows []any) error {
+	batch := &pgx.Batch{}
+	if err := queueControls(batch, rows); err != nil {
+		return err
+	}
+	return send(ctx, tx, batch)
+}
+
+func queueControls(batch *pgx.Batch, rows []any) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -213,13 +221,10 @@ func controls(ctx context.Context, tx pgx.Tx, rows []any) error {
 		}
 		refs[i] = uuid.Must(uuid.NewV7()).String()
 	}
-	_, err := tx.Exec(ctx, `
+	batch.Queue(`
 		insert into outbox (lane, kind, ref, payload)
 		select 'control', 'control', ref, convert_from(payload, 'UTF8')::json
 		from unnest($1::text[], $2::bytea[]) as w(ref, payload)`, refs, payloads)
-	if err != nil {
-		return fmt.Errorf("write %d controls: %w", len(refs), err)
-	}
 	return nil
 }
 
@@ -231,18 +236,24 @@ func Effect(ctx context.Context, tx pgx.Tx, kind, id string, payload any, notBef
 // Effects is Effect for many rows in one statement. A row whose kind and id are there already, done or not,
 // is left as it is.
 func Effects(ctx context.Context, tx pgx.Tx, rows ...EffectRow) error {
+	batch := &pgx.Batch{}
+	if err := QueueEffects(batch, rows...); err != nil {
+		return err
+	}
+	return send(ctx, tx, batch)
+}
+
+// QueueEffects is Effects as a part of a batch.
+func QueueEffects(batch *pgx.Batch, rows ...EffectRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	if len(rows) > MaxBatch {
 		return fmt.Errorf("%w: %d effects in one call, at most %d", ErrRow, len(rows), MaxBatch)
 	}
-	var (
-		kinds, refs []string
-		payloads    [][]byte
-		times       []*time.Time
-	)
-	for _, r := range rows {
+	kinds, refs := make([]string, len(rows)), make([]string, len(rows))
+	payloads, times := make([][]byte, len(rows)), make([]*time.Time, len(rows))
+	for i, r := range rows {
 		if r.Kind == "" || len(r.Kind) > MaxName || r.Kind == KindEvent || r.Kind == KindControl {
 			return fmt.Errorf("%w: effect kind %.64q", ErrRow, r.Kind)
 		}
@@ -253,21 +264,28 @@ func Effects(ctx context.Context, tx pgx.Tx, rows ...EffectRow) error {
 		if err != nil {
 			return err
 		}
-		var at *time.Time
 		if !r.NotBefore.IsZero() {
-			at = &r.NotBefore
+			times[i] = &r.NotBefore
 		}
-		kinds, refs, payloads, times = append(kinds, r.Kind), append(refs, r.ID), append(payloads, payload), append(times, at)
+		kinds[i], refs[i], payloads[i] = r.Kind, r.ID, payload
 	}
 	// Sorted, so that two transactions with the same effects wait for each other in one order.
-	_, err := tx.Exec(ctx, `
+	batch.Queue(`
 		insert into outbox (lane, kind, ref, payload, not_before)
 		select 'effect', kind, ref, convert_from(payload, 'UTF8')::json, coalesce(at, now())
 		from unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[]) as w(kind, ref, payload, at)
 		order by kind, ref
 		on conflict (kind, ref) where lane = 'effect' do nothing`, kinds, refs, payloads, times)
-	if err != nil {
-		return fmt.Errorf("write %d effects: %w", len(rows), err)
+	return nil
+}
+
+// send writes what was queued, if anything was.
+func send(ctx context.Context, tx pgx.Tx, batch *pgx.Batch) error {
+	if batch.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("write to the outbox: %w", err)
 	}
 	return nil
 }
