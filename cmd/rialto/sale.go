@@ -78,7 +78,7 @@ func (a *App) buildSale() (err error) {
 	}
 	maps.Copy(handlers, s.checkout.Handlers())
 	maps.Copy(handlers, s.accounts.Handlers())
-	if s.dispatcher, err = outbox.New(outbox.Config{Pool: a.pool, Log: a.log, Registerer: a.registry, Handlers: handlers}); err != nil {
+	if s.dispatcher, err = outbox.New(outbox.Config{Pool: a.pool, Log: a.log, Registerer: a.registry, Handlers: handlers, AtOnce: s.checkout.AtOnce()}); err != nil {
 		return err
 	}
 	s.api, err = api.New(api.Config{

@@ -1,21 +1,17 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/community"
 	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/payment"
-	"github.com/rialto-live/rialto/commerce/schema"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
 
@@ -130,19 +126,26 @@ type PayRequest struct {
 // ErrBanned, order.ErrEmail, order.ErrName, delivery.FieldErrors, *CostsError and those of Costs.
 func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created bool, err error) {
 	defer func() { s.count("pay", err) }()
-	if o, known, err := s.repeated(ctx, r); known || err != nil {
+	t := &payTap{PayRequest: r}
+	email, name, contactErr := order.Contact(r.Email, r.Name)
+	to, addressErr := r.Delivery.Check()
+	if addressErr == nil {
+		t.Delivery = to
+	}
+	if err := s.stages.looks.Do(ctx, t); err != nil {
+		return order.Order{}, false, pending(err)
+	}
+	switch {
+	case t.known:
+		o, _, err := s.repeated(ctx, r)
 		return o, false, err
-	}
-	if !s.Payments() {
+	case !s.Payments():
 		return order.Order{}, false, ErrNotConfigured
+	case contactErr != nil || addressErr != nil:
+		return order.Order{}, false, cmp.Or(contactErr, addressErr)
 	}
-	if r.Email, r.Name, err = order.Contact(r.Email, r.Name); err != nil {
-		return order.Order{}, false, err
-	}
-	if r.Delivery, err = r.Delivery.Check(); err != nil {
-		return order.Order{}, false, err
-	}
-	if err := s.payable(ctx, r); err != nil {
+	t.Email, t.Name = email, name
+	if err := s.payable(t); err != nil {
 		if errors.Is(err, ErrOrderConflict) {
 			// Being paid: by this very order when the pay tap came twice at once.
 			if o, known, again := s.repeated(ctx, r); known || again != nil {
@@ -151,17 +154,30 @@ func (s *Service) Pay(ctx context.Context, r PayRequest) (_ order.Order, created
 		}
 		return order.Order{}, false, err
 	}
-	token, err := s.token(ctx, r)
-	if err != nil {
+	if t.token, err = s.token(ctx, r); err != nil {
 		return order.Order{}, false, err
 	}
-	o, created, err := s.begin(ctx, r, token)
-	if err != nil {
-		return order.Order{}, false, err
+	if err := s.begin(ctx, t); err != nil {
+		return order.Order{}, false, pending(err)
+	}
+	if !t.made {
+		o, err := s.goOn(ctx, t.order)
+		return o, false, err
 	}
 	crash.Here("checkout.begun")
-	o, err = s.goOn(ctx, o)
-	return o, created, err
+	o, err := s.pursue(ctx, t)
+	return o, true, err
+}
+
+// pursue makes the call for a payment that has just been begun, and answers where its order stands.
+func (s *Service) pursue(ctx context.Context, t *payTap) (order.Order, error) {
+	receipt, err := s.settle(ctx, driven{Payment: t.payment})
+	if receipt == "" {
+		return s.answer(ctx, t.Order, err)
+	}
+	o := t.order
+	o.State, o.Receipt = order.Confirmed, receipt
+	return o, nil
 }
 
 // repeated goes on with the order of this id, if there is one.
@@ -179,71 +195,6 @@ func (s *Service) repeated(ctx context.Context, r PayRequest) (o order.Order, kn
 	return o, true, err
 }
 
-// payable refuses early, before a card is handed to anybody. begin judges for good.
-func (s *Service) payable(ctx context.Context, r PayRequest) error {
-	h, err := stock.Find(ctx, s.Pool, r.Hold)
-	switch {
-	case errors.Is(err, stock.ErrUnknown) || err == nil && (h.Buyer != r.Buyer || r.Buyer == ""):
-		return fmt.Errorf("%w: hold %s", ErrUnknown, r.Hold)
-	case err != nil:
-		return err
-	case !h.State.Live():
-		return ErrGone
-	case h.State != stock.Held:
-		return ErrOrderConflict
-	}
-	if err := community.Check(ctx, s.Pool, h.Show, r.Buyer); err != nil {
-		return err
-	}
-	_, err = s.charged(ctx, s.Pool, h, r)
-	return err
-}
-
-// begin commits the row before the call: order pending, payment intent, hold paying.
-func (s *Service) begin(ctx context.Context, r PayRequest, token string) (o order.Order, created bool, err error) {
-	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		h, err := stock.Pay(ctx, tx, r.Hold, r.Buyer)
-		switch {
-		case errors.Is(err, stock.ErrState):
-			// Being paid or sold: by this very order when the pay tap came twice at once.
-			o, err = order.Get(ctx, tx, r.Order)
-			created = false
-			if err != nil || o.Buyer != r.Buyer || o.Hold != r.Hold {
-				return ErrOrderConflict
-			}
-			return nil
-		case errors.Is(err, stock.ErrGone):
-			return ErrGone
-		case errors.Is(err, stock.ErrUnknown):
-			return fmt.Errorf("%w: hold %s", ErrUnknown, r.Hold)
-		case err != nil:
-			return err
-		}
-		wish, err := s.order(ctx, tx, h, r)
-		if err != nil {
-			return err
-		}
-		o, created, err = order.Create(ctx, tx, wish)
-		if err == nil && !created || errors.Is(err, order.ErrHoldTaken) {
-			return ErrOrderConflict // the id belongs to another hold's order; undo
-		}
-		if err != nil {
-			return err
-		}
-		if err := r.save(ctx, tx); err != nil {
-			return err
-		}
-		back, err := s.OrderURL(o.ID, o.Created)
-		if err != nil {
-			return err
-		}
-		return payment.Create(ctx, tx, payment.Payment{
-			ID: commerce.NewID[commerce.PaymentID](), Order: o.ID, Hold: h.ID, Provider: s.Name, Amount: o.Total, Token: token, Return: back,
-		}, s.PayFor)
-	})
-	return o, created, err
-}
-
 // goOn brings an order as far as it can be brought now, and answers where it stands.
 func (s *Service) goOn(ctx context.Context, o order.Order) (order.Order, error) {
 	p, err := payment.OfOrder(ctx, s.Pool, o.ID)
@@ -253,7 +204,12 @@ func (s *Service) goOn(ctx context.Context, o order.Order) (order.Order, error) 
 	if p.State.Due() {
 		err = s.press(ctx, p, false, awaitFor)
 	}
-	now, known := s.outcome(ctx, o.ID)
+	return s.answer(ctx, o.ID, err)
+}
+
+// answer says where an order stands, or that err keeps it from being known.
+func (s *Service) answer(ctx context.Context, id commerce.OrderID, err error) (order.Order, error) {
+	now, known := s.outcome(ctx, id)
 	if err != nil && known != nil {
 		return order.Order{}, pending(err)
 	}

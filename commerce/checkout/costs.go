@@ -9,8 +9,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/delivery"
-	"github.com/rialto-live/rialto/commerce/order"
-	"github.com/rialto-live/rialto/commerce/schema"
+	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
 
@@ -38,21 +37,25 @@ func (s *Service) Costs(ctx context.Context, id commerce.HoldID, buyer string, t
 	case !h.State.Live():
 		return delivery.Costs{}, ErrGone
 	}
-	return s.costs(ctx, s.Pool, h, to)
-}
-
-func (s *Service) costs(ctx context.Context, q schema.Querier, h stock.Hold, to delivery.Address) (delivery.Costs, error) {
-	goods, err := h.Total()
-	if err != nil {
+	of := s.sent(h, to)
+	if of.Goods, err = h.Total(); err != nil {
 		return delivery.Costs{}, err
 	}
-	return delivery.Quote(ctx, q, delivery.Order{Goods: goods, Home: s.Home, To: to})
+	return delivery.Quote(ctx, s.Pool, of)
+}
+
+// sent is where a hold's goods shall go, and in which money they are paid.
+func (s *Service) sent(h stock.Hold, to delivery.Address) delivery.Order {
+	return delivery.Order{Goods: money.Amount{Currency: h.Unit.Currency}, Home: s.Home, To: to}
 }
 
 // charged is what an order of r is charged: the costs now, which must be those that the page showed.
-func (s *Service) charged(ctx context.Context, q schema.Querier, h stock.Hold, r PayRequest) (delivery.Costs, error) {
-	costs, err := s.costs(ctx, q, h, r.Delivery)
-	if err != nil {
+func (s *Service) charged(quotes delivery.Quotes, h stock.Hold, r PayRequest) (costs delivery.Costs, err error) {
+	of := s.sent(h, r.Delivery)
+	if of.Goods, err = h.Total(); err != nil {
+		return delivery.Costs{}, err
+	}
+	if costs, err = quotes.Of(of); err != nil {
 		return delivery.Costs{}, err
 	}
 	if r.Total != nil && *r.Total != costs.Total.Minor {
@@ -61,24 +64,9 @@ func (s *Service) charged(ctx context.Context, q schema.Querier, h stock.Hold, r
 	return costs, nil
 }
 
-// order is the order that r asks for, at the costs of now.
-func (s *Service) order(ctx context.Context, tx pgx.Tx, h stock.Hold, r PayRequest) (order.Order, error) {
-	of, err := readOffer(ctx, tx, offerKey{h.Show, h.Variant})
-	if err != nil {
-		return order.Order{}, err
-	}
-	costs, err := s.charged(ctx, tx, h, r)
-	return order.Order{
-		ID: r.Order, Hold: h.ID, Show: h.Show, Buyer: r.Buyer, Email: r.Email, Name: r.Name, Costs: costs, Delivery: &r.Delivery,
-		Lines: []order.Line{{Variant: h.Variant, Product: of.product, Title: of.title, Quantity: h.Quantity, Unit: h.Unit, Owner: of.owner}},
-	}, err
-}
-
 // save keeps the address where the buyer has asked for it. A guest has no place to keep one.
-func (r PayRequest) save(ctx context.Context, tx pgx.Tx) error {
-	account, _, err := commerce.ParseSubject(r.Buyer)
-	if !r.Save || err != nil || account.IsZero() {
-		return nil
+func (r PayRequest) save(batch *pgx.Batch) {
+	if account, _, err := commerce.ParseSubject(r.Buyer); r.Save && err == nil && !account.IsZero() {
+		delivery.QueueSave(batch, account, r.Delivery)
 	}
-	return delivery.Save(ctx, tx, account, r.Delivery)
 }

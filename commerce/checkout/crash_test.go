@@ -18,23 +18,36 @@ import (
 	"github.com/rialto-live/rialto/commerce/stock"
 )
 
-// begun is a pay tap whose node died right after the intent was committed.
+// begin is a pay tap up to its first commit.
+func begin(ctx context.Context, s *Service, r PayRequest) (*payTap, error) {
+	t := &payTap{PayRequest: r}
+	err := s.stages.looks.Do(ctx, t)
+	if err == nil {
+		err = s.payable(t)
+	}
+	if err == nil {
+		t.token, err = s.token(ctx, r)
+	}
+	if err == nil {
+		err = s.begin(ctx, t)
+	}
+	return t, err
+}
+
+// begun is a pay tap whose node died right after that commit, long enough ago for others to go on.
 func (w *world) begun(s *Service, h Held, number string) (order.Order, payment.Payment) {
 	w.t.Helper()
-	r := payFor(h, number)
-	token, err := s.Vault.Tokenise(w.t.Context(), r.Card)
-	if err != nil {
-		w.t.Fatal(err)
+	tap, err := begin(w.t.Context(), s, payFor(h, number))
+	if err != nil || !tap.made {
+		w.t.Fatalf("%v %v", tap.made, err)
 	}
-	o, created, err := s.begin(w.t.Context(), r, token)
-	if err != nil || !created {
-		w.t.Fatalf("%v %v", created, err)
+	w.expect(tap.Order, "pending sent paying")
+	p, err := payment.OfOrder(w.t.Context(), w.db, tap.Order)
+	if now := p; err != nil || now.State != tap.payment.State || now.Attempts != tap.payment.Attempts || now.Authorisation() != tap.payment.Authorisation() {
+		w.t.Fatalf("%+v of %+v, %v", p, tap.payment, err)
 	}
-	p, err := payment.OfOrder(w.t.Context(), w.db, o.ID)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return o, p
+	w.due(p.ID)
+	return tap.order, p
 }
 
 // due lets time pass for a payment: whoever drove it is gone, and it is its turn.

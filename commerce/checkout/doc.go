@@ -1,11 +1,11 @@
-// Package checkout is the way from a tap to a paid order, in readable files: checkout.go (what buyers ask for),
-// drive.go (what becomes of a payment), redrive.go and notices.go (who goes on with it).
+// Package checkout is the way from a tap to a paid order, in readable files: checkout.go (what buyers ask for), pay.go (the
+// pay tap), drive.go (what becomes of a payment), confirm.go, capture.go, redrive.go and notices.go (who goes on with it).
 //
 // # Overview
 //
 //	Hold     units for a buyer, durable before "yours"                 (stock)
 //	Costs    goods, delivery and tax of a hold that goes somewhere     (delivery)
-//	Pay      order pending + payment intent + hold paying              one transaction
+//	Pay      order pending + payment sent + hold paying                one transaction
 //	         authorise at the provider                                 outside of any
 //	         confirm: payment, order, hold sold, ledger, capture effect   one transaction
 //	         or decline: payment failed, order cancelled, hold held again one transaction
@@ -20,6 +20,13 @@
 //
 // Each arrow is a commit, and each step can be repeated: whoever dies between two, the redriver of any node
 // goes on from what the rows say.
+//
+// # Together
+//
+// Buyers who pay at once share the transactions of the pay tap, of the confirmation and of the note that money is taken
+// (batch.go): who comes while one is under way waits, and all who wait go in the next (package gather). A lone buyer is a batch
+// of one. A batch is a few statements, each of which says which rows it moved. When one of a batch cannot be moved, the batch
+// is undone and tried again without it; so nobody is hurt by a neighbour, and nothing is ever half done.
 //
 // # Invariants
 //
@@ -39,9 +46,10 @@
 //	  redrive       looks for payments that are due; up to 8 calls at once
 //	  drain         works off the inbox, when Noticed or when it looks; up to 8 calls at once
 //
-// Everything else works in its caller's goroutine. A payment is driven by one caller at a time (payment.Drive).
+// Everything else works in its caller's goroutine; what goes together is done by one of its callers. A payment is driven by
+// one caller at a time: who begins it, and then whoever claims it (payment.Drive).
 //
 // # Imports
 //
-// commerce (ids), money, schema, outbox, mail, crash; catalog, show, ledger, delivery; stock, price, payment, order, community.
+// commerce (ids), money, schema, outbox, mail, gather, crash; catalog, show, ledger, delivery; stock, price, payment, order, community.
 package checkout

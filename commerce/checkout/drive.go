@@ -10,7 +10,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/crash"
-	"github.com/rialto-live/rialto/commerce/ledger"
+	"github.com/rialto-live/rialto/commerce/gather"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
@@ -19,11 +19,10 @@ import (
 	"github.com/rialto-live/rialto/commerce/stock"
 )
 
-// drive makes the call that a payment waits for, and commits what came of it.
-func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) (err error) {
-	defer func() { s.count("drive", err) }()
+// drive claims a payment and makes the call that it waits for.
+func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) error {
 	var p driven
-	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
+	err := schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
 		var before payment.Payment
 		if p.Payment, before, err = payment.Drive(ctx, tx, id, s.Name); err != nil {
 			return err
@@ -41,40 +40,49 @@ func (s *Service) drive(ctx context.Context, id commerce.PaymentID, alone bool) 
 		return nil // its outcome is known
 	}
 	if err != nil {
+		s.count("drive", err)
 		return err
 	}
+	_, err = s.settle(ctx, p)
+	return err
+}
+
+// settle makes the call for a payment that this caller drives, and commits what came of it. receipt is that of an order
+// which was confirmed just now.
+func (s *Service) settle(ctx context.Context, p driven) (receipt string, err error) {
+	defer func() { s.count("drive", err) }()
 	// From here the payment is ours alone for payment.DriveFor; what is begun is finished even when the buyer
 	// closes the page.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), payment.DriveFor-payment.CallTimeout/2)
 	defer cancel()
 	crash.Here("checkout.driven")
 	if p.State == payment.Voiding {
-		return s.void(ctx, p)
+		return "", s.void(ctx, p)
 	}
 	charge, err := s.ask(ctx, p.Payment)
 	switch {
 	case errors.Is(err, payment.ErrRejected):
 		// The provider will never do it, whatever we repeat: end it like a decline, but make sure first.
-		return s.reject(ctx, p, err)
+		return "", s.reject(ctx, p, err)
 	case err != nil:
-		return errors.Join(err, s.move(ctx, p.ID, payment.Unknown, payment.News{}))
+		return "", errors.Join(err, s.move(ctx, p.ID, payment.Unknown, payment.News{}))
 	}
 	switch charge.Status {
 	case payment.ChargeAuthorised, payment.ChargeCaptured:
 		if charge.Amount != p.Amount {
-			return s.reject(ctx, p, fmt.Errorf("%w: it authorised %v of %v", payment.ErrRejected, charge.Amount, p.Amount))
+			return "", s.reject(ctx, p, fmt.Errorf("%w: it authorised %v of %v", payment.ErrRejected, charge.Amount, p.Amount))
 		}
 		crash.Here("checkout.authorised")
 		return s.confirm(ctx, p, charge)
 	case payment.ChargeRequiresAction:
-		return s.wait(ctx, p, charge)
+		return "", s.wait(ctx, p, charge)
 	case payment.ChargeDeclined:
-		return s.decline(ctx, p, charge)
+		return "", s.decline(ctx, p, charge)
 	case payment.ChargeVoided:
-		return s.end(ctx, p, charge, payment.Voiding)
+		return "", s.end(ctx, p, charge, payment.Voiding)
 	}
 	err = fmt.Errorf("%w: charge %s is %q", payment.ErrOutcomeUnknown, charge.ID, charge.Status)
-	return errors.Join(err, s.move(ctx, p.ID, payment.Unknown, payment.News{Charge: charge.ID}))
+	return "", errors.Join(err, s.move(ctx, p.ID, payment.Unknown, payment.News{Charge: charge.ID}))
 }
 
 // driven is a payment that this caller drives. alone: the buyer waits for no answer, so that their pages are told.
@@ -140,53 +148,6 @@ func (s *Service) wait(ctx context.Context, p driven, charge payment.Charge) (er
 	if p.alone {
 		s.Kick()
 	}
-	return nil
-}
-
-// confirm makes the order the buyer's: payment, order, hold, ledger and the capture, in one transaction.
-func (s *Service) confirm(ctx context.Context, p driven, charge payment.Charge) (err error) {
-	defer func() { s.count("confirm", err) }()
-	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		if err := payment.Move(ctx, tx, p.ID, payment.Authorised, payment.News{Charge: charge.ID}); err != nil {
-			return err
-		}
-		h, err := stock.Sell(ctx, tx, p.Hold)
-		if errors.Is(err, stock.ErrState) {
-			// The units are gone, by somebody's hand: the money is let go of, never taken and paid back.
-			if err := payment.Move(ctx, tx, p.ID, payment.Voiding, payment.News{}); err != nil {
-				return err
-			}
-			if err := s.writeEnded(ctx, tx, p.Payment); err != nil {
-				return err
-			}
-			return outbox.Effect(ctx, tx, EffectVoid, "void:"+p.ID.String(), effect{Payment: p.ID}, time.Time{})
-		}
-		if err != nil {
-			return err
-		}
-		if err := order.Confirm(ctx, tx, p.Order); err != nil {
-			return err
-		}
-		sale, err := s.sale(ctx, tx, h, p.Payment)
-		if err != nil {
-			return err
-		}
-		if err := ledger.Post(ctx, tx, sale); err != nil {
-			return err
-		}
-		if err := p.tell(ctx, tx, h.Buyer); err != nil {
-			return err
-		}
-		if err := s.writeReceipt(ctx, tx, p.Order); err != nil {
-			return err
-		}
-		return outbox.Effect(ctx, tx, EffectCapture, p.CaptureKey(), effect{Payment: p.ID}, time.Time{})
-	})
-	if err != nil {
-		return err
-	}
-	crash.Here("checkout.confirmed")
-	s.Kick()
 	return nil
 }
 
@@ -311,7 +272,7 @@ func (s *Service) move(ctx context.Context, id commerce.PaymentID, to payment.St
 
 // pending hides which way an outcome is not known yet; what is an answer stays one.
 func pending(err error) error {
-	if errors.Is(err, payment.ErrOutcomeUnknown) || errors.Is(err, payment.ErrBusy) {
+	if errors.Is(err, payment.ErrOutcomeUnknown) || errors.Is(err, payment.ErrBusy) || errors.Is(err, gather.ErrCrowded) || errors.Is(err, gather.ErrUnanswered) {
 		return fmt.Errorf("%w: %w", ErrPending, err)
 	}
 	return err

@@ -34,12 +34,9 @@ type aboutOrder struct {
 	Order commerce.OrderID `json:"order"`
 }
 
-// writeReceipt has the receipt of an order mailed, once.
-func (s *Service) writeReceipt(ctx context.Context, tx pgx.Tx, id commerce.OrderID) error {
-	if !s.Mail.On() {
-		return nil
-	}
-	return outbox.Effect(ctx, tx, EffectOrderMail, "mail:order:"+id.String(), aboutOrder{Order: id}, time.Time{})
+// receiptMail has the receipt of an order mailed, once.
+func receiptMail(id commerce.OrderID) outbox.EffectRow {
+	return outbox.EffectRow{Kind: EffectOrderMail, ID: "mail:order:" + id.String(), Payload: aboutOrder{Order: id}}
 }
 
 // writeEnded has it mailed that an order does not come to be, once, if its buyer was sent to their bank: before is the

@@ -39,7 +39,7 @@ type modelOrder struct {
 	bank    payment.Status // what the company has, "" while it was not asked
 	waits   bool           // we know that the buyer must confirm
 	voiding bool           // we want it ended
-	tried   bool           // a call was made or begun, so that the next try looks first
+	tried   bool           // begun, so that the next try looks first
 	late    bool
 	effects bool // the money may be taken
 }
@@ -241,29 +241,25 @@ func wants(err, want error) error {
 	return fmt.Errorf("answered %v, want %w", err, want)
 }
 
-// dieEarly is a node that dies after the intent, or with the payment claimed and nothing sent.
+// dieEarly is a node that dies after the first commit, or one that dies going on with it; nothing was sent.
 func (j *journey) dieEarly() error {
 	h := j.heldOne()
 	if h == nil {
 		return nil
 	}
 	o := j.newOrder(h)
-	s := j.node()
-	token, err := s.Vault.Tokenise(j.t.Context(), o.request.Card)
-	if err != nil {
+	o.tried = true
+	if _, err := begin(j.t.Context(), j.node(), o.request); err != nil {
 		return err
 	}
-	if _, _, err := s.begin(j.t.Context(), o.request, token); err != nil {
-		return err
-	}
+	p := j.payment(o.request.Order)
+	j.due(p.ID)
 	if rapid.Bool().Draw(j.rt, "claimed") {
-		p := j.payment(o.request.Order)
 		j.try(func(ctx context.Context, tx pgx.Tx) error {
 			_, _, err := payment.Drive(ctx, tx, p.ID, p.Provider)
 			return err
 		})
 		j.due(p.ID)
-		o.tried = true
 	}
 	return nil
 }

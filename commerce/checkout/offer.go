@@ -194,26 +194,60 @@ func (o *offers) forget(key offerKey, old offer) {
 
 // readOffer sees prices and versions in one statement, as the transaction that changed them wrote them.
 func readOffer(ctx context.Context, q schema.Querier, key offerKey) (offer, error) {
-	o := offer{show: key.show, variant: key.variant, read: time.Now()}
+	rows, err := q.Query(ctx, offerSQL, []commerce.ShowID{key.show}, []commerce.VariantID{key.variant})
+	if err != nil {
+		return offer{}, fmt.Errorf("read the offer of %s: %w", key.variant, err)
+	}
+	o, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (offer, error) { return scanOffer(row) })
+	if errors.Is(err, pgx.ErrNoRows) {
+		return offer{}, fmt.Errorf("%w: %s", ErrNotSold, key.variant)
+	}
+	if err != nil {
+		return offer{}, fmt.Errorf("read the offer of %s: %w", key.variant, err)
+	}
+	return o, nil
+}
+
+// queueOffers is readOffer of some keys as a part of a batch. The offers are there when it has been sent.
+func queueOffers(batch *pgx.Batch, keys map[offerKey]bool) map[offerKey]offer {
+	var shows []commerce.ShowID
+	var variants []commerce.VariantID
+	for key := range keys {
+		shows, variants = append(shows, key.show), append(variants, key.variant)
+	}
+	offers := make(map[offerKey]offer, len(keys))
+	batch.Queue(offerSQL, shows, variants).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			o, err := scanOffer(rows)
+			if err != nil {
+				return err
+			}
+			offers[offerKey{o.show, o.variant}] = o
+		}
+		return rows.Err()
+	})
+	return offers
+}
+
+const offerSQL = `
+	select p.show, p.variant, p.id, p.offer_version, v.amount, v.currency, v.title, d.id, d.title, d.owner, s.creator, s.state = 'ended', clock_timestamp(),
+		f.version, f.amount, f.starts_at, `+stock.TimedCloses+`, case when p.timed_cap > 0 then least(p.timed_cap - p.timed_taken, p.on_hand - p.taken) end
+	from unnest($1::uuid[], $2::uuid[]) as w(show, variant) join pool p on p.show = w.show and p.variant = w.variant
+		join variant v on v.id = p.variant join product d on d.id = v.product join show s on s.id = p.show
+		left join flash f on f.pool = p.id and f.version = p.timed_version`
+
+func scanOffer(row pgx.Row) (offer, error) {
+	o := offer{read: time.Now()}
 	var (
 		currency, product, variant string
 		version, amount            *int64
 		opens, closes              *time.Time
 		left                       *int
 	)
-	err := q.QueryRow(ctx, `
-		select p.id, p.offer_version, v.amount, v.currency, v.title, d.id, d.title, d.owner, s.creator, s.state = 'ended', clock_timestamp(),
-			f.version, f.amount, f.starts_at, `+stock.TimedCloses+`, case when p.timed_cap > 0 then least(p.timed_cap - p.timed_taken, p.on_hand - p.taken) end
-		from pool p join variant v on v.id = p.variant join product d on d.id = v.product join show s on s.id = p.show
-			left join flash f on f.pool = p.id and f.version = p.timed_version
-		where p.show = $1 and p.variant = $2`, key.show, key.variant).
-		Scan(&o.pool, &o.version, &o.unit.Minor, &currency, &variant, &o.product, &product, &o.owner, &o.creator, &o.ended, &o.dbNow,
-			&version, &amount, &opens, &closes, &left)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return offer{}, fmt.Errorf("%w: %s", ErrNotSold, key.variant)
-	}
+	err := row.Scan(&o.show, &o.variant, &o.pool, &o.version, &o.unit.Minor, &currency, &variant, &o.product, &product, &o.owner, &o.creator, &o.ended, &o.dbNow,
+		&version, &amount, &opens, &closes, &left)
 	if err != nil {
-		return offer{}, fmt.Errorf("read the offer of %s: %w", key.variant, err)
+		return offer{}, err
 	}
 	o.unit.Currency = money.Currency(currency)
 	if version != nil {

@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
-	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 const (
@@ -46,6 +43,9 @@ func (s *Service) Handlers() map[string]outbox.Handler {
 	}
 	return handlers
 }
+
+// AtOnce is how many effects of a kind the dispatcher shall have this node work on at once; see outbox.Config.
+func (s *Service) AtOnce() map[string]int { return map[string]int{EffectCapture: CapturesAtOnce} }
 
 // Run goes on with payments whose driver died or got no answer, and with what payment companies tell, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
@@ -155,55 +155,6 @@ func (s *Service) await(ctx context.Context, id commerce.PaymentID, most time.Du
 		case <-ticker.C:
 		}
 	}
-}
-
-// capture is an outbox handler: it takes the money of a confirmed order, once.
-func (s *Service) capture(ctx context.Context, m outbox.Message) (err error) {
-	defer func() { s.count("capture", err) }()
-	p, err := s.subject(ctx, m)
-	if err != nil || p.State == payment.Captured {
-		return err
-	}
-	if p.State != payment.Authorised {
-		return outbox.Permanent(fmt.Errorf("%w: capture of a payment that is %s", payment.ErrState, p.State))
-	}
-	if p.Provider != s.Name {
-		return effectError(p.Elsewhere())
-	}
-	charge, err := s.Provider.Capture(ctx, p.Charge, p.Amount, p.CaptureKey())
-	if errors.Is(err, payment.ErrRejected) {
-		// A method that takes the money at once knows no capture: what is taken is taken.
-		if now, findErr := s.find(ctx, p); findErr == nil && now.Captured == p.Amount.Minor && now.Refunded == 0 {
-			charge, err = now, nil
-		}
-	}
-	if err != nil {
-		return effectError(err)
-	}
-	crash.Here("checkout.capture_called")
-	if charge.Captured != p.Amount.Minor {
-		return outbox.Permanent(fmt.Errorf("%w: captured %d of %v", payment.ErrRejected, charge.Captured, p.Amount))
-	}
-	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		if err := payment.Move(ctx, tx, p.ID, payment.Captured, payment.News{Captured: charge.Captured}); err != nil {
-			return err
-		}
-		if err := order.Move(ctx, tx, p.Order, order.Captured); err != nil {
-			return err
-		}
-		o, err := order.Get(ctx, tx, p.Order)
-		if err != nil {
-			return err
-		}
-		return outbox.Me(ctx, tx, o.Buyer)
-	})
-	if errors.Is(err, payment.ErrState) {
-		return nil // another dispatcher was faster
-	}
-	if err == nil {
-		crash.Here("checkout.captured")
-	}
-	return err
 }
 
 // voidEffect is an outbox handler: it ends a payment that is voiding.

@@ -113,6 +113,8 @@ func (c Config) Validate() error {
 type Service struct {
 	Config  // static after New
 	offers  offers
+	stages  stages
+	calls   chan struct{} // captures that are with the company
 	noticed chan struct{} // see Noticed
 
 	steps         *prometheus.CounterVec
@@ -137,7 +139,7 @@ func New(c Config) (*Service, error) {
 		c.OrderURL = func(commerce.OrderID, time.Time) (string, error) { return "", nil }
 	}
 	s := &Service{
-		Config: c, noticed: make(chan struct{}, 1),
+		Config: c, noticed: make(chan struct{}, 1), calls: make(chan struct{}, captureCalls),
 		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rialto_commerce_checkout_steps_total", Help: "Steps of the way from a tap to a captured order.",
 		}, []string{"step", "result"}),
@@ -153,7 +155,7 @@ func New(c Config) (*Service, error) {
 			Help: "Confirmed orders whose money has been reserved for hours and is not taken. Reservations run out after some days.",
 		}),
 	}
-	s.offers.db = c.Pool
+	s.offers.db, s.stages = c.Pool, s.newStages()
 	for _, m := range []prometheus.Collector{s.steps, s.notices, s.disagreements, s.uncaptured} {
 		if err := c.Registerer.Register(m); err != nil {
 			return nil, fmt.Errorf("checkout metrics: %w", err)

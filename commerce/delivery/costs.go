@@ -83,30 +83,95 @@ type Order struct {
 // Quote says what an order costs now. ErrUnavailable when nothing can be sent there for this currency, ErrRegion when
 // the region is needed, money.ErrRange when the sum is no amount.
 func Quote(ctx context.Context, q schema.Querier, o Order) (Costs, error) {
+	quotes, args := ask([]Order{o})
+	rows, err := q.Query(ctx, quoteSQL, args...)
+	if err == nil {
+		err = quotes.read(rows)
+	}
+	if err != nil {
+		return Costs{}, fmt.Errorf("quote delivery to %s: %w", o.To.Country, err)
+	}
+	return quotes.Of(o)
+}
+
+// Quotes are the rates of some destinations, as they were at one moment.
+type Quotes map[destination]rates
+
+// destination is all of an order that its rates depend on.
+type destination struct {
+	zone            Zone
+	currency        money.Currency
+	country, region string
+}
+
+func (o Order) destination() destination {
+	return destination{zone: ZoneTo(o.Home, o.To.Country), currency: o.Goods.Currency, country: o.To.Country, region: o.To.Region}
+}
+
+// rates are what delivery costs and the tax, whose amount depends on the order.
+type rates struct {
+	delivery money.Amount
+	tax      Tax
+}
+
+// Queue adds to a batch the question what is asked for orders like these. The quotes are there when the batch has been sent.
+func Queue(batch *pgx.Batch, orders []Order) Quotes {
+	quotes, args := ask(orders)
+	batch.Queue(quoteSQL, args...).Query(quotes.read)
+	return quotes
+}
+
+const quoteSQL = `
+	select w.zone, w.currency, w.country, w.region,
+		d.amount, coalesce(t.rate, 0), coalesce(t.included, false), coalesce(t.name, ''), coalesce(t.country, ''), coalesce(t.region, '')
+	from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as w(zone, currency, country, region)
+	join delivery_rate d on d.zone = w.zone and d.currency = w.currency
+	left join lateral (select * from tax_rate where country = w.country and region in (w.region, '') order by region desc limit 1) t on true`
+
+// ask is the question about each destination once.
+func ask(orders []Order) (Quotes, []any) {
+	var zones, currencies, countries, regions []string
+	asked := map[destination]bool{}
+	for _, o := range orders {
+		d := o.destination()
+		if asked[d] || !Known(d.country) {
+			continue
+		}
+		asked[d] = true
+		zones, currencies = append(zones, string(d.zone)), append(currencies, string(d.currency))
+		countries, regions = append(countries, d.country), append(regions, d.region)
+	}
+	return Quotes{}, []any{zones, currencies, countries, regions}
+}
+
+func (q Quotes) read(rows pgx.Rows) error {
+	var d destination
+	var zone, currency, country, region string
+	var r rates
+	_, err := pgx.ForEachRow(rows, []any{&zone, &currency, &d.country, &d.region, &r.delivery.Minor, &r.tax.Rate, &r.tax.Included, &r.tax.Kind, &country, &region}, func() error {
+		d.zone, d.currency = Zone(zone), money.Currency(currency)
+		r.delivery.Currency, r.tax.Region = d.currency, regionName(country, region)
+		q[d] = r
+		return nil
+	})
+	return err
+}
+
+// Of says what one of the orders costs. The errors are those of Quote.
+func (q Quotes) Of(o Order) (Costs, error) {
 	if !Known(o.To.Country) {
 		return Costs{}, ErrUnavailable
 	}
 	if len(regions[o.To.Country]) > 0 && !knownRegion(o.To.Country, o.To.Region) {
 		return Costs{}, ErrRegion
 	}
-	zone := ZoneTo(o.Home, o.To.Country)
-	rate, tax := money.Amount{Currency: o.Goods.Currency}, Tax{}
-	var country, region string
-	err := q.QueryRow(ctx, `
-		select d.amount, coalesce(t.rate, 0), coalesce(t.included, false), coalesce(t.name, ''), coalesce(t.country, ''), coalesce(t.region, '')
-		from delivery_rate d
-		left join lateral (select * from tax_rate where country = $3 and region in ($4, '') order by region desc limit 1) t on true
-		where d.zone = $1 and d.currency = $2`, zone, string(o.Goods.Currency), o.To.Country, o.To.Region).
-		Scan(&rate.Minor, &tax.Rate, &tax.Included, &tax.Kind, &country, &region)
-	if errors.Is(err, pgx.ErrNoRows) {
+	d := o.destination()
+	r, ok := q[d]
+	if !ok {
 		return Costs{}, ErrUnavailable
 	}
-	if err != nil {
-		return Costs{}, fmt.Errorf("quote delivery to %s: %w", o.To.Country, err)
-	}
-	tax.Region = regionName(country, region)
-	costs, err := sum(o.Goods, rate, tax)
-	costs.Zone = zone
+	costs, err := sum(o.Goods, r.delivery, r.tax)
+	costs.Zone = d.zone
 	return costs, err
 }
 

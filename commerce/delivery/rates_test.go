@@ -229,3 +229,34 @@ func TestSavedAddress(t *testing.T) {
 		}
 	}
 }
+
+// Many orders are asked about at once: each has its own costs, and one that cannot be sent is no matter of the others.
+func TestQuotesTogether(t *testing.T) {
+	db := schematest.Pool(t)
+	place := func(country, region string) Address { return Address{Country: country, Region: region} }
+	orders := []Order{
+		{Goods: eur(4900), Home: "IT", To: place("IT", "")},
+		{Goods: eur(100), Home: "IT", To: place("IT", "")},
+		{Goods: eur(4900), Home: "IT", To: place("DE", "")},
+		{Goods: money.Amount{Minor: 4900, Currency: "USD"}, Home: "US", To: place("US", "CA")},
+		{Goods: eur(4900), Home: "IT", To: place("US", "")},
+		{Goods: eur(4900), Home: "IT", To: place("XX", "")},
+		{Goods: money.Amount{Minor: 1, Currency: "XXX"}, Home: "IT", To: place("IT", "")},
+		{Goods: eur(money.Max), Home: "IT", To: place("IT", "")},
+	}
+	batch := &pgx.Batch{}
+	quotes := Queue(batch, orders)
+	if err := db.SendBatch(t.Context(), batch).Close(); err != nil {
+		t.Fatal(err)
+	}
+	for n, o := range orders {
+		costs, err := quotes.Of(o)
+		alone, aloneErr := Quote(t.Context(), db, o)
+		if costs != alone || (err == nil) != (aloneErr == nil) || err != nil && err.Error() != aloneErr.Error() {
+			t.Errorf("order %d costs %+v, %v; alone %+v, %v", n, costs, err, alone, aloneErr)
+		}
+		if (err == nil) != (n < 4) {
+			t.Errorf("order %d: %v", n, err)
+		}
+	}
+}

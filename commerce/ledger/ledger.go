@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,33 +57,75 @@ type Transaction struct {
 
 // Post adds transactions to what tx commits.
 func Post(ctx context.Context, tx pgx.Tx, transactions ...Transaction) error {
+	if len(transactions) == 0 {
+		return nil
+	}
+	batch, posted := &pgx.Batch{}, map[string]bool{}
+	if err := Queue(batch, transactions, func(ref string) { posted[ref] = true }); err != nil {
+		return err
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("post %d transactions: %w", len(transactions), err)
+	}
 	for _, t := range transactions {
-		if err := t.post(ctx, tx); err != nil {
+		if posted[t.Ref] {
+			delete(posted, t.Ref) // the next one of this ref was there already
+			continue
+		}
+		if err := t.same(ctx, tx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t Transaction) post(ctx context.Context, tx pgx.Tx) error {
-	if err := t.validate(); err != nil {
+// Queue adds to a batch that transactions are posted, and calls posted for the ref of each that was not there already. A
+// transaction that does not balance is an error, and nothing is added.
+func Queue(batch *pgx.Batch, transactions []Transaction, posted func(ref string)) error {
+	n := len(transactions)
+	refs, kinds, currencies := make([]string, n), make([]string, n), make([]string, n)
+	accounts, amounts := make([]string, n), make([]string, n) // each an array's literal: arrays of arrays have all one length
+	for i, t := range transactions {
+		if err := t.validate(); err != nil {
+			return err
+		}
+		refs[i], kinds[i], currencies[i] = t.Ref, t.Kind, string(t.Currency)
+		accounts[i], amounts[i] = t.literals()
+	}
+	batch.Queue(`
+		insert into ledger_transaction (ref, kind, currency, accounts, amounts)
+		select ref, kind, currency, accounts::text[], amounts::bigint[]
+		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) as w(ref, kind, currency, accounts, amounts)
+		on conflict (ref) do nothing returning ref`, refs, kinds, currencies, accounts, amounts).Query(func(rows pgx.Rows) error {
+		var ref string
+		_, err := pgx.ForEachRow(rows, []any{&ref}, func() error { posted(ref); return nil })
 		return err
-	}
-	accounts, amounts := make([]string, len(t.Sides)), make([]int64, len(t.Sides))
+	})
+	return nil
+}
+
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// literals are the sides as Postgres reads arrays: {"a","b"} and {1,-1}.
+func (t Transaction) literals() (accounts, amounts string) {
+	var a, m strings.Builder
 	for i, s := range t.Sides {
-		accounts[i], amounts[i] = string(s.Account), s.Minor
+		before := ","
+		if i == 0 {
+			before = "{"
+		}
+		a.WriteString(before + `"` + quoted.Replace(string(s.Account)) + `"`)
+		m.WriteString(before + strconv.FormatInt(s.Minor, 10))
 	}
-	tag, err := tx.Exec(ctx, `
-		insert into ledger_transaction (ref, kind, currency, accounts, amounts) values ($1, $2, $3, $4, $5)
-		on conflict (ref) do nothing`, t.Ref, t.Kind, string(t.Currency), accounts, amounts)
-	if err != nil {
-		return fmt.Errorf("post %s: %w", t.Ref, err)
-	}
-	if tag.RowsAffected() == 1 {
-		return nil
-	}
+	return a.String() + "}", m.String() + "}"
+}
+
+// same fails with ErrRef when the ref stands for something else.
+func (t Transaction) same(ctx context.Context, tx pgx.Tx) error {
+	accounts, amounts := t.literals()
 	var same bool
-	err = tx.QueryRow(ctx, `select kind = $2 and currency = $3 and accounts = $4 and amounts = $5 from ledger_transaction where ref = $1`,
+	err := tx.QueryRow(ctx, `
+		select kind = $2 and currency = $3 and accounts = $4::text::text[] and amounts = $5::text::bigint[] from ledger_transaction where ref = $1`,
 		t.Ref, t.Kind, string(t.Currency), accounts, amounts).Scan(&same)
 	if err != nil {
 		return fmt.Errorf("post %s again: %w", t.Ref, err)

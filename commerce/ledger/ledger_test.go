@@ -44,6 +44,34 @@ func TestPostOnce(t *testing.T) {
 	}
 }
 
+// Many are posted at once: each once, names of accounts as they are, and nothing of it when one stands for something else.
+func TestPostTogether(t *testing.T) {
+	db := schematest.Pool(t)
+	odd := sale("sale:odd", 7)
+	odd.Sides = []Side{{`a "quoted" \ {name},`, 5}, {"NULL", -2}, {"b", -3}}
+	all := []Transaction{sale("sale:1", 4900), odd, sale("sale:2", 100), sale("sale:1", 4900)}
+	for range 2 {
+		if err := post(t.Context(), db, all...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for account, want := range map[Account]int64{ProviderReceivable("sandbox"): 5000, odd.Sides[0].Account: 5, "NULL": -2, "b": -3} {
+		if balance, err := Balance(t.Context(), db, account); err != nil || len(balance) != 1 || balance[0].Minor != want {
+			t.Errorf("%s: %v %v, want %d", account, balance, err, want)
+		}
+	}
+	if err := post(t.Context(), db, sale("sale:3", 1), sale("sale:2", 99)); !errors.Is(err, ErrRef) {
+		t.Errorf("one of them is something else: %v", err)
+	}
+	if err := post(t.Context(), db, sale("sale:4", 1), sale("sale:4", 2)); !errors.Is(err, ErrRef) {
+		t.Errorf("a ref for two: %v", err)
+	}
+	var n int
+	if err := db.QueryRow(t.Context(), `select count(*) from ledger_transaction`).Scan(&n); err != nil || n != 3 {
+		t.Errorf("%d transactions, %v", n, err)
+	}
+}
+
 func TestUnbalancedIsRefused(t *testing.T) {
 	db := schematest.Pool(t)
 	many := Transaction{Ref: "many", Kind: "sale", Currency: "EUR"}

@@ -8,7 +8,7 @@
 // # Invariants
 //
 // A state changes only by the table in states.go, each step one conditional UPDATE. A hold has at most one
-// order that is not cancelled (a unique index). The goods are what the lines sum to; the total is goods and delivery, and
+// order that is not cancelled (a unique index). Orders are written and moved in batches, one of which may be of one. The goods are what the lines sum to; the total is goods and delivery, and
 // the tax when it is added (a CHECK). Costs and address are those of the moment when the order was made.
 //
 // # Concurrency

@@ -1,7 +1,6 @@
 package order
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -10,12 +9,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/money"
-	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 // Limits.
@@ -31,8 +27,6 @@ var (
 	ErrUnknown = errors.New("no such order")
 	// ErrState: the order cannot make this step.
 	ErrState = errors.New("order cannot change so")
-	// ErrHoldTaken: another order of this hold is under way or done.
-	ErrHoldTaken = errors.New("this hold has an order already")
 	// ErrEmail and ErrName are for the person who typed.
 	ErrEmail = errors.New("an e-mail address looks like name@example.com")
 	ErrName  = errors.New("a name has 1 to 120 characters")
@@ -82,56 +76,15 @@ func Contact(email, name string) (string, string, error) {
 	return email, name, errors.Join(errs...)
 }
 
-// Create writes a pending order with its costs, whose goods are the sum of its lines, and its address, which Check has
-// made. created is false when the id is there already: the caller compares what it finds. ErrHoldTaken when the hold
-// has another order that lives.
-func Create(ctx context.Context, tx pgx.Tx, o Order) (_ Order, created bool, err error) {
+// Valid says what is wrong with an order that shall be written: its goods are the sum of its lines, and delivery's Check
+// has made its address.
+func (o *Order) Valid() error {
 	goods, err := goodsOf(o.Lines)
-	if err != nil {
-		return Order{}, false, err
-	}
-	if goods != o.Costs.Goods || o.Delivery == nil {
-		return Order{}, false, fmt.Errorf("create order %s: lines of %v, costs of %v, and it needs an address", o.ID, goods, o.Costs.Goods)
-	}
-	c := o.Costs
-	o.State, o.Total = Pending, c.Total
-	err = tx.QueryRow(ctx, `
-		insert into orders (id, hold, show, buyer, email, name, state, total_minor, currency,
-			goods_minor, delivery_minor, tax_minor, tax_rate, tax_included, tax_kind, tax_region, zone)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) on conflict (id) do nothing returning created_at`,
-		o.ID, o.Hold, o.Show, o.Buyer, o.Email, o.Name, o.State, o.Total.Minor, string(o.Total.Currency),
-		c.Goods.Minor, c.Delivery.Minor, c.Tax.Amount.Minor, c.Tax.Rate, c.Tax.Included, c.Tax.Kind, c.Tax.Region, c.Zone).Scan(&o.Created)
-	if errors.Is(err, pgx.ErrNoRows) {
-		found, err := Get(ctx, tx, o.ID)
-		return found, false, err
-	}
-	if schema.Violates(err, "orders_one_per_hold") {
-		return Order{}, false, ErrHoldTaken
+	if err == nil && (goods != o.Costs.Goods || o.Delivery == nil) {
+		err = fmt.Errorf("lines of %v, costs of %v, and it needs an address", goods, o.Costs.Goods)
 	}
 	if err != nil {
-		return Order{}, false, fmt.Errorf("create order %s: %w", o.ID, err)
-	}
-	if err := o.createParts(ctx, tx); err != nil {
-		return Order{}, false, err
-	}
-	return o, true, nil
-}
-
-func (o Order) createParts(ctx context.Context, tx pgx.Tx) error {
-	for place, l := range o.Lines {
-		_, err := tx.Exec(ctx, `
-			insert into order_line (order_id, place, variant, product, title, quantity, unit_minor, owner, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			o.ID, place, l.Variant, l.Product, clip(l.Title), l.Quantity, l.Unit.Minor, l.Owner, o.Created)
-		if err != nil {
-			return fmt.Errorf("create order %s: %w", o.ID, err)
-		}
-	}
-	to := *o.Delivery
-	_, err := tx.Exec(ctx, `
-		insert into order_delivery (order_id, name, line1, line2, city, region, postcode, country) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		o.ID, to.Name, to.Line1, to.Line2, to.City, to.Region, to.Postcode, to.Country)
-	if err != nil {
-		return fmt.Errorf("create order %s: where it goes: %w", o.ID, err)
+		return fmt.Errorf("create order %s: %w", o.ID, err)
 	}
 	return nil
 }
@@ -156,35 +109,4 @@ func goodsOf(lines []Line) (sum money.Amount, err error) {
 func clip(title string) string {
 	runes := []rune(title)
 	return string(runes[:min(len(runes), maxTitle)])
-}
-
-// Confirm makes a pending order the buyer's, with a receipt number.
-func Confirm(ctx context.Context, tx pgx.Tx, id commerce.OrderID) error {
-	if err := Move(ctx, tx, id, Authorised); err != nil {
-		return err
-	}
-	tag, err := tx.Exec(ctx, `
-		update orders set state = $2, version = version + 1, changed_at = now(), confirmed_at = now(), receipt = nextval('receipt_number')
-		where id = $1 and state = any($3)`, id, Confirmed, sources(Confirmed))
-	return moved(tag.RowsAffected(), err, id, Confirmed)
-}
-
-// Move makes one step of the machine, or fails with ErrState.
-func Move(ctx context.Context, tx pgx.Tx, id commerce.OrderID, to State) error {
-	if to == Confirmed {
-		return errors.New("an order is confirmed by Confirm alone")
-	}
-	tag, err := tx.Exec(ctx, `
-		update orders set state = $2, version = version + 1, changed_at = now() where id = $1 and state = any($3)`, id, to, sources(to))
-	return moved(tag.RowsAffected(), err, id, to)
-}
-
-func moved(rows int64, err error, id commerce.OrderID, to State) error {
-	if err != nil {
-		return fmt.Errorf("order %s to %s: %w", id, to, err)
-	}
-	if rows == 0 {
-		return fmt.Errorf("%w: %s to %s", ErrState, id, to)
-	}
-	return nil
 }

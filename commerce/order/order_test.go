@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,23 +64,43 @@ func wish(t *testing.T, db *pgxpool.Pool) Order {
 	return o
 }
 
-func create(t *testing.T, db *pgxpool.Pool, o Order) (made Order, created bool, err error) {
+// create writes orders in one batch, and answers those that were not there.
+func create(t *testing.T, db *pgxpool.Pool, orders ...Order) (made []commerce.OrderID, err error) {
 	t.Helper()
-	err = inTx(t, db, func(ctx context.Context, tx pgx.Tx) (err error) { made, created, err = Create(ctx, tx, o); return err })
-	return made, created, err
+	err = inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		if err := QueueCreate(batch, orders, func(id commerce.OrderID, _ time.Time) { made = append(made, id) }); err != nil {
+			return err
+		}
+		return tx.SendBatch(ctx, batch).Close()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+// confirm confirms orders in one batch, and answers their receipts.
+func confirm(t *testing.T, db *pgxpool.Pool, ids ...commerce.OrderID) (receipts []Receipt, err error) {
+	t.Helper()
+	err = inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		QueueConfirm(batch, ids, func(r Receipt) { receipts = append(receipts, r) })
+		return tx.SendBatch(ctx, batch).Close()
+	})
+	return receipts, err
 }
 
 func TestCreateOnceAndRead(t *testing.T) {
 	db := schematest.Pool(t)
 	o := wish(t, db)
 	for try := range 2 {
-		made, created, err := create(t, db, o)
-		if err != nil || created != (try == 0) || made.Total.Minor != 10440 || made.State != Pending || made.Receipt != "" {
-			t.Fatalf("%+v %v %v", made, created, err)
+		if made, err := create(t, db, o); err != nil || len(made) != 1-try {
+			t.Fatalf("%v %v", made, err)
 		}
 	}
 	found, err := Get(t.Context(), db, o.ID)
-	if err != nil || len(found.Lines) != 2 || found.Lines[1].Title != "Lid" || found.Lines[0] != o.Lines[0] || found.Costs != o.Costs || *found.Delivery != *o.Delivery {
+	if err != nil || found.Total.Minor != 10440 || found.State != Pending || found.Receipt != "" || len(found.Lines) != 2 || found.Lines[1].Title != "Lid" || found.Lines[0] != o.Lines[0] || found.Costs != o.Costs || *found.Delivery != *o.Delivery {
 		t.Fatalf("%+v %v", found, err)
 	}
 	if _, err := Get(t.Context(), db, commerce.NewID[commerce.OrderID]()); !errors.Is(err, ErrUnknown) {
@@ -104,7 +125,7 @@ func TestCreateJudgesCosts(t *testing.T) {
 	} {
 		o := wish(t, db)
 		change(&o)
-		if _, created, err := create(t, db, o); err == nil || created {
+		if _, err := create(t, db, wish(t, db), o); err == nil {
 			t.Errorf("%s: written", name)
 		}
 		if _, err := Get(t.Context(), db, o.ID); !errors.Is(err, ErrUnknown) {
@@ -116,19 +137,19 @@ func TestCreateJudgesCosts(t *testing.T) {
 func TestOneLivingOrderPerHold(t *testing.T) {
 	db := schematest.Pool(t)
 	o := wish(t, db)
-	if _, _, err := create(t, db, o); err != nil {
+	if _, err := create(t, db, o); err != nil {
 		t.Fatal(err)
 	}
 	second := o
 	second.ID = commerce.NewID[commerce.OrderID]()
-	if _, _, err := create(t, db, second); !errors.Is(err, ErrHoldTaken) {
+	if _, err := create(t, db, second); !schema.Violates(err, OnePerHold) {
 		t.Fatal(err)
 	}
 	if err := inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return Move(ctx, tx, o.ID, Cancelled) }); err != nil {
 		t.Fatal(err)
 	}
-	if _, created, err := create(t, db, second); err != nil || !created {
-		t.Fatal(created, err)
+	if made, err := create(t, db, second); err != nil || len(made) != 1 {
+		t.Fatal(made, err)
 	}
 }
 
@@ -136,7 +157,7 @@ func TestOneLivingOrderPerHold(t *testing.T) {
 func TestBought(t *testing.T) {
 	db := schematest.Pool(t)
 	o := wish(t, db)
-	if _, _, err := create(t, db, o); err != nil {
+	if _, err := create(t, db, o); err != nil {
 		t.Fatal(err)
 	}
 	for _, state := range States() {
@@ -162,18 +183,18 @@ func TestOrdersThatCannotBe(t *testing.T) {
 	mixed.Lines = []Line{o.Lines[0], {Variant: o.Lines[1].Variant, Title: "Lid", Quantity: 1, Unit: money.Amount{Minor: 1, Currency: "USD"}}}
 	dear.Lines = []Line{{Variant: o.Lines[0].Variant, Title: "Gold", Quantity: 2, Unit: money.Amount{Minor: money.Max, Currency: "EUR"}}}
 	for name, bad := range map[string]Order{"no line": none, "two currencies": mixed, "too dear": dear} {
-		if _, _, err := create(t, db, bad); err == nil {
+		if _, err := create(t, db, bad); err == nil {
 			t.Errorf("%s was created", name)
 		}
 	}
 }
 
 // Every state times every state: what the table has happens, all else is refused and changes nothing, of the whole row.
-// Confirmed is reached by Confirm alone, which goes through authorised in the same transaction.
+// Confirmed is reached by QueueConfirm alone, which goes through authorised in the same statement.
 func TestOrderTransitionMatrix(t *testing.T) {
 	db := schematest.Pool(t)
 	o := wish(t, db)
-	if _, _, err := create(t, db, o); err != nil {
+	if _, err := create(t, db, o); err != nil {
 		t.Fatal(err)
 	}
 	row := func(t *testing.T) (whole string, state State, version int) {
@@ -188,7 +209,12 @@ func TestOrderTransitionMatrix(t *testing.T) {
 		for _, to := range States() {
 			possible, how, made := from.Can(to), Move, 1
 			if to == Confirmed {
-				how = func(ctx context.Context, tx pgx.Tx, id commerce.OrderID, _ State) error { return Confirm(ctx, tx, id) }
+				how = func(_ context.Context, _ pgx.Tx, id commerce.OrderID, _ State) error {
+					if receipts, err := confirm(t, db, id); err != nil || len(receipts) == 0 {
+						return errors.Join(err, ErrState)
+					}
+					return nil
+				}
 				possible, made = from.Can(Authorised), 2
 			}
 			t.Run(fmt.Sprintf("%s to %s", from, to), func(t *testing.T) {
@@ -221,21 +247,24 @@ func TestOrderTransitionMatrix(t *testing.T) {
 func TestConfirmGivesAReceiptOnce(t *testing.T) {
 	db := schematest.Pool(t)
 	o := wish(t, db)
-	if _, _, err := create(t, db, o); err != nil {
+	if _, err := create(t, db, o); err != nil {
 		t.Fatal(err)
 	}
-	confirm := func() error {
-		return inTx(t, db, func(ctx context.Context, tx pgx.Tx) error { return Confirm(ctx, tx, o.ID) })
-	}
-	if err := confirm(); err != nil {
+	other := wish(t, db)
+	if _, err := create(t, db, other); err != nil {
 		t.Fatal(err)
+	}
+	receipts, err := confirm(t, db, o.ID, commerce.NewID[commerce.OrderID](), other.ID)
+	if err != nil || len(receipts) != 2 || receipts[0].Number == receipts[1].Number {
+		t.Fatalf("%+v %v", receipts, err)
 	}
 	found, err := Get(t.Context(), db, o.ID)
-	if err != nil || found.State != Confirmed || !strings.HasPrefix(found.Receipt, "R-") {
+	want := Receipt{Order: o.ID, Show: o.Show, Buyer: o.Buyer, Number: found.Receipt, Tax: o.Costs.Tax.Amount, Region: "IT"}
+	if err != nil || found.State != Confirmed || !strings.HasPrefix(found.Receipt, "R-") || !slices.Contains(receipts, want) {
 		t.Fatalf("%+v %v", found, err)
 	}
-	if err := confirm(); !errors.Is(err, ErrState) {
-		t.Fatal(err)
+	if receipts, err := confirm(t, db, o.ID); err != nil || len(receipts) != 0 {
+		t.Fatalf("again: %+v %v", receipts, err)
 	}
 	if revenue, err := Revenue(t.Context(), db, o.Show); err != nil || len(revenue) != 1 || revenue[0].Minor != 9950 {
 		t.Fatalf("%v %v", revenue, err)

@@ -42,6 +42,15 @@ func Get(ctx context.Context, q schema.Querier, id commerce.OrderID) (Order, err
 	return o, nil
 }
 
+// QueueKnown adds to a batch the question which of some ids stand for an order, whosever, and calls known for each.
+func QueueKnown(batch *pgx.Batch, ids []commerce.OrderID, known func(commerce.OrderID)) {
+	batch.Queue(`select id from orders where id = any($1)`, ids).Query(func(rows pgx.Rows) error {
+		var id commerce.OrderID
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error { known(id); return nil })
+		return err
+	})
+}
+
 // Recent lists the newest orders of a show that came to be, at most MaxRecent.
 func Recent(ctx context.Context, q schema.Querier, show commerce.ShowID) ([]Order, error) {
 	rows, err := q.Query(ctx, orderSQL+` where o.show = $1 and o.receipt is not null order by o.created_at desc, o.id desc limit $2`, show, MaxRecent)
@@ -121,7 +130,7 @@ func scan(row pgx.CollectableRow) (Order, error) {
 		o.Delivery = &to
 	}
 	if receipt > 0 {
-		o.Receipt = fmt.Sprintf("R-%08d", receipt)
+		o.Receipt = receiptNumber(receipt)
 	}
 	for i := range variants {
 		o.Lines = append(o.Lines, Line{
@@ -131,3 +140,5 @@ func scan(row pgx.CollectableRow) (Order, error) {
 	}
 	return o, nil
 }
+
+func receiptNumber(n int64) string { return fmt.Sprintf("R-%08d", n) }

@@ -6,8 +6,8 @@
 // that no card number is ever stored, logged or put in the outbox. sandbox/ is a provider of play money with its
 // own server, stripe/ is Stripe; paymenttest/ is the suite that both pass. NotConfigured answers while there is none.
 //
-// Payment is our own record of one try to pay one order: committed before the provider is called, under an id
-// that is the idempotency key and the reference of every call. An answer that never came makes it unknown; it
+// Payment is our own record of one try to pay one order: committed before the provider is called, by who is about to, under
+// an id that is the idempotency key and the reference of every call. An answer that never came makes it unknown; it
 // is asked for until it is known, always under the same id. One that the buyer must confirm at their bank (3-D Secure)
 // waits: it is asked about with growing pauses, and keeps the bank's address until its outcome is known.
 //

@@ -18,15 +18,13 @@ const (
 	CallTimeout = 10 * time.Second
 	// DriveFor is how long one caller has a payment to itself: longer than all of its calls.
 	DriveFor = 30 * time.Second
-	// FirstRedrive is how long a fresh intent is left to the request that made it.
-	FirstRedrive = 5 * time.Second
 	// While the buyer confirms at their bank the provider is asked again after half of the time that it has taken
 	// so far, within these: a webhook that never comes costs seconds.
 	firstLook = 3 * time.Second
 	lastLook  = 30 * time.Second
 
 	maxBackoff = time.Minute
-	maxDecline = 64
+	maxDecline = 64 // bytes
 )
 
 var (
@@ -80,18 +78,6 @@ func (p Payment) Authorisation() Authorisation {
 // CaptureKey is the idempotency key of the capture.
 func (p Payment) CaptureKey() string { return "cap:" + p.Order.String() }
 
-// Create commits the intent with tx. payFor is how long the buyer's units wait for the outcome.
-func Create(ctx context.Context, tx pgx.Tx, p Payment, payFor time.Duration) error {
-	_, err := tx.Exec(ctx, `
-		insert into payment (id, order_id, hold, provider, state, amount_minor, currency, token, return_to, next_at, deadline)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), now() + $10::interval, now() + $11::interval)`,
-		p.ID, p.Order, p.Hold, p.Provider, Intent, p.Amount.Minor, string(p.Amount.Currency), p.Token, p.Return, FirstRedrive, payFor)
-	if err != nil {
-		return fmt.Errorf("create payment %s: %w", p.ID, err)
-	}
-	return nil
-}
-
 const columns = `id, order_id, hold, provider, state, amount_minor, currency, coalesce(token, ''), coalesce(charge, ''), coalesce(decline, ''),
 	coalesce(action, ''), coalesce(return_to, ''), attempts, deadline, deadline <= ` + schema.Usable + `,
 	greatest(0, extract(epoch from clock_timestamp() - changed_at) * 1000)::bigint`
@@ -129,6 +115,22 @@ func OfOrders(ctx context.Context, q schema.Querier, ids []commerce.OrderID) (ma
 		of[p.Order] = p
 	}
 	return of, nil
+}
+
+// QueueGet adds to a batch that many payments are read. They are there when it has been sent; an id that is not has none.
+func QueueGet(batch *pgx.Batch, ids []commerce.PaymentID) map[commerce.PaymentID]Payment {
+	of := make(map[commerce.PaymentID]Payment, len(ids))
+	batch.Queue(`select `+columns+` from payment where id = any($1)`, ids).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			p, err := scan(rows)
+			if err != nil {
+				return err
+			}
+			of[p.ID] = p
+		}
+		return rows.Err()
+	})
+	return of
 }
 
 // Get reads a payment.
@@ -178,36 +180,6 @@ func Drive(ctx context.Context, tx pgx.Tx, id commerce.PaymentID, provider strin
 		return Payment{}, before, fmt.Errorf("drive payment %s: %w", id, err)
 	}
 	return p, before, nil
-}
-
-// News is what Move writes besides the state.
-type News struct {
-	Charge   string
-	Decline  string
-	Action   string // needed for RequiresAction, and for nothing else
-	Captured int64
-}
-
-// Move makes one step of the machine and ends the drive, or fails with ErrState.
-func Move(ctx context.Context, tx pgx.Tx, id commerce.PaymentID, to State, n News) error {
-	tag, err := tx.Exec(ctx, `
-		update payment set state = $2, charge = coalesce(nullif($4, ''), charge), decline = coalesce(nullif($5, ''), decline),
-			captured_minor = captured_minor + $6, driven_until = null, changed_at = now(),
-			token = case when $2 in ('intent', 'sent', 'unknown') then token end,
-			return_to = case when $2 in ('intent', 'sent', 'unknown', 'requires_action') then return_to end,
-			action = case when $2 = 'requires_action' then nullif($8, '') when $2 in ('sent', 'unknown') then action end,
-			next_at = case $2 when 'unknown' then now() + least($7::interval, interval '1 second' * power(2, least(attempts, 10)))
-				when 'requires_action' then least(greatest(deadline, now()), now() + least($10::interval, greatest($9::interval, (now() - created_at) / 2)))
-				else now() end
-		where id = $1 and state = any($3)`,
-		id, to, sources(to), n.Charge, n.Decline[:min(len(n.Decline), maxDecline)], n.Captured, maxBackoff, n.Action, firstLook, lastLook)
-	if err != nil {
-		return fmt.Errorf("payment %s to %s: %w", id, to, err)
-	}
-	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("%w: %s to %s", ErrState, id, to)
-	}
-	return nil
 }
 
 // Rest ends a drive that achieved nothing; the payment is due again after a pause that grows.

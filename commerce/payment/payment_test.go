@@ -26,7 +26,7 @@ func inTx(t *testing.T, db *pgxpool.Pool, fn func(ctx context.Context, tx pgx.Tx
 	return schema.InTx(t.Context(), db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error { return fn(ctx, tx) })
 }
 
-// intent is a payment with the order and the hold that it is for.
+// intent is a payment with the order and the hold that it is for, that nobody drives.
 func intent(t *testing.T, db *pgxpool.Pool) Payment {
 	t.Helper()
 	p := Payment{
@@ -47,7 +47,10 @@ func intent(t *testing.T, db *pgxpool.Pool) Payment {
 				return err
 			}
 		}
-		return Create(ctx, tx, p, time.Minute)
+		batch := &pgx.Batch{}
+		QueueCreate(batch, []Payment{p}, time.Minute)
+		batch.Queue(`update payment set state = 'intent', attempts = 0, driven_until = null, next_at = now() where id = $1`, p.ID)
+		return tx.SendBatch(ctx, batch).Close()
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +133,76 @@ func TestDriveIsForOneAtATime(t *testing.T) {
 	exec(t, db, `update payment set state = 'authorised', driven_until = null`)
 	if _, _, err := drive(); !errors.Is(err, ErrState) {
 		t.Fatalf("with a known outcome: %v", err)
+	}
+}
+
+// Who writes a payment drives it: nobody else does until that time is over.
+func TestWhoCreatesDrives(t *testing.T) {
+	db := schematest.Pool(t)
+	old := intent(t, db)
+	p := old
+	p.ID = commerce.NewID[commerce.PaymentID]()
+	exec(t, db, `delete from payment`)
+	if err := inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		QueueCreate(batch, []Payment{p}, time.Minute)
+		return tx.SendBatch(ctx, batch).Close()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	found, err := Get(t.Context(), db, p.ID)
+	if want := Begin(p); err != nil || found.State != want.State || found.Attempts != want.Attempts || found.Token != p.Token || found.Late {
+		t.Fatalf("%+v %v", found, err)
+	}
+	again := func() (got Payment, err error) {
+		err = inTx(t, db, func(ctx context.Context, tx pgx.Tx) (err error) {
+			got, _, err = Drive(ctx, tx, p.ID, p.Provider)
+			return err
+		})
+		return got, err
+	}
+	if _, err := again(); !errors.Is(err, ErrBusy) {
+		t.Fatalf("a second driver: %v", err)
+	}
+	exec(t, db, `update payment set next_at = now()`)
+	if due, err := Due(t.Context(), db, p.Provider, 10); err != nil || len(due) != 0 {
+		t.Fatalf("due while it is driven: %v %v", due, err)
+	}
+	exec(t, db, `update payment set driven_until = now()`)
+	if due, err := Due(t.Context(), db, p.Provider, 10); err != nil || len(due) != 1 {
+		t.Fatalf("%v %v", due, err)
+	}
+	if got, err := again(); err != nil || got.Attempts != 2 {
+		t.Fatalf("%+v %v", got, err)
+	}
+}
+
+// In a batch each payment makes its own step, or none.
+func TestMoveTogether(t *testing.T) {
+	db := schematest.Pool(t)
+	var news []News
+	for n := range 4 {
+		news = append(news, News{ID: intent(t, db).ID, Charge: fmt.Sprint("ch_", n)})
+	}
+	exec(t, db, `update payment set state = 'sent'`)
+	exec(t, db, `update payment set state = 'failed' where id = $1`, news[2].ID)
+	news[3].ID = commerce.NewID[commerce.PaymentID]()
+	moved := map[commerce.PaymentID]bool{}
+	if err := inTx(t, db, func(ctx context.Context, tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		QueueMove(batch, Authorised, news, func(id commerce.PaymentID) { moved[id] = true })
+		return tx.SendBatch(ctx, batch).Close()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for n, of := range news[:3] {
+		found, err := Get(t.Context(), db, of.ID)
+		if ok := n < 2; err != nil || moved[of.ID] != ok || (found.State == Authorised) != ok || (found.Charge == of.Charge) != ok {
+			t.Errorf("%d: %v, %+v %v", n, moved[of.ID], found, err)
+		}
+	}
+	if len(moved) != 2 {
+		t.Errorf("%d moved", len(moved))
 	}
 }
 

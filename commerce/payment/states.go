@@ -7,7 +7,7 @@ type State string
 
 // The states of a payment.
 const (
-	Intent         State = "intent"          // committed, no call made
+	Intent         State = "intent"          // committed, and nobody has it: not written any more (see Begin)
 	Sent           State = "sent"            // a call is under way, or its maker died
 	Unknown        State = "unknown"         // a call ended without an answer
 	RequiresAction State = "requires_action" // the buyer must confirm at their bank; the provider is asked until they have

@@ -43,7 +43,7 @@ func scanHold(row pgx.Row) (Hold, error) {
 	return h, err
 }
 
-// Find reads a hold. A held one whose time is over reads as expired, whether or not it has been swept.
+// Find reads a hold; one whose time is over reads as expired.
 func Find(ctx context.Context, q schema.Querier, id commerce.HoldID) (Hold, error) {
 	h, err := scanHold(q.QueryRow(ctx, holdSQL+` where h.id = $1`, id))
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -52,10 +52,15 @@ func Find(ctx context.Context, q schema.Querier, id commerce.HoldID) (Hold, erro
 	if err != nil {
 		return Hold{}, fmt.Errorf("find hold %s: %w", id, err)
 	}
+	return h.now(), nil
+}
+
+// now is how a hold reads: a held one whose time is over has expired, whether or not it has been swept.
+func (h Hold) now() Hold {
 	if h.State == Held && h.Left == 0 {
 		h.State = Expired
 	}
-	return h, nil
+	return h
 }
 
 // OwnLive finds the newest hold of a pool that a buyer has and may still pay, so that somebody at their limit
@@ -67,59 +72,6 @@ func OwnLive(ctx context.Context, q schema.Querier, pool commerce.PoolID, buyer 
 	}
 	if err != nil {
 		return Hold{}, fmt.Errorf("find a hold of %s: %w", buyer, err)
-	}
-	return h, nil
-}
-
-// Pay sets a hold paying: from here only the payment's end moves its units. It fails with ErrGone when the
-// time is over, with ErrState when it is being paid or sold already, with ErrUnknown when buyer is not its
-// buyer (a stranger learns nothing).
-func Pay(ctx context.Context, tx pgx.Tx, id commerce.HoldID, buyer string) (Hold, error) {
-	h, err := move(ctx, tx, id, Paying, `lapses_at = null`, `h.buyer = $4 and h.lapses_at > `+payable, buyer)
-	if errors.Is(err, ErrState) {
-		now, findErr := Find(ctx, tx, id)
-		switch {
-		case findErr != nil:
-			return Hold{}, findErr
-		case now.Buyer != buyer:
-			return Hold{}, fmt.Errorf("%w: hold %s", ErrUnknown, id)
-		case !now.State.Live():
-			return now, ErrGone
-		}
-		return now, err
-	}
-	return h, err
-}
-
-// Sell gives a paid hold's units to its order. The pool's row is not touched: they are taken already.
-func Sell(ctx context.Context, tx pgx.Tx, id commerce.HoldID) (Hold, error) {
-	return move(ctx, tx, id, Sold, ``, ``)
-}
-
-// Unpay gives the buyer of a declined payment another try: the old deadline, and at least AfterDecline.
-func Unpay(ctx context.Context, tx pgx.Tx, id commerce.HoldID) (Hold, error) {
-	return move(ctx, tx, id, Held,
-		`expires_at = greatest(h.expires_at, now() + $4::interval), lapses_at = greatest(h.expires_at, now() + $4::interval)`, ``, AfterDecline)
-}
-
-// move is the one conditional UPDATE by which a hold changes its state without moving units.
-func move(ctx context.Context, tx pgx.Tx, id commerce.HoldID, to State, set, where string, args ...any) (Hold, error) {
-	if set != "" {
-		set = ", " + set
-	}
-	if where != "" {
-		where = " and " + where
-	}
-	row := tx.QueryRow(ctx, `
-		update hold h set state = $2, version = h.version + 1, changed_at = now()`+set+`
-		from pool p where p.id = h.pool and h.id = $1 and h.state = any($3)`+where+` returning `+holdColumns,
-		append([]any{id, to, sources(to)}, args...)...)
-	h, err := scanHold(row)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Hold{}, fmt.Errorf("%w: hold %s to %s", ErrState, id, to)
-	}
-	if err != nil {
-		return Hold{}, fmt.Errorf("hold %s to %s: %w", id, to, err)
 	}
 	return h, nil
 }

@@ -100,6 +100,14 @@ var invariants = []invariant{
 		select 'order ' || o.id || ' and hold ' || o.hold
 		from orders o join hold h on h.id = o.hold
 		where o.buyer <> h.buyer or o.goods_minor <> h.quantity * h.unit_minor or o.currency <> h.currency`},
+	{"orders: each is of a hold that there is, and each line, address and payment of an order", `
+		select 'order ' || o.id || ' is of hold ' || o.hold from orders o where not exists (select from hold h where h.id = o.hold)
+		union all select 'a line of order ' || l.order_id from order_line l where not exists (select from orders o where o.id = l.order_id)
+		union all select 'an address of order ' || d.order_id from order_delivery d where not exists (select from orders o where o.id = d.order_id)
+		union all select 'payment ' || p.id || ' of order ' || p.order_id || ' and hold ' || p.hold
+		from payment p where not exists (select from orders o where o.id = p.order_id and o.hold = p.hold)`},
+	{"orders: no receipt number is given twice", `
+		select 'receipt ' || receipt || ': ' || count(*) || ' orders' from orders where receipt is not null group by receipt having count(*) > 1`},
 	{"orders: the total is the sum of lines, delivery and added tax", `
 		select 'order ' || o.id || ': ' || o.total_minor || ' for goods of ' || o.goods_minor || ', lines ' || coalesce(sum(l.quantity * l.unit_minor), 0)
 		from orders o left join order_line l on l.order_id = o.id

@@ -84,7 +84,7 @@ func newWorld(t *testing.T, units int, change ...func(*stock.Config)) *world {
 	handlers := w.checkout.Handlers()
 	handlers[outbox.KindEvent] = func(context.Context, outbox.Message) error { return nil }
 	handlers[outbox.KindControl] = handlers[outbox.KindEvent]
-	dispatcher, err := outbox.New(outbox.Config{Pool: w.db, Log: log, Registerer: prometheus.NewRegistry(), Handlers: handlers})
+	dispatcher, err := outbox.New(outbox.Config{Pool: w.db, Log: log, Registerer: prometheus.NewRegistry(), Handlers: handlers, AtOnce: w.checkout.AtOnce()})
 	w.must(err)
 	kick = dispatcher.Kick
 	for _, run := range []func(context.Context) error{w.stock.Run, w.checkout.Run, dispatcher.Run} {

@@ -1,0 +1,109 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce"
+)
+
+// QueuePay adds to a batch that holds are set paying, each for the buyer at the same place, and calls moved for each that
+// was. From here only the payment's end moves its units. Whoever is not among them: see WhyNot. Sorted by id, so that two
+// batches with the same holds wait for each other in one order.
+func QueuePay(batch *pgx.Batch, ids []commerce.HoldID, buyers []string, moved func(Hold)) {
+	batch.Queue(`
+		update hold h set state = 'paying', version = h.version + 1, changed_at = now(), lapses_at = null
+		from unnest($1::uuid[], $2::text[]) as w(id, buyer), pool p
+		where h.id = w.id and h.buyer = w.buyer and h.state = any($3) and h.lapses_at > `+payable+` and p.id = h.pool returning `+holdColumns,
+		ids, buyers, sources(Paying)).Query(each(moved))
+}
+
+// QueueSell adds to a batch that the units of paid holds go to their orders, and calls moved for each that did. The pool's
+// row is not touched: they are taken already.
+func QueueSell(batch *pgx.Batch, ids []commerce.HoldID, moved func(Hold)) {
+	batch.Queue(`
+		update hold h set state = 'sold', version = h.version + 1, changed_at = now()
+		from unnest($1::uuid[]) as w(id), pool p
+		where h.id = w.id and h.state = any($2) and p.id = h.pool returning `+holdColumns,
+		ids, sources(Sold)).Query(each(moved))
+}
+
+// QueueFind adds to a batch that holds are read; see Find. Those that there are come in any order.
+func QueueFind(batch *pgx.Batch, ids []commerce.HoldID, found func(Hold)) {
+	batch.Queue(holdSQL+` where h.id = any($1)`, ids).Query(each(func(h Hold) { found(h.now()) }))
+}
+
+func each(do func(Hold)) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		for rows.Next() {
+			h, err := scanHold(rows)
+			if err != nil {
+				return err
+			}
+			do(h)
+		}
+		return rows.Err()
+	}
+}
+
+// Pay is QueuePay of one hold. It fails with ErrGone when the time is over, with ErrState when it is being paid or sold
+// already, with ErrUnknown when buyer is not its buyer (a stranger learns nothing).
+func Pay(ctx context.Context, tx pgx.Tx, id commerce.HoldID, buyer string) (Hold, error) {
+	h, err := one(ctx, tx, id, Paying, func(batch *pgx.Batch, moved func(Hold)) {
+		QueuePay(batch, []commerce.HoldID{id}, []string{buyer}, moved)
+	})
+	if errors.Is(err, ErrState) {
+		now, findErr := Find(ctx, tx, id)
+		if findErr != nil {
+			return Hold{}, findErr
+		}
+		return now, now.WhyNot(buyer)
+	}
+	return h, err
+}
+
+// WhyNot says why a hold was not set paying for buyer: ErrUnknown, ErrGone or ErrState.
+func (h Hold) WhyNot(buyer string) error {
+	switch {
+	case h.Buyer != buyer || buyer == "":
+		return fmt.Errorf("%w: hold %s", ErrUnknown, h.ID)
+	case !h.State.Live():
+		return ErrGone
+	}
+	return fmt.Errorf("%w: hold %s is %s", ErrState, h.ID, h.State)
+}
+
+// Sell is QueueSell of one hold, or fails with ErrState.
+func Sell(ctx context.Context, tx pgx.Tx, id commerce.HoldID) (Hold, error) {
+	return one(ctx, tx, id, Sold, func(batch *pgx.Batch, moved func(Hold)) { QueueSell(batch, []commerce.HoldID{id}, moved) })
+}
+
+func one(ctx context.Context, tx pgx.Tx, id commerce.HoldID, to State, queue func(*pgx.Batch, func(Hold))) (h Hold, err error) {
+	batch, ok := &pgx.Batch{}, false
+	queue(batch, func(now Hold) { h, ok = now, true })
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return Hold{}, fmt.Errorf("hold %s to %s: %w", id, to, err)
+	}
+	if !ok {
+		return Hold{}, fmt.Errorf("%w: hold %s to %s", ErrState, id, to)
+	}
+	return h, nil
+}
+
+// Unpay gives the buyer of a declined payment another try: the old deadline, and at least AfterDecline.
+func Unpay(ctx context.Context, tx pgx.Tx, id commerce.HoldID) (Hold, error) {
+	h, err := scanHold(tx.QueryRow(ctx, `
+		update hold h set state = 'held', version = h.version + 1, changed_at = now(),
+			expires_at = greatest(h.expires_at, now() + $3::interval), lapses_at = greatest(h.expires_at, now() + $3::interval)
+		from pool p where p.id = h.pool and h.id = $1 and h.state = any($2) returning `+holdColumns, id, sources(Held), AfterDecline))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Hold{}, fmt.Errorf("%w: hold %s to %s", ErrState, id, Held)
+	}
+	if err != nil {
+		return Hold{}, fmt.Errorf("hold %s to %s: %w", id, Held, err)
+	}
+	return h, nil
+}
