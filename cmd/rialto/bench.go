@@ -36,7 +36,8 @@ func runBench(ctx context.Context, args []string, at terminal) error {
         four nodes, a bus that loses messages, a node that dies, a Redis that restarts: exit code 1 if anybody is told
         anything wrong; the same seed brings the same storm
   stock [--buyers N] [--losers N] [--seconds N] [--rounds N] [--only PARTS] [--json]
-        how fast units are promised in a rush, beside SET and SELECT ... FOR UPDATE; exit code 1 if a promise is not in Postgres
+        how fast units are promised and whole purchases made in a rush, beside SET, SELECT ... FOR UPDATE and a transaction per
+        step; exit code 1 if a promise is not in Postgres
 %w`, errUsage)
 }
 

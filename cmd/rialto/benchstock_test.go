@@ -17,7 +17,8 @@ func TestBenchStock(t *testing.T) {
 	}
 	for name, v := range map[string]float64{
 		"SET": r.Set, "FOR UPDATE": r.ForUpdate, "holds": r.Holds, "taps": r.Taps, "holds over FOR UPDATE": r.HoldsOverForUpdate,
-		"holds over SET": r.HoldsOverSet, "taps over SET": r.TapsOverSet, "tap to yours": r.Yours.P50, "batch": r.Batch.P50,
+		"stepwise": r.Stepwise, "purchases": r.Purchases, "purchases over the sandbox": r.SandboxPurchases, "purchases over stepwise": r.PurchasesOverStepwise,
+		"tap to confirmed": r.Paid.P50, "holds over SET": r.HoldsOverSet, "taps over SET": r.TapsOverSet, "tap to yours": r.Yours.P50, "batch": r.Batch.P50,
 	} {
 		if v <= 0 {
 			t.Errorf("%s is %v", name, v)
@@ -26,5 +27,6 @@ func TestBenchStock(t *testing.T) {
 	if r.Buyers != 20 || r.Losers != 20 || r.Seconds != 1 || r.Rounds != 1 || r.Wrong != 0 || r.Yours.P50 > r.Yours.P99 || r.Batch.P99 > 20 {
 		t.Errorf("%+v", r)
 	}
-	names(t, p.out.String(), "taps_per_s", "redis_set_per_s", "durable_holds_per_s", "for_update_per_s", "tap_to_yours_ms", "batch_size", "wrong")
+	names(t, p.out.String(), "taps_per_s", "redis_set_per_s", "durable_holds_per_s", "for_update_per_s", "tap_to_yours_ms", "batch_size", "wrong",
+		"stepwise_per_s", "purchases_per_s", "sandbox_purchases_per_s")
 }

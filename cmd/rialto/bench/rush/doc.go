@@ -11,6 +11,11 @@
 // application, a reservation inserted, the row written) says how many orders a second it brings over 32 connections.
 // Ratios are those of one round; of several rounds the middle one is told.
 //
+// Whole purchases are measured from the tap to the mark that the money is taken: hold, pay tap, authorisation, confirmed order
+// with its ledger and outbox rows, capture, mark. Once the payment company is a stub in this process that says yes at once, so
+// that Rialto's own cost is seen, and once the real sandbox, a process of its own. Beside it stands the way of many shops: the
+// same rows, by a transaction per step.
+//
 // Buyers, server and stores share this machine's cores, for all of them alike.
 //
 // # Concurrency and lifecycle
@@ -19,10 +24,10 @@
 //
 // # Invariants
 //
-// Load goes to this machine only, and ends by itself. Who was told "yours" is compared with what Postgres has: a difference
-// is ErrBroken. Speeds are told, never asserted by tests.
+// Load goes to this machine only, and ends by itself. Who was told "yours", or that an order is theirs, is compared with
+// what Postgres has, and what was bought is looked through by `rialto verify`: a difference is ErrBroken. Speeds are told, never asserted by tests.
 //
 // # Dependencies
 //
-// commerce/stock, commerce/schema, cmd/rialto/embedded.
+// commerce (stock, checkout and what they need, verify), cmd/rialto/embedded.
 package rush

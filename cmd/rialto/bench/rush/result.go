@@ -33,6 +33,13 @@ type Result struct {
 	HoldsOverSet       float64 `json:"durable_holds_over_redis_set"`
 	TapsOverSet        float64 `json:"taps_over_redis_set"`
 
+	Stepwise         float64 `json:"stepwise_per_s"` // whole purchases, from the tap to the mark that the money is taken
+	Purchases        float64 `json:"purchases_per_s"`
+	SandboxPurchases float64 `json:"sandbox_purchases_per_s"`
+
+	PurchasesOverStepwise float64     `json:"purchases_over_stepwise"`
+	Paid                  Percentiles `json:"tap_to_confirmed_ms"` // over the stub
+
 	Yours Percentiles `json:"tap_to_yours_ms"`
 	Batch Percentiles `json:"batch_size"` // taps that Postgres is given at once
 	Wrong int         `json:"wrong"`      // holds that buyers were told of and are not there, or the other way round
@@ -56,6 +63,16 @@ func (o Options) result(rounds []round) Result {
 	r.HoldsOverForUpdate = middle(func(one round) float64 { return ratio(one.holds.won, one.forUpdate) })
 	r.HoldsOverSet = middle(func(one round) float64 { return ratio(one.holds.won, one.set) })
 	r.TapsOverSet = middle(func(one round) float64 { return ratio(one.taps.lost+one.taps.won, one.set) })
+	r.Stepwise = middle(func(one round) float64 { return one.stepwise })
+	r.Purchases = middle(func(one round) float64 { return one.purchases.captured })
+	r.SandboxPurchases = middle(func(one round) float64 { return one.sandbox.captured })
+	r.PurchasesOverStepwise = middle(func(one round) float64 { return ratio(one.purchases.captured, one.stepwise) })
+	paid := func(p int) float64 {
+		return middle(func(one round) float64 {
+			return float64(load.Percentile(one.purchases.paid, p)) / float64(time.Millisecond)
+		})
+	}
+	r.Paid.P50, r.Paid.P99 = paid(50), paid(99)
 	at := func(p int) (ms, size float64) {
 		ms = middle(func(one round) float64 {
 			return float64(load.Percentile(one.holds.yours, p)) / float64(time.Millisecond)
@@ -71,7 +88,7 @@ func (o Options) result(rounds []round) Result {
 	r.Yours.P50, r.Batch.P50 = at(50)
 	r.Yours.P99, r.Batch.P99 = at(99)
 	for _, one := range rounds {
-		r.Wrong += one.holds.wrong + one.taps.wrong + one.alone.wrong
+		r.Wrong += one.holds.wrong + one.taps.wrong + one.alone.wrong + one.purchases.wrong + one.sandbox.wrong
 	}
 	return r
 }
@@ -85,8 +102,13 @@ func (r Result) print(out io.Writer) {
 	fmt.Fprintf(out, "  without Redis       %9.0f   durable holds, %d buyers; the program lets no more through to Postgres\n", r.Alone, r.Buyers)
 	fmt.Fprintf(out, "  tap to yours        %9.2f ms p99 %.2f\n", r.Yours.P50, r.Yours.P99)
 	fmt.Fprintf(out, "  taps in a batch     %9.0f   p99 %.0f\n", r.Batch.P50, r.Batch.P99)
+	fmt.Fprintf(out, "  stepwise purchases  %9.0f   the same rows by a transaction per step, %d connections\n", r.Stepwise, lockClients)
+	fmt.Fprintf(out, "  whole purchases     %9.0f   %d buyers, hold to capture mark, the payment company a stub in this process; %.1f x stepwise\n",
+		r.Purchases, r.Buyers, r.PurchasesOverStepwise)
+	fmt.Fprintf(out, "  tap to confirmed    %9.2f ms p99 %.2f\n", r.Paid.P50, r.Paid.P99)
+	fmt.Fprintf(out, "  over the sandbox    %9.0f   whole purchases, the payment company a process of its own on the same Postgres\n", r.SandboxPurchases)
 	if r.Wrong != 0 {
-		fmt.Fprintf(out, "\n%d holds are wrong\n", r.Wrong)
+		fmt.Fprintf(out, "\n%d holds or orders are wrong\n", r.Wrong)
 	}
 }
 

@@ -26,7 +26,8 @@ const (
 	warmFor = 500 * time.Millisecond
 )
 
-// ErrBroken is the error of Run when somebody was told "yours" and Postgres does not know, or the other way round.
+// ErrBroken is the error of Run when somebody was told "yours", or that an order is theirs, and Postgres does not know, or the
+// other way round, and when rialto verify finds a breach.
 var ErrBroken = errors.New("what buyers were told is not what Postgres has")
 
 // Options of Run.
@@ -43,7 +44,7 @@ type Options struct {
 }
 
 // Parts are what can be measured by itself.
-var Parts = []string{"set", "for_update", "holds", "taps", "without_redis"}
+var Parts = []string{"set", "for_update", "holds", "taps", "without_redis", "stepwise", "purchases", "sandbox"}
 
 func (o Options) wants(part string) bool {
 	return o.Only == "" || slices.Contains(strings.Split(o.Only, ","), part)
@@ -90,6 +91,14 @@ func Run(ctx context.Context, o Options, out io.Writer) (err error) {
 		rounds = append(rounds, r)
 	}
 	r := o.result(rounds)
+	if b.wants("purchases") || b.wants("sandbox") {
+		fmt.Fprintln(o.Progress, "rialto verify")
+		breaches, err := b.verified(ctx)
+		if err != nil {
+			return err
+		}
+		r.Wrong += breaches
+	}
 	if o.JSON {
 		err = json.NewEncoder(out).Encode(r)
 	} else {
@@ -108,6 +117,9 @@ type round struct {
 	holds     tapped
 	taps      tapped
 	alone     tapped // without Redis
+	stepwise  float64
+	purchases bought
+	sandbox   bought
 }
 
 func (b *bench) round(ctx context.Context) (r round, err error) {
@@ -123,5 +135,11 @@ func (b *bench) round(ctx context.Context) (r round, err error) {
 	step("holds", "holds", func() (err error) { r.holds, err = b.tap(ctx, b.redis, b.Buyers, plenty); return err })
 	step("taps", "taps when nearly all lose", func() (err error) { r.taps, err = b.tap(ctx, b.redis, b.Losers, few); return err })
 	step("without_redis", "holds without Redis", func() (err error) { r.alone, err = b.tap(ctx, b.nowhere, b.Buyers, plenty); return err })
+	step("stepwise", "purchases, a transaction per step", func() (err error) { r.stepwise, err = b.stepwise(ctx); return err })
+	step("purchases", "purchases over a stub of a payment company in this process", func() (err error) {
+		r.purchases, err = b.purchases(ctx, atOnce{}, atOnceName)
+		return err
+	})
+	step("sandbox", "purchases over the sandbox", func() (err error) { r.sandbox, err = b.sandbox(ctx); return err })
 	return r, err
 }
