@@ -43,7 +43,7 @@ type News struct {
 }
 
 // QueueMove adds to a batch that payments make one step of the machine, which ends their drives, and calls moved for each
-// that did.
+// that did. (The state is hidden from the indexes that list what is due and what is not captured: payments are found by id.)
 func QueueMove(batch *pgx.Batch, to State, news []News, moved func(commerce.PaymentID)) {
 	batch.Queue(`
 		update payment p set state = $1, charge = coalesce(nullif(w.charge, ''), p.charge), decline = coalesce(nullif(w.decline, ''), p.decline),
@@ -55,7 +55,7 @@ func QueueMove(batch *pgx.Batch, to State, news []News, moved func(commerce.Paym
 				when 'requires_action' then least(greatest(deadline, now()), now() + least($10::interval, greatest($9::interval, (now() - created_at) / 2)))
 				else now() end
 		from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[]) as w(id, charge, decline, action, captured)
-		where p.id = w.id and p.state = any($7) returning p.id`,
+		where p.id = w.id and p.state || '' = any($7) returning p.id`,
 		to, column(news, func(n *News) commerce.PaymentID { return n.ID }), column(news, func(n *News) string { return n.Charge }),
 		column(news, func(n *News) string { return n.Decline[:min(len(n.Decline), maxDecline)] }), column(news, func(n *News) string { return n.Action }),
 		column(news, func(n *News) int64 { return n.Captured }), sources(to), maxBackoff, firstLook, lastLook,

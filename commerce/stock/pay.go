@@ -12,12 +12,13 @@ import (
 
 // QueuePay adds to a batch that holds are set paying, each for the buyer at the same place, and calls moved for each that
 // was. From here only the payment's end moves its units. Whoever is not among them: see WhyNot. Sorted by id, so that two
-// batches with the same holds wait for each other in one order.
+// batches with the same holds wait for each other in one order. (lapses_at is hidden from its index, which lists all held
+// holds of a hot pool: a plan that is made while there are few, and kept, would read them all and compare each with each.)
 func QueuePay(batch *pgx.Batch, ids []commerce.HoldID, buyers []string, moved func(Hold)) {
 	batch.Queue(`
 		update hold h set state = 'paying', version = h.version + 1, changed_at = now(), lapses_at = null
 		from unnest($1::uuid[], $2::text[]) as w(id, buyer), pool p
-		where h.id = w.id and h.buyer = w.buyer and h.state = any($3) and h.lapses_at > `+payable+` and p.id = h.pool returning `+holdColumns,
+		where h.id = w.id and h.buyer = w.buyer and h.state = any($3) and h.lapses_at + interval '0' > `+payable+` and p.id = h.pool returning `+holdColumns,
 		ids, buyers, sources(Paying)).Query(each(moved))
 }
 
