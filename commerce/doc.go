@@ -19,6 +19,10 @@
 //  4. Every transition is one conditional UPDATE judged by the database's clock.
 //  5. Every external effect is an outbox row with a deterministic id.
 //
+// # Museum
+//
+// museum.md lists failures that other shops shipped, and the tests that show that they are none of ours.
+//
 // # Layers
 //
 // A package imports only from the layers above it in this list (layer 0 first), or a sibling that its

@@ -3,7 +3,9 @@ package stock
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +40,74 @@ func TestTimeoutIsNoLoss(t *testing.T) {
 		}
 		w.settled(s, l.Pool)
 	})
+}
+
+// Seckill projects that compare the total with what is sold before they raise it sell N + 1. Each stage by itself, without
+// the other one that would refuse the extra: the gate with more taps than units in one call, and one after the other; and
+// Postgres in one batch that a gate has let in too many of. Of two units each, too.
+func TestExactlyNAreAdmitted(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		s := w.service(sweepEvery(never))
+		for _, c := range []struct{ units, quantity, fit int }{{1, 1, 1}, {3, 1, 3}, {4, 2, 2}, {5, 2, 2}} {
+			taps := func(l Level) (taps []Tap) {
+				for i := range c.fit + 3 {
+					tap := tapOf(l, fmt.Sprintf("gst_%d", i))
+					tap.Quantity = c.quantity
+					taps = append(taps, tap)
+				}
+				return taps
+			}
+			for name, call := range map[string]int{"in one call": c.fit + 3, "one after the other": 1} {
+				l := w.supply(c.units, 0)
+				epoch := w.loaded(s, l)
+				said := ""
+				for some := range slices.Chunk(taps(l), call) {
+					asks := make([]*ask, len(some))
+					for i, tap := range some {
+						asks[i] = newAsk(tap)
+					}
+					got, err := s.gate.call(t.Context(), l.Pool, gateCall{epoch: epoch, tag: newTag(), asks: asks})
+					if err != nil {
+						t.Fatal(err)
+					}
+					said += got.letters
+				}
+				if want := strings.Repeat("A", c.fit) + "SSS"; said != want {
+					t.Errorf("%d units, %d a tap, %s: the gate says %s, want %s", c.units, c.quantity, name, said, want)
+				}
+			}
+			l := w.supply(c.units, 0)
+			got, err := w.batch(l, 0, taps(l)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fit := 0
+			for _, fate := range got.fates {
+				if fate == nil {
+					fit++
+				} else if !errors.Is(fate, ErrSoldOut) {
+					t.Error(fate)
+				}
+			}
+			if _, taken, _, _ := w.level(l.Pool); fit != c.fit || taken != fit*c.quantity {
+				t.Errorf("%d units, %d a tap: Postgres gives %d, %d taken", c.units, c.quantity, fit, taken)
+			}
+			w.balanced(l.Pool)
+		}
+	})
+}
+
+// loaded has the gate load a pool, with all of its units free, and answers the epoch of the copy.
+func (w *world) loaded(s *Service, l Level) (epoch int64) {
+	w.t.Helper()
+	first := tapOf(l, "gst_first")
+	w.hold(s, first)
+	if _, err := s.Release(w.t.Context(), first.ID, first.Buyer); err != nil {
+		w.t.Fatal(err)
+	}
+	w.settled(s, l.Pool)
+	_, _, _, epoch = w.level(l.Pool)
+	return epoch
 }
 
 // batch commits taps as a lane does whose gate has let all of them in.
