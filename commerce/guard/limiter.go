@@ -32,6 +32,11 @@ type Rule struct {
 	Name  string // in keys and metrics: "sign_in_address"
 	Burst int
 	Every time.Duration
+	// Alone is how many of a key a node counts by itself before it tells the others, so that a crowd does not cost a trip to
+	// Redis each; 0 and 1 tell of every one. One node never lets more pass than Burst; n nodes together let at most
+	// n*(Alone-1) more pass at once than one would. What has passed is told later, so that in the long run it is Every for all
+	// nodes together. At most Burst.
+	Alone int
 }
 
 // Limiter counts under rules. New with a nil client counts in this process alone.
@@ -46,14 +51,22 @@ type Limiter struct {
 
 	// guarded by mu
 	mu      sync.Mutex
-	buckets map[string]*list.Element // of bucket
-	recent  *list.List               // most recently used first
-	resting time.Time                // Redis is not asked before
+	buckets map[bucketKey]*list.Element // of bucket
+	recent  *list.List                  // most recently used first
+	resting time.Time                   // Redis is not asked before
 }
 
+type bucketKey struct{ rule, key string }
+
+func (k bucketKey) redis() string { return "rialto:limit:" + k.rule + ":" + k.key }
+
 type bucket struct {
-	key  string
+	key  bucketKey
 	full time.Time // when the bucket will be full again; the whole state of a token bucket
+
+	// Of rules with Alone:
+	untold int       // have passed here, and Redis does not know
+	shut   time.Time // Redis has refused until then
 }
 
 //go:embed limit.lua
@@ -72,7 +85,7 @@ func NewLimiter(client redis.UniversalClient, log *slog.Logger, registerer prome
 		alone: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rialto_commerce_limit_alone_total", Help: "Limits counted by this node alone because Redis did not answer.",
 		}),
-		buckets: make(map[string]*list.Element), recent: list.New(),
+		buckets: make(map[bucketKey]*list.Element), recent: list.New(),
 	}
 	for _, c := range []prometheus.Collector{l.refused, l.alone} {
 		if err := registerer.Register(c); err != nil {
@@ -88,13 +101,17 @@ func (l *Limiter) Allow(ctx context.Context, rule Rule, key string) (ok bool, wa
 	if rule.Name == "" || rule.Burst < 1 || rule.Every < time.Millisecond {
 		return false, 0, fmt.Errorf("guard: rule %q needs a burst of at least 1 and a pace of at least 1ms", rule.Name)
 	}
-	name := "rialto:limit:" + rule.Name + ":" + key
-	wait, counted, err := l.shared(ctx, name, rule)
+	if rule.Alone > rule.Burst {
+		return false, 0, fmt.Errorf("guard: rule %q counts %d alone, of a burst of %d", rule.Name, rule.Alone, rule.Burst)
+	}
+	if l.client != nil {
+		if err := schema.Outside(ctx); err != nil {
+			return false, 0, fmt.Errorf("rate limit %s: %w", rule.Name, err)
+		}
+	}
+	wait, err = l.count(ctx, bucketKey{rule.Name, key}, rule)
 	if err != nil {
 		return false, 0, err
-	}
-	if !counted {
-		wait = l.own(name, rule)
 	}
 	if wait > 0 {
 		l.refused.WithLabelValues(rule.Name).Inc()
@@ -103,20 +120,69 @@ func (l *Limiter) Allow(ctx context.Context, rule Rule, key string) (ok bool, wa
 	return true, 0, nil
 }
 
-// shared counts in Redis; counted is false when this node has to count alone.
-func (l *Limiter) shared(ctx context.Context, name string, rule Rule) (wait time.Duration, counted bool, err error) {
+// count counts one more, or says how long to wait.
+func (l *Limiter) count(ctx context.Context, key bucketKey, rule Rule) (time.Duration, error) {
 	if l.client == nil {
-		return 0, false, nil
+		return l.own(key, rule), nil
 	}
-	if err := schema.Outside(ctx); err != nil {
-		return 0, false, fmt.Errorf("rate limit %s: %w", rule.Name, err)
+	if rule.Alone <= 1 {
+		wait, counted, err := l.shared(ctx, key, rule, 0)
+		if err == nil && !counted {
+			wait = l.own(key, rule)
+		}
+		return wait, err
 	}
+	wait, passed, tell := l.here(key, rule)
+	if !tell {
+		return wait, nil
+	}
+	wait, counted, err := l.shared(ctx, key, rule, passed)
+	l.told(key, rule, wait, passed, counted)
+	return wait, err
+}
+
+// here counts in this node. tell says that it is time to tell Redis of this one, and of so many that have passed before.
+func (l *Limiter) here(key bucketKey, rule Rule) (wait time.Duration, passed int, tell bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b, now := l.bucket(key), l.now()
+	if wait = b.shut.Sub(now); wait <= 0 {
+		wait = b.take(now, rule)
+	}
+	if wait > 0 {
+		return wait, 0, false
+	}
+	if b.untold++; b.untold < rule.Alone {
+		return 0, 0, false
+	}
+	passed, b.untold = b.untold-1, 0
+	return 0, passed, true
+}
+
+// told notes what came of telling Redis: nothing, when counted is false, and then it is told with the next one.
+func (l *Limiter) told(key bucketKey, rule Rule, wait time.Duration, passed int, counted bool) {
+	if counted && wait == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.bucket(key)
+	if counted { // refused: Redis knows of those before, and this one is none
+		b.full, b.shut = b.full.Add(-rule.Every), l.now().Add(wait)
+		return
+	}
+	b.untold = min(b.untold+passed+1, rule.Burst)
+}
+
+// shared counts in Redis one more, and so many that have passed before it; counted is false when this node has to count
+// alone.
+func (l *Limiter) shared(ctx context.Context, key bucketKey, rule Rule, passed int) (wait time.Duration, counted bool, err error) {
 	l.mu.Lock()
 	resting := l.now().Before(l.resting)
 	l.mu.Unlock()
 	if !resting {
 		bounded, cancel := context.WithTimeout(ctx, redisPatience)
-		micros, err := l.script.Run(bounded, l.client, []string{name}, rule.Burst, rule.Every.Microseconds()).Int64()
+		micros, err := l.script.Run(bounded, l.client, []string{key.redis()}, rule.Burst, rule.Every.Microseconds(), passed).Int64()
 		cancel()
 		if err == nil {
 			return time.Duration(micros) * time.Microsecond, true, nil
@@ -142,21 +208,29 @@ func (l *Limiter) rest(err error) {
 	l.log.Warn("rate limits are counted by this node alone: Redis does not answer", "error", err)
 }
 
-func (l *Limiter) own(name string, rule Rule) (wait time.Duration) {
+func (l *Limiter) own(key bucketKey, rule Rule) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
-	element, known := l.buckets[name]
+	return l.bucket(key).take(l.now(), rule)
+}
+
+// bucket is the one of a key, which is now the one used last. It needs mu.
+func (l *Limiter) bucket(key bucketKey) *bucket {
+	element, known := l.buckets[key]
 	if !known {
-		element = l.recent.PushFront(&bucket{key: name, full: now})
-		l.buckets[name] = element
+		element = l.recent.PushFront(&bucket{key: key})
+		l.buckets[key] = element
 		if l.recent.Len() > MaxBuckets {
 			oldest := l.recent.Back()
 			delete(l.buckets, l.recent.Remove(oldest).(*bucket).key)
 		}
 	}
 	l.recent.MoveToFront(element)
-	b := element.Value.(*bucket)
+	return element.Value.(*bucket)
+}
+
+// take takes one, or says how long to wait.
+func (b *bucket) take(now time.Time, rule Rule) time.Duration {
 	full := b.full
 	if full.Before(now) {
 		full = now
