@@ -87,6 +87,8 @@ type API struct {
 	handler      http.Handler
 	metrics      *metrics
 	translations []translation
+
+	sessions knownSessions // who taps; has its own lock
 }
 
 // New builds all operations. It reads nothing and starts nothing.

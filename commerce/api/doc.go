@@ -10,6 +10,9 @@
 // What belongs to other areas comes in as functions of Config (the URL where a show is published). One operation is
 // asked for in rooms too: PutHold judges a tap that came over a socket as putHold does those that come over HTTP.
 //
+// Taps come by the thousand: putHold, when it is written as pages write it, is read, judged and answered by quick.go, with
+// what is told in the same words, and known.go remembers for half a second who taps.
+//
 // # Who asks
 //
 // Identify reads the session cookie, then the guest cookie. A guest cookie is made by GET /me and by whatever

@@ -2,8 +2,14 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"time"
+
+	"github.com/rialto-live/rialto/commerce/checkout"
 )
 
 // Made is what the operation of RegisterMaking answers.
@@ -40,3 +46,31 @@ func (a *API) Translate(ctx context.Context, err error) *Problem { return a.asPr
 
 // ErrNotNow is a refusal for tests.
 func ErrNotNow() error { return problem(http.StatusConflict, "not_now", "Not now.") }
+
+// Quick is whether a request is answered without the description of its operation.
+func (a *API) Quick(w http.ResponseWriter, r *http.Request) bool {
+	req := &request{w: &answer{ResponseWriter: w}, addr: netip.MustParseAddr("127.0.0.1")}
+	req.r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
+	return a.quickHold(req)
+}
+
+// HoldTexts are a hold as it is written quickly, and as encoding/json writes it.
+func HoldTexts(h checkout.Held) (quick, plain []byte, err error) {
+	plain, err = json.Marshal(holdOf(h))
+	return appendHold(nil, holdOf(h)), plain, err
+}
+
+// MaxKnown is how many sessions are remembered for taps.
+const MaxKnown = maxKnown
+
+// FillKnown remembers as many sessions as may be, and one past it.
+func FillKnown() (most, after int) {
+	var k knownSessions
+	now := time.Now()
+	for i := range maxKnown {
+		k.keep(sha256.Sum256([]byte(strconv.Itoa(i))), Identity{}, now)
+	}
+	most = len(k.known)
+	k.keep([sha256.Size]byte{}, Identity{}, now)
+	return most, len(k.known)
+}

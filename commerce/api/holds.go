@@ -12,7 +12,7 @@ import (
 )
 
 // holdRule is for taps: a crowd behind one address (a dormitory, an office) taps at once when a drop opens.
-var holdRule = guard.Rule{Name: "hold_address", Burst: 100, Every: 100 * time.Millisecond}
+var holdRule = guard.Rule{Name: "hold_address", Burst: 100, Every: 100 * time.Millisecond, Alone: 10}
 
 // holdCodes are the refusals of a tap, whichever way it comes.
 var holdCodes = []string{"sold_out", "limit_reached", "not_open", "closed", "price_changed", "hold_expired", "hold_conflict", "product_unknown",
@@ -90,7 +90,7 @@ func (a *API) hold(ctx context.Context, r checkout.HoldRequest) (checkout.Held, 
 func (a *API) registerHolds() {
 	register(a, operation{
 		ID: "putHold", Makes: true, Method: http.MethodPut, Path: "/holds/{hold}", Tag: tagSale, Summary: "Buy: take units for a while, to pay for them",
-		Body: 4 << 10, Rule: holdRule, Codes: holdCodes,
+		Body: maxTapBody, Rule: holdRule, Codes: holdCodes,
 	}, func(ctx context.Context, in *struct {
 		HoldPath
 		Body struct {
@@ -110,11 +110,7 @@ func (a *API) registerHolds() {
 		if err != nil {
 			return nil, err
 		}
-		out := &holdOutput{Status: http.StatusCreated, Body: holdOf(h)}
-		if h.Replayed {
-			out.Status = http.StatusOK
-		}
-		return out, nil
+		return &holdOutput{Status: madeStatus(h), Body: holdOf(h)}, nil
 	})
 	register(a, operation{
 		ID: "getHold", Method: http.MethodGet, Path: "/holds/{hold}", Tag: tagSale, Summary: "One of my holds", Codes: []string{"hold_unknown"},

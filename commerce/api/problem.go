@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -75,15 +76,34 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
+// ownMembers are those that every problem has; nothing extra takes their place.
+var ownMembers = []string{"type", "title", "status", "detail", "code", "errors"}
+
 // MarshalJSON puts Extra beside the members that every problem has.
 func (p *Problem) MarshalJSON() ([]byte, error) {
-	all := map[string]any{}
-	maps.Copy(all, p.Extra)
-	maps.Copy(all, map[string]any{"type": p.Type, "title": p.Title, "status": p.Status, "detail": p.Detail, "code": p.Code})
+	b := appendText(append(make([]byte, 0, 256), `{"type":`...), p.Type)
+	b = appendText(append(b, `,"title":`...), p.Title)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
+	b = appendText(append(b, `,"detail":`...), p.Detail)
+	b = appendText(append(b, `,"code":`...), p.Code)
 	if len(p.Errors) > 0 {
-		all["errors"] = p.Errors
+		list, err := json.Marshal(p.Errors)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, `,"errors":`...), list...)
 	}
-	return json.Marshal(all)
+	for name, value := range p.Extra {
+		if slices.Contains(ownMembers, name) {
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(appendText(append(b, ','), name), ':'), text...)
+	}
+	return append(b, '}'), nil
 }
 
 // write answers without huma, for what happens before or outside of an operation.
@@ -91,8 +111,12 @@ func (p *Problem) write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.Header().Set("Cache-Control", "no-store")
+	text, err := p.MarshalJSON()
+	if err != nil { // of an extra member, which no program needs to understand the rest
+		text, _ = (&Problem{Type: p.Type, Title: p.Title, Status: p.Status, Detail: p.Detail, Code: p.Code}).MarshalJSON()
+	}
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the client may be gone; nobody is left to tell
+	_, _ = w.Write(append(text, '\n')) // the client may be gone; nobody is left to tell
 }
 
 // translation says which problem an error of commerce is. Without make, the error's own text is the detail: such

@@ -23,7 +23,7 @@ var problemType = reflect.TypeFor[Problem]()
 
 // everything is the fence before all operations, per address. A page that opens makes about ten requests; an
 // office behind one address has many pages.
-var everything = guard.Rule{Name: "api_address", Burst: 600, Every: 10 * time.Millisecond}
+var everything = guard.Rule{Name: "api_address", Burst: 600, Every: 10 * time.Millisecond, Alone: 60}
 
 // request is what the layers around the operations know of one request. Of one that came over a room's socket r and w
 // are nil.
@@ -108,6 +108,9 @@ func (a *API) serve(cross *http.CrossOriginProtection, mux *http.ServeMux, req *
 		p := a.asProblem(req.r.Context(), err)
 		req.code = p.Code
 		p.write(req.w)
+		return
+	}
+	if a.quickHold(req) {
 		return
 	}
 	if _, pattern := mux.Handler(req.r); pattern == "" {

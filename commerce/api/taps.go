@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/netip"
 
@@ -54,12 +55,10 @@ func (a *API) PutHold(ctx context.Context, by Tapper, tap HoldPut) (body any, re
 	}()
 	h, err := a.tapped(ctx, by, tap)
 	if err != nil {
-		return nil, a.asProblem(ctx, err)
+		return nil, a.refusedTap(ctx, err)
 	}
-	if h.Replayed {
-		status = http.StatusOK
-	}
-	return holdOf(h), nil
+	status = madeStatus(h)
+	return json.RawMessage(appendHold(nil, holdOf(h))), nil
 }
 
 func (a *API) tapped(ctx context.Context, by Tapper, tap HoldPut) (checkout.Held, error) {

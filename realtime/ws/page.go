@@ -88,7 +88,9 @@ func (p *page) call(m message) error {
 		return nil
 	}
 	data := json.RawMessage("{}")
-	if err == nil && result != nil {
+	if ready, ok := result.(json.RawMessage); ok {
+		data = ready
+	} else if err == nil && result != nil {
 		data, err = json.Marshal(result)
 	}
 	if err != nil {

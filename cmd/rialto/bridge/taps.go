@@ -26,10 +26,8 @@ func Taps(put func(context.Context, api.Tapper, api.HoldPut) (any, *api.Problem)
 		if err != nil {
 			return nil, err // nobody joins such a room
 		}
-		var tap api.HoldPut
-		in := json.NewDecoder(bytes.NewReader(data))
-		in.DisallowUnknownFields()
-		if in.Decode(&tap) != nil || tap.Hold == (commerce.HoldID{}) || tap.Variant == (commerce.VariantID{}) {
+		tap, ok := api.ReadTap(data)
+		if !ok && !read(data, &tap) {
 			return nil, &realtime.CallError{Code: realtime.CallInvalid, Detail: `hold.put takes {"hold":"hld_…","variant":"var_…","quantity":1}.`}
 		}
 		body, refused := put(ctx, api.Tapper{Show: show, Subject: from.Subject, Addr: from.Addr}, tap)
@@ -38,6 +36,14 @@ func Taps(put func(context.Context, api.Tapper, api.HoldPut) (any, *api.Problem)
 		}
 		return body, nil
 	}
+}
+
+// read reads a tap that is not written as pages do.
+func read(data json.RawMessage, tap *api.HoldPut) bool {
+	*tap = api.HoldPut{}
+	in := json.NewDecoder(bytes.NewReader(data))
+	in.DisallowUnknownFields()
+	return in.Decode(tap) == nil && tap.Hold != (commerce.HoldID{}) && tap.Variant != (commerce.VariantID{})
 }
 
 // inRoom says a problem in the words of a room. Its status tells pages that it
