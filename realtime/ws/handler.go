@@ -73,7 +73,7 @@ type Config struct {
 	Authenticate func(ctx context.Context, hello Hello) (Identity, error)
 	// Call does what a page asks for; nil knows no call. name and data come from
 	// the page and were not looked at. What it returns is given to the page as
-	// JSON, nil as {}; an error that is a *CallError is told, any other is
+	// JSON, a json.RawMessage as it is, nil as {}; an error that is a *CallError is told, any other is
 	// logged and told as "unavailable". It must end when ctx does.
 	Call func(ctx context.Context, from Caller, name string, data json.RawMessage) (any, error)
 	// AllowOrigin judges the Origin header of browsers. Requests without one
