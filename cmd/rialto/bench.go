@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rialto-live/rialto/cmd/rialto/bench"
+	"github.com/rialto-live/rialto/cmd/rialto/bench/rush"
 )
 
 // runBench chooses among the benches. None needs a store or a setting.
@@ -19,6 +20,9 @@ func runBench(ctx context.Context, args []string, at terminal) error {
 	}
 	if len(args) > 0 && args[0] == bench.ChildCommand { // the benches' own servers; not for people
 		return bench.Child(ctx, args[1:], at.out)
+	}
+	if len(args) > 0 && args[0] == rush.NodeCommand { // likewise
+		return runBenchNode(ctx, args[1:], at)
 	}
 	return fmt.Errorf(`bench knows
   media [--viewers N] [--seconds N] [--rounds N] [--json]
@@ -36,8 +40,8 @@ func runBench(ctx context.Context, args []string, at terminal) error {
         four nodes, a bus that loses messages, a node that dies, a Redis that restarts: exit code 1 if anybody is told
         anything wrong; the same seed brings the same storm
   stock [--buyers N] [--losers N] [--seconds N] [--rounds N] [--only PARTS] [--json]
-        how fast units are promised and whole purchases made in a rush, beside SET, SELECT ... FOR UPDATE and a transaction per
-        step; exit code 1 if a promise is not in Postgres
+        how fast units are promised in a rush, at the gate, over HTTP and over WebSockets, and whole purchases made, beside SET,
+        SELECT ... FOR UPDATE and a transaction per step; exit code 1 if a promise is not in Postgres
 %w`, errUsage)
 }
 

@@ -19,6 +19,8 @@ func TestBenchStock(t *testing.T) {
 		"SET": r.Set, "FOR UPDATE": r.ForUpdate, "holds": r.Holds, "taps": r.Taps, "holds over FOR UPDATE": r.HoldsOverForUpdate,
 		"stepwise": r.Stepwise, "purchases": r.Purchases, "purchases over the sandbox": r.SandboxPurchases, "purchases over stepwise": r.PurchasesOverStepwise,
 		"tap to confirmed": r.Paid.P50, "holds over SET": r.HoldsOverSet, "taps over SET": r.TapsOverSet, "tap to yours": r.Yours.P50, "batch": r.Batch.P50,
+		"holds over HTTP": r.HTTPHolds, "taps over HTTP": r.HTTPTaps, "holds over sockets": r.SocketHolds, "taps over sockets": r.SocketTaps,
+		"HTTP over SET": r.HTTPHoldsOverSet, "HTTP taps over SET": r.HTTPTapsOverSet, "sockets over SET": r.SocketHoldsOverSet, "socket taps over SET": r.SocketTapsOverSet,
 	} {
 		if v <= 0 {
 			t.Errorf("%s is %v", name, v)
@@ -28,5 +30,6 @@ func TestBenchStock(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	names(t, p.out.String(), "taps_per_s", "redis_set_per_s", "durable_holds_per_s", "for_update_per_s", "tap_to_yours_ms", "batch_size", "wrong",
-		"stepwise_per_s", "purchases_per_s", "sandbox_purchases_per_s")
+		"stepwise_per_s", "purchases_per_s", "sandbox_purchases_per_s",
+		"http_holds_per_s", "http_taps_per_s", "socket_holds_per_s", "socket_taps_per_s")
 }

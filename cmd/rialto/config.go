@@ -50,6 +50,8 @@ type Config struct {
 	// mailbox keeps mails in a table for everybody to read, when no server takes
 	// them. Only `rialto dev` sets it.
 	mailbox bool
+	// crowd takes each socket for many people's. Only `rialto bench node` sets it.
+	crowd bool
 }
 
 const (

@@ -40,9 +40,13 @@ func (a *App) buildRooms() (err error) {
 
 func (a *App) buildDoor() (err error) {
 	door := bridge.Door{Pool: a.pool, Signer: a.signer, Identify: a.api.Identify}
+	put := a.api.PutHold
+	if a.cfg.crowd {
+		put = strangers(put)
+	}
 	a.sockets, err = ws.New(ws.Config{
-		Hub: a.hub, Authenticate: door.Authenticate, Call: bridge.Taps(a.api.PutHold, a.chat.Call), AllowOrigin: a.allowOrigin,
-		RemoteAddr: remoteAddr(a.cfg.TrustedProxy), Log: a.log, Metrics: a.registry,
+		Hub: a.hub, Authenticate: door.Authenticate, Call: bridge.Taps(put, a.chat.Call), AllowOrigin: a.allowOrigin,
+		RemoteAddr: remoteAddr(a.cfg.TrustedProxy), Crowded: a.cfg.crowd, Log: a.log, Metrics: a.registry,
 	})
 	return err
 }

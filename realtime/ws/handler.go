@@ -85,8 +85,11 @@ type Config struct {
 	Log         *slog.Logger
 	JoinTimeout time.Duration // default JoinTimeout
 	CallTimeout time.Duration // default CallTimeout
-	Now         func() time.Time
-	Metrics     prometheus.Registerer
+	// Crowded lets pages say as much as they like: for a bench, each of whose sockets
+	// stands for many people. Never where others can come.
+	Crowded bool
+	Now     func() time.Time
+	Metrics prometheus.Registerer
 }
 
 // Handler is the HTTP end of the hub: ServeHTTP for GET /ws, ServeEvents for

@@ -196,6 +196,22 @@ func TestWithinTheLimits(t *testing.T) {
 	}
 }
 
+// TestASocketOfManyPeople: where each stands for many people, one may say more than a page may.
+func TestASocketOfManyPeople(t *testing.T) {
+	n := start(t, options{ws: func(c *ws.Config) { c.Crowded = true }})
+	conn := n.dial(nil)
+	join(t, conn)
+	large := masked(fin|text, []byte(`{"t":"ping","x":"`+strings.Repeat("x", 4000)+`"}`))
+	for range 2 * ws.BytesBurst / len(large) {
+		if err := raw(conn, large); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, conn); got["t"] != "pong" {
+			t.Fatalf("got %v", got)
+		}
+	}
+}
+
 // TestBrokenFrames: each is closed as broken, and no other viewer notices.
 func TestBrokenFrames(t *testing.T) {
 	n := start(t, options{})

@@ -29,6 +29,17 @@ type Result struct {
 	ForUpdate float64 `json:"for_update_per_s"`
 	Alone     float64 `json:"durable_holds_without_redis_per_s"` // as many as a node lets through to Postgres then
 
+	// At the real program: Buyers connections that tap one after the other.
+	HTTPHolds   float64 `json:"http_holds_per_s"`
+	HTTPTaps    float64 `json:"http_taps_per_s"` // when nearly all lose
+	SocketHolds float64 `json:"socket_holds_per_s"`
+	SocketTaps  float64 `json:"socket_taps_per_s"`
+
+	HTTPHoldsOverSet   float64 `json:"http_holds_over_redis_set"`
+	HTTPTapsOverSet    float64 `json:"http_taps_over_redis_set"`
+	SocketHoldsOverSet float64 `json:"socket_holds_over_redis_set"`
+	SocketTapsOverSet  float64 `json:"socket_taps_over_redis_set"`
+
 	HoldsOverForUpdate float64 `json:"durable_holds_over_for_update"`
 	HoldsOverSet       float64 `json:"durable_holds_over_redis_set"`
 	TapsOverSet        float64 `json:"taps_over_redis_set"`
@@ -73,6 +84,7 @@ func (o Options) result(rounds []round) Result {
 		})
 	}
 	r.Paid.P50, r.Paid.P99 = paid(50), paid(99)
+	wires(&r, middle)
 	at := func(p int) (ms, size float64) {
 		ms = middle(func(one round) float64 {
 			return float64(load.Percentile(one.holds.yours, p)) / float64(time.Millisecond)
@@ -89,8 +101,26 @@ func (o Options) result(rounds []round) Result {
 	r.Yours.P99, r.Batch.P99 = at(99)
 	for _, one := range rounds {
 		r.Wrong += one.holds.wrong + one.taps.wrong + one.alone.wrong + one.purchases.wrong + one.sandbox.wrong
+		r.Wrong += one.httpHolds.wrong + one.httpTaps.wrong + one.socketHolds.wrong + one.socketTaps.wrong
 	}
 	return r
+}
+
+// wires adds what was measured at the real program.
+func wires(r *Result, middle func(func(round) float64) float64) {
+	for _, way := range []struct {
+		of          func(round) tapped
+		speed, over *float64
+	}{
+		{func(one round) tapped { return one.httpHolds }, &r.HTTPHolds, &r.HTTPHoldsOverSet},
+		{func(one round) tapped { return one.httpTaps }, &r.HTTPTaps, &r.HTTPTapsOverSet},
+		{func(one round) tapped { return one.socketHolds }, &r.SocketHolds, &r.SocketHoldsOverSet},
+		{func(one round) tapped { return one.socketTaps }, &r.SocketTaps, &r.SocketTapsOverSet},
+	} {
+		speed := func(one round) float64 { t := way.of(one); return t.won + t.lost }
+		*way.speed = middle(speed)
+		*way.over = middle(func(one round) float64 { return ratio(speed(one), one.set) })
+	}
 }
 
 func (r Result) print(out io.Writer) {
@@ -100,6 +130,10 @@ func (r Result) print(out io.Writer) {
 	fmt.Fprintf(out, "  durable holds       %9.0f   %d buyers; %.1f x FOR UPDATE, %.2f x SET\n", r.Holds, r.Buyers, r.HoldsOverForUpdate, r.HoldsOverSet)
 	fmt.Fprintf(out, "  taps that lose      %9.0f   %d buyers; %.2f x SET\n", r.Taps, r.Losers, r.TapsOverSet)
 	fmt.Fprintf(out, "  without Redis       %9.0f   durable holds, %d buyers; the program lets no more through to Postgres\n", r.Alone, r.Buyers)
+	fmt.Fprintf(out, "  holds over HTTP     %9.0f   %d connections to the program; %.2f x SET\n", r.HTTPHolds, r.Buyers, r.HTTPHoldsOverSet)
+	fmt.Fprintf(out, "  taps over HTTP      %9.0f   nearly all lose; %.2f x SET\n", r.HTTPTaps, r.HTTPTapsOverSet)
+	fmt.Fprintf(out, "  holds over sockets  %9.0f   %d WebSockets; %.2f x SET\n", r.SocketHolds, r.Buyers, r.SocketHoldsOverSet)
+	fmt.Fprintf(out, "  taps over sockets   %9.0f   nearly all lose; %.2f x SET\n", r.SocketTaps, r.SocketTapsOverSet)
 	fmt.Fprintf(out, "  tap to yours        %9.2f ms p99 %.2f\n", r.Yours.P50, r.Yours.P99)
 	fmt.Fprintf(out, "  taps in a batch     %9.0f   p99 %.0f\n", r.Batch.P50, r.Batch.P99)
 	fmt.Fprintf(out, "  stepwise purchases  %9.0f   the same rows by a transaction per step, %d connections\n", r.Stepwise, lockClients)

@@ -44,7 +44,7 @@ type Options struct {
 }
 
 // Parts are what can be measured by itself.
-var Parts = []string{"set", "for_update", "holds", "taps", "without_redis", "stepwise", "purchases", "sandbox"}
+var Parts = []string{"set", "for_update", "holds", "taps", "without_redis", "http", "socket", "stepwise", "purchases", "sandbox"}
 
 func (o Options) wants(part string) bool {
 	return o.Only == "" || slices.Contains(strings.Split(o.Only, ","), part)
@@ -120,6 +120,9 @@ type round struct {
 	stepwise  float64
 	purchases bought
 	sandbox   bought
+
+	httpHolds, httpTaps     tapped // over the wire, at the real program
+	socketHolds, socketTaps tapped
 }
 
 func (b *bench) round(ctx context.Context) (r round, err error) {
@@ -141,5 +144,7 @@ func (b *bench) round(ctx context.Context) (r round, err error) {
 		return err
 	})
 	step("sandbox", "purchases over the sandbox", func() (err error) { r.sandbox, err = b.sandbox(ctx); return err })
+	step("http", "holds and taps over HTTP", func() (err error) { r.httpHolds, r.httpTaps, err = b.overTheWire(ctx, "http"); return err })
+	step("socket", "holds and taps over WebSockets", func() (err error) { r.socketHolds, r.socketTaps, err = b.overTheWire(ctx, "socket"); return err })
 	return r, err
 }
