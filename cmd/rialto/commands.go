@@ -34,7 +34,7 @@ var commands = []command{
 	{"verify", "check every promise in the stores, or (--chain) a stock ledger; exit 1 on a breach", runVerify},
 	{"sandbox", "the sandbox payment provider", runSandbox},
 	{"bench", "media, joins, churn, realtime, storm, stock: what a show costs on this machine", runBench},
-	{"load", "watch, chat: a crowd of viewers on any WHEP server, or in the room of a show", runLoad},
+	{"load", "watch, chat, buy: a crowd of viewers on any WHEP server, in the room of a show, or at its counter", runLoad},
 	{"openapi", "print the OpenAPI document of the HTTP API and the rooms", runOpenAPI},
 	{"version", "which version this is", runVersion},
 }

@@ -17,11 +17,16 @@ func runLoad(ctx context.Context, args []string, at terminal) error {
 	if len(args) > 0 && args[0] == "chat" {
 		return runLoadChat(ctx, args[1:], at)
 	}
+	if len(args) > 0 && args[0] == "buy" {
+		return runLoadBuy(ctx, args[1:], at)
+	}
 	return fmt.Errorf(`load knows
   watch --url URL [--viewers N] [--seconds N] [--at-once N] [--rate N] [--retry] [--tcp] [--token TOKEN] [--anywhere]
         open N viewers of a show on any WHEP server, until Ctrl-C
   chat --url URL --room SHOW [--viewers N] [--lines N] [--hearts N] [--seconds N] [--token TICKET] [--anywhere]
         let N viewers into the room of a show, of which some speak
+  buy --url URL --show SHOW [--variant VARIANT] [--buyers N] [--rate N] [--think TIME] [--pay PERCENT] [--seconds N] [--anywhere]
+        have N buyers tap for what a show sells, and pay with play money or walk away
 %w`, errUsage)
 }
 
@@ -72,4 +77,29 @@ func runLoadChat(ctx context.Context, args []string, at terminal) error {
 		return wordsError("load chat", err)
 	}
 	return load.Chat(ctx, c, time.Duration(*seconds)*time.Second, at.out)
+}
+
+func runLoadBuy(ctx context.Context, args []string, at terminal) error {
+	flags := newFlags("load buy")
+	var c load.BuyConfig
+	flags.StringVar(&c.URL, "url", "", "`address` of the shop, such as http://127.0.0.1:8080")
+	flags.StringVar(&c.Show, "show", "", "`id` of the show")
+	flags.StringVar(&c.Variant, "variant", "", "`id` of what they tap for; without it, what is pinned or comes first")
+	flags.IntVar(&c.Buyers, "buyers", load.DefaultBuyers, "how `many` are there at once: who is done makes room for somebody new")
+	flags.IntVar(&c.Rate, "rate", 0, "how `many` begin to come per second; 0 is 200")
+	flags.DurationVar(&c.Think, "think", load.DefaultThink, "how `long` they think before each thing they do, on average")
+	flags.IntVar(&c.Pay, "pay", load.DefaultPay, "how `many` of a hundred that hold something pay, where money is play money")
+	flags.BoolVar(&c.Anywhere, "anywhere", false, "the server may be on another machine, whose owner knows of this")
+	seconds := flags.Int("seconds", 0, "`how long`; 0 is until Ctrl-C")
+	if err := parseFlags(flags, args, at); err != nil {
+		return err
+	}
+	err := c.Validate()
+	if *seconds < 0 {
+		err = errors.Join(err, errors.New("--seconds must not be negative"))
+	}
+	if err != nil {
+		return wordsError("load buy", err)
+	}
+	return load.Buy(ctx, c, time.Duration(*seconds)*time.Second, at.out)
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A crowd watches the real program, over the limits of one address.
@@ -41,6 +43,38 @@ func TestLoadChat(t *testing.T) {
 	}
 }
 
+// Buyers come to the real program, which sells what it has, to the last unit and no further: some pay, some walk away,
+// and what those leave behind is sold to others.
+func TestLoadBuy(t *testing.T) {
+	const units = 40
+	n := newMarket(t).node(func(c *Config) { c.HoldTTL = time.Second })
+	mara := n.signUp("mara", "creator")
+	show := mara.newShow()
+	mara.sell(show, units)
+	out := newJournal(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan error, 1)
+	go func() {
+		done <- runLoad(ctx, []string{"buy", "--url", n.url, "--show", show, "--buyers", "20", "--think", "20ms", "--pay", "80"}, terminal{out: out, err: out})
+	}()
+	said := func(what string) bool { return regexp.MustCompile(what).MatchString(out.String()) }
+	eventually(t, "all is sold, and somebody was told so", func() bool { return said(`[1-9]\d* refused, .*; 40 paid, [1-9]`) })
+	stop()
+	if err := <-done; err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{`visits +[1-9]`, `yours +[1-9]`, `refused +[1-9]\d* with sold_out`, `tap to yours +p50 \d+\.\d ms, p99`, `paid +40, `, `walked away +\d`} {
+		if !said(want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+	if orders := n.market.count(`select count(*) from orders where state in ('confirmed', 'captured')`); orders != units {
+		t.Errorf("%d orders for %d units", orders, units)
+	}
+	n.market.clean(n)
+}
+
 func TestLoadSaysWhatIsWrong(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
@@ -57,6 +91,10 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 		{[]string{"chat", "--url", "ws://192.0.2.1/ws", "--room", "shw_1", "--seconds", "-1"}, "--anywhere"},
 		{[]string{"chat", "--url", "ws://127.0.0.1/ws", "--room", "shw_1", "--seconds", "-1"}, "--seconds must not be negative"},
 		{[]string{"chat", "now"}, "takes no"},
+		{[]string{"buy"}, "--show is missing"},
+		{[]string{"buy", "--url", "http://192.0.2.1", "--show", "shw_1", "--seconds", "-1"}, "--anywhere"},
+		{[]string{"buy", "--url", "http://127.0.0.1", "--show", "shw_1", "--seconds", "-1"}, "--seconds must not be negative"},
+		{[]string{"buy", "now"}, "takes no"},
 	} {
 		code, out, errs := ask(t, "", nil, append([]string{"load"}, tc.args...)...)
 		if code != exitUsage || !strings.Contains(errs, tc.says) || out != "" {

@@ -1,5 +1,5 @@
 // Package load is a crowd of viewers in one process, and the commands that open one: `rialto load watch` for a show's
-// picture, `rialto load chat` for its room.
+// picture, `rialto load chat` for its room, `rialto load buy` for what it sells.
 //
 // # Overview
 //
@@ -15,9 +15,12 @@
 // The room's viewers are those of realtime/client. chat.go lets them in, and makes guests of those who are to speak;
 // chatlines.go has them speak at a pace and counts who hears it, how late, and what was refused.
 //
+// Buyers come to the shop as browsers do, each with a cookie and, on this machine, an address of its own: buy.go keeps their
+// places filled, buyer.go is what one does (think, tap, ask again with the same id, pay or walk away), buystats.go tells of it.
+//
 // # Concurrency and lifecycle
 //
-// Watch and Chat open their viewers and end them before they return. Otherwise who calls Crowd.Join owns the Crowd and ends it
+// Watch, Chat and Buy open their viewers and end them before they return. Otherwise who calls Crowd.Join owns the Crowd and ends it
 // with Close, which waits for every goroutine.
 //
 //	goroutine       count        ends
@@ -27,11 +30,12 @@
 //	reporter        a crowd      with Crowd.Close
 //	watch           a viewer     with Chat, in a room
 //	say             a line       when it is answered, or after ten seconds
+//	place           a buyer      with Buy, at a counter
 //
 // # Invariants
 //
 // Everything that is held for a viewer is bounded. Nothing is sent to an address beyond this machine unless whoever
-// calls said that it is meant.
+// calls said that it is meant. Nobody pays with anything but play money.
 //
 // # Dependencies
 //
