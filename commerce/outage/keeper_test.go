@@ -34,7 +34,9 @@ func (w *world) pay(h stock.Hold) (id commerce.PaymentID) {
 			values ($1, 0, $2, $2, 'Copper pan', 1, $3)`, order, h.Variant, h.Unit.Minor); err != nil {
 			return err
 		}
-		return payment.Create(ctx, tx, payment.Payment{ID: id, Order: order, Hold: h.ID, Provider: "sandbox", Amount: h.Unit}, stock.DefaultPayFor)
+		batch := &pgx.Batch{}
+		payment.QueueCreate(batch, []payment.Payment{{ID: id, Order: order, Hold: h.ID, Provider: "sandbox", Amount: h.Unit}}, stock.DefaultPayFor)
+		return tx.SendBatch(ctx, batch).Close()
 	}))
 	return id
 }
