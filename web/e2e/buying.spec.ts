@@ -107,6 +107,28 @@ test("closing the sheet keeps the hold, a reload finds it, letting go releases i
   await expect.poll(() => shop.count(`DELETE /holds/${id}`)).toBe(1);
 });
 
+test("a clock at its end asks: nothing is over while nobody answers, and a later end counts", async ({ page }) => {
+  const shop = await shopOf(page);
+  const ends = (ms: number) => ({ expires_at: new Date(Date.now() + ms).toISOString(), left_ms: ms });
+  shop.onHold = inTurn((id) => ({ body: hold(id, ends(1_500)) }), () => problem(503, "unavailable", "Later.", {}, { "Retry-After": "1" }), (id) => ({ body: hold(id, ends(300_000)) }));
+  await held(shop);
+  await expect(page.getByText(/^Held for you: 4:[345]\d$/)).toBeVisible({ timeout: 20_000 });
+  await expect(page.getByRole("heading", { name: "Your hold has ended" })).toHaveCount(0);
+  const id = ids(shop, "holds")[0]!;
+  expect(ids(shop, "holds")).toHaveLength(1);
+  expect(shop.count(`GET /holds/${id}`)).toBe(2);
+});
+
+test("while the creator is away the clock of a hold stands, and says so", async ({ page }) => {
+  const shop = await shopOf(page);
+  shop.onHold = (id) => ({ body: hold(id, { expires_at: new Date(Date.now() - 60_000).toISOString(), left_ms: 134_000, stands: true }) });
+  await held(shop);
+  await expect(page.getByText("Held for you: 2:14, and the clock waits until the show is back")).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("button", { name: "Go on paying" })).toBeVisible();
+  expect(shop.count(`GET /holds/${ids(shop, "holds")[0]!}`)).toBe(0);
+});
+
 test("an order that was under way when the page died is found, not made again", async ({ page }) => {
   const shop = await shopOf(page);
   shop.onOrder = () => ({ afterMs: 60_000 });

@@ -58,6 +58,7 @@ test("a flash price is ahead, on, gone or over by the server's clock alone", () 
   expect([0, 9.999, 10, 69.999, 70, 1e6].map((s) => flashPhase(offer, null, NOW + s * 1000))).toEqual(["ahead", "ahead", "on", "on", "over", "over"]);
   expect(flashPhase(offer, 0, NOW + 20_000)).toBe("gone");
   expect(flashPhase(offer, 1, NOW + 20_000)).toBe("on");
+  expect(flashPhase({ ...offer, stands_at: at(60) }, 1, NOW + 80_000), "its clock stands").toBe("on");
   expect([0, 10, 70, 90].map((s) => untilTurn(offer, NOW + s * 1000))).toEqual([10_000, 60_000, 0, 0]);
 });
 

@@ -18,6 +18,14 @@ test("a flash price holds from its start on, and no longer at its end", () => {
   expect(seen).toEqual(["4900 next", "4900 next", "2990 was 4900 flash", "2990 was 4900 flash", "4900", "4900"]);
 });
 
+test("while its clock stands it does not end, and has as long left as it had", () => {
+  const waits = offer({ flash: flash({ stands_at: at(150) }) });
+  expect([0, 60, 179, 180, 9_999].map((second) => say(waits, second))).toEqual(["4900 next", "2990 was 4900 flash", "2990 was 4900 flash", "2990 was 4900 flash", "2990 was 4900 flash"]);
+  expect(priceAt(waits, T + 9_999_000).flash?.stood).toBe(30_000);
+  expect(priceAt(offer(), T + 90_000).flash?.stood, "it runs").toBeNull();
+  expect(say(offer({ flash: flash({ stands_at: at(150), cap: 5 }), flashLeft: 0 }), 200), "its units end it all the same").toBe("4900");
+});
+
 test("a capped one ends with its last unit, and is never counted when it has no cap", () => {
   const capped = (flashLeft: number | null) => offer({ flash: flash({ cap: 20 }), flashLeft });
   expect(say(capped(1), 90)).toBe("2990 was 4900 flash");

@@ -17,7 +17,10 @@ export interface Flash {
   unit: Money;
   /** Milliseconds on the server's clock. */
   startsAt: number;
+  /** Infinity while its clock stands. */
   endsAt: number;
+  /** How long it has left while its clock stands, because the creator is off the air; null: it runs. */
+  stood: number | null;
   /** null: as many as there are. */
   left: number | null;
 }
@@ -53,9 +56,10 @@ export function turnsOf({ flash, opensAt }: Offer, now: number): number[] {
   return times.filter((time) => time > now);
 }
 
-function read({ amount, starts_at, ends_at, cap }: FlashPrice, left: number | null, currency: string): Flash | null {
+function read({ amount, starts_at, ends_at, stands_at, cap }: FlashPrice, left: number | null, currency: string): Flash | null {
   const startsAt = Date.parse(starts_at);
   const endsAt = Date.parse(ends_at);
   if (!Number.isFinite(startsAt) || !Number.isFinite(endsAt)) return null;
-  return { unit: { amount, currency }, startsAt, endsAt, left: cap > 0 ? left : null };
+  const stood = stands_at ? endsAt - Date.parse(stands_at) : null;
+  return { unit: { amount, currency }, startsAt, endsAt: stood === null ? endsAt : Infinity, stood, left: cap > 0 ? left : null };
 }

@@ -36,8 +36,8 @@ export function discounted(amount: number, percent: number): number | null {
 export type FlashPhase = "ahead" | "on" | "gone" | "over";
 
 /** `left`: units still to be had at the flash price, null when there is no cap. `now`: the server's clock, Unix ms. */
-export function flashPhase({ starts_at, ends_at }: FlashPrice, left: number | null, now: number): FlashPhase {
-  if (now >= Date.parse(ends_at)) return "over";
+export function flashPhase({ starts_at, ends_at, stands_at }: FlashPrice, left: number | null, now: number): FlashPhase {
+  if (now >= Date.parse(ends_at) && !stands_at) return "over";
   if (now < Date.parse(starts_at)) return "ahead";
   return left === 0 ? "gone" : "on";
 }

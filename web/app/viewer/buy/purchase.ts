@@ -29,6 +29,7 @@ export type Step =
 
 const HOLD_TRIES = 4;
 const PAY_TRIES = 5;
+const ASK_AGAIN_MS = 2_000; // while nobody answers
 /** A bank may think longer than our usual deadline. */
 const PAY_TIMEOUT_MS = 30_000;
 /** A tap in the first moment of a release may reach a server whose clock says "not yet": asked again this often … */
@@ -71,6 +72,8 @@ export class Purchase {
   readonly expiresAt: Signal<number> = signal(0);
   /** The price that the server named when it refused another one: the next try is at this, as the person is told. */
   readonly told: Signal<Money | null> = signal(null);
+  /** How long is left while the clock stands, because the creator is off the air; null: it runs. */
+  readonly stood: Signal<number | null> = signal(null);
   /** How long the hold was when it was made: what a full bar means. */
   readonly length: Signal<number> = signal(1);
   readonly isHeld: ReadonlySignal<boolean> = computed(() => ["held", "paying", "unsure", "bank"].includes(this.step.value));
@@ -81,6 +84,7 @@ export class Purchase {
   readonly opened: Signal<boolean> = signal(false);
 
   private busy = false;
+  private asking = false;
   private payer: Payer | null = null;
 
   constructor(
@@ -155,7 +159,24 @@ export class Purchase {
     await untilAnswered(() => releaseHold(hold.id), HOLD_TRIES).catch(() => undefined);
   }
 
-  /** The clock reached the end. The server is the judge: a payment under way keeps its unit. */
+  /** The clock reached the end. The server is the judge, and may have moved it; while nobody answers, nothing is over. */
+  async runOut(): Promise<void> {
+    const hold = this.hold.peek();
+    if (!hold || this.asking || this.busy || this.step.peek() !== "held") return;
+    this.asking = true;
+    try {
+      const now = await getHold(hold.id);
+      if (now.state !== "held") return this.lapse();
+      this.stand(now);
+    } catch (error) {
+      if (!isTransient(error)) return this.lapse();
+      await sleep(ASK_AGAIN_MS);
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  /** It is over. A payment under way keeps its unit. */
   lapse(): void {
     if (this.step.peek() !== "held" || this.busy) return;
     slip.remove(this.variant);
@@ -191,7 +212,7 @@ export class Purchase {
       return void this.settle(order);
     }
     const now = document.holds.find(({ id }) => id === hold.id);
-    if (now) this.extend(this.expiresAt.peek(), now.expires_at);
+    if (now) this.stand(now);
     else void this.recheck(hold);
   }
 
@@ -265,8 +286,13 @@ export class Purchase {
   private accept(hold: Hold): void {
     this.hold.value = hold;
     this.told.value = null;
-    this.extend(serverNow() + hold.left_ms, hold.expires_at);
+    this.stand(hold);
     this.step.value = "held";
+  }
+
+  private stand(hold: Hold): void {
+    this.extend(serverNow() + hold.left_ms, hold.expires_at);
+    this.stood.value = hold.stands ? hold.left_ms : null;
   }
 
   private extend(fallback: number, at: unknown): void {

@@ -23,7 +23,7 @@ export function Slate({ model, hasPicture }: { model: WatchModel; hasPicture: bo
     case "dropped":
       return (
         <Card title="Back in a moment">
-          {show ? `${show.creator.name}'s` : "The creator's"} line dropped. Stay here: the picture comes back by itself, and you can go on buying.
+          {show ? `${show.creator.name}'s` : "The creator's"} line dropped. Stay here: the picture comes back by itself. You can go on buying; prices and holds wait.
         </Card>
       );
     case "upcoming":

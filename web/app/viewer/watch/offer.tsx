@@ -71,7 +71,8 @@ export function Was({ money }: { money: Money }) {
 function Ends({ flash }: { flash: Flash }) {
   return (
     <span class="price-clock num" role="timer" aria-label="This price ends in">
-      {clockText(flash.endsAt - serverNow())}
+      {clockText(flash.stood ?? flash.endsAt - serverNow())}
+      {flash.stood !== null && " waits"}
     </span>
   );
 }

@@ -11,7 +11,7 @@ import type { WatchModel } from "./model";
 
 /** A unit that is promised to this person and not paid yet. */
 export interface Waiting {
-  /** Milliseconds on the server's clock; null: it is being paid, and no clock runs. */
+  /** Milliseconds on the server's clock; null: it is being paid, or its clock stands. */
   expiresAt: number | null;
 }
 
@@ -66,11 +66,11 @@ export class ShopState {
   waiting(product: Product): (Waiting & { variant: string }) | null {
     for (const { id } of product.variants) {
       const purchase = this.purchases.value.get(id);
-      if (purchase?.isHeld.value) return { variant: id, expiresAt: purchase.step.value === "held" ? purchase.expiresAt.value : null };
+      if (purchase?.isHeld.value) return { variant: id, expiresAt: purchase.step.value === "held" && purchase.stood.value === null ? purchase.expiresAt.value : null };
       const hold = this.model.mine.hold(this.model.id, id);
       // One that ended here is over, even if the document has not heard of it yet.
       if (!hold || hold.id === purchase?.hold.value?.id) continue;
-      if (hold.state === "paying") return { variant: id, expiresAt: null };
+      if (hold.state === "paying" || hold.stands) return { variant: id, expiresAt: null };
       const expiresAt = Date.parse(hold.expires_at);
       if (expiresAt > serverNow()) return { variant: id, expiresAt };
     }
