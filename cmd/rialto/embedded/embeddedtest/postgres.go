@@ -2,14 +2,10 @@ package embeddedtest
 
 import (
 	"context"
-	"errors"
 	"log"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -137,39 +133,9 @@ func (s *PostgresServer) check(err error) {
 // on; the test's end does so too.
 func (s *PostgresServer) Freeze() {
 	s.tb.Helper()
-	// The first process first: what it has started by then is all there is.
-	s.check(syscall.Kill(s.server.PID(), syscall.SIGSTOP))
-	s.signalChildren(syscall.SIGSTOP)
+	s.check(s.server.Pause())
 	s.tb.Cleanup(s.Thaw) // runs before the server's own end
 }
 
 // Thaw lets a frozen server go on. Twice is once.
-func (s *PostgresServer) Thaw() {
-	s.tb.Helper()
-	s.signalChildren(syscall.SIGCONT)
-	if err := syscall.Kill(s.server.PID(), syscall.SIGCONT); !errors.Is(err, syscall.ESRCH) {
-		s.check(err)
-	}
-}
-
-func (s *PostgresServer) signalChildren(what syscall.Signal) {
-	s.tb.Helper()
-	folders, err := filepath.Glob("/proc/[0-9]*")
-	s.check(err)
-	for _, folder := range folders {
-		stat, err := os.ReadFile(filepath.Join(folder, "stat"))
-		if err != nil {
-			continue // it has ended
-		}
-		_, fields, _ := strings.Cut(string(stat), ") ") // of state and parent
-		parts := strings.Fields(fields)
-		if len(parts) < 2 || parts[1] != strconv.Itoa(s.server.PID()) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(folder))
-		s.check(err)
-		if err := syscall.Kill(pid, what); !errors.Is(err, syscall.ESRCH) {
-			s.check(err)
-		}
-	}
-}
+func (s *PostgresServer) Thaw() { s.tb.Helper(); s.check(s.server.Resume()) }
