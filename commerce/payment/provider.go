@@ -3,6 +3,8 @@ package payment
 import (
 	"context"
 	"errors"
+	"iter"
+	"time"
 
 	"github.com/rialto-live/rialto/commerce/money"
 )
@@ -69,6 +71,13 @@ type Provider interface {
 	Refund(ctx context.Context, charge string, amount money.Amount, key string) (Charge, error)
 	Get(ctx context.Context, charge string) (Charge, error)
 	FindByReference(ctx context.Context, reference string) (Charge, error)
+}
+
+// Lister is a Provider whose charges can be gone through, as after a disaster.
+type Lister interface {
+	// Charges are those that were made since a time, in an order of the company's own, as they are now. An error is the
+	// last of them. One that nobody has confirmed yet, and that has no money therefore, may be left out.
+	Charges(ctx context.Context, since time.Time) iter.Seq2[Charge, error]
 }
 
 // Card is what a buyer types. It prints as nothing and is never stored: hand it to a Vault and forget it.

@@ -42,6 +42,7 @@ func Run(t *testing.T, company func(t *testing.T) Company) {
 		{"what was declined stays so", testVoidDeclined},
 		{"money without cents, and with more of them", testCurrencies},
 		{"what is not there", testNotFound},
+		{"all charges since a time", testCharges},
 		{"the caller gave up", testGivenUp},
 		{"no call inside a transaction", testTransaction},
 		{"webhooks", testWebhooks},
@@ -275,6 +276,46 @@ func testNotFound(b bench) {
 		if c, err := b.Get(b.Context(), odd); !errors.Is(err, payment.ErrNotFound) && !errors.Is(err, payment.ErrRejected) {
 			b.Errorf("%q: %+v %v", odd, c, err)
 		}
+	}
+}
+
+func testCharges(b bench) {
+	list, can := b.Provider.(payment.Lister)
+	if !can {
+		b.Fatal("the company's charges cannot be gone through")
+	}
+	want := map[string]payment.Charge{}
+	for range 3 {
+		a, _ := b.captured(euros)
+		want[a.Reference] = b.found(a.Reference)
+		a, _ = b.authorised(euros)
+		want[a.Reference] = b.found(a.Reference)
+	}
+	declined := b.wish(Declines)
+	if c, err := b.Authorise(b.Context(), declined); err != nil {
+		b.Fatalf("%+v %v", c, err)
+	}
+	want[declined.Reference] = b.found(declined.Reference)
+	seen := map[string]int{}
+	for c, err := range list.Charges(b.Context(), time.Now().Add(-time.Hour)) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		own, mine := want[c.Reference]
+		if seen[c.Reference]++; mine && c != own {
+			b.Errorf("listed %+v, found %+v", c, own)
+		}
+	}
+	for reference := range want {
+		if seen[reference] != 1 {
+			b.Errorf("%s is listed %d times", reference, seen[reference])
+		}
+	}
+	for c, err := range list.Charges(b.Context(), time.Now().Add(time.Hour)) {
+		b.Errorf("of times to come: %+v %v", c, err)
+	}
+	for range list.Charges(b.Context(), time.Now().Add(-time.Hour)) {
+		break // whoever has seen enough may stop
 	}
 }
 

@@ -261,10 +261,38 @@ func (s *server) get(r *http.Request) (any, error) {
 	return c, err
 }
 
+// find is one charge by its reference, or without one a page of all since a time: see Charges.
 func (s *server) find(r *http.Request) (any, error) {
+	if asked := r.URL.Query(); asked.Has("since") {
+		return s.since(r, asked.Get("since"), asked.Get("after"))
+	}
 	c, err := one(s.Pool.Query(r.Context(), chargeSQL+` where reference = $1`, r.URL.Query().Get("reference")))
 	return c, err
 }
+
+// charges is a page.
+type charges struct {
+	Charges []charge `json:"charges"`
+}
+
+func (s *server) since(r *http.Request, since, after string) (any, error) {
+	from, err := time.Parse(time.RFC3339Nano, since)
+	if err != nil {
+		return nil, no(http.StatusUnprocessableEntity, "since_invalid", "since is a time, like 2026-11-30T10:00:00Z")
+	}
+	rows, err := s.Pool.Query(r.Context(), chargeSQL+`
+		where created_at >= $1 and ($2 = '' or (created_at, id) > (select created_at, id from sandbox.charge where id = $2))
+		order by created_at, id limit $3`, from, after, pageOfCharges)
+	if err != nil {
+		return nil, err
+	}
+	page := charges{}
+	page.Charges, err = pgx.CollectRows(rows, scanCharge)
+	return page, err
+}
+
+// pageOfCharges is how many a page has; one that has fewer is the last.
+const pageOfCharges = 100
 
 const (
 	chargeColumns = `id, reference, coalesce(token, ''), status, amount, currency, captured, refunded, decline,
@@ -276,13 +304,15 @@ func one(rows pgx.Rows, err error) (charge, error) {
 	if err != nil {
 		return charge{}, err
 	}
-	c, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (c charge, err error) {
-		err = row.Scan(&c.ID, &c.Reference, &c.token, &c.Status, &c.Amount, &c.Currency, &c.Captured, &c.Refunded, &c.Decline, &c.Action, &c.returnURL)
-		return c, err
-	})
+	c, err := pgx.CollectExactlyOneRow(rows, scanCharge)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return charge{}, errNone
 	}
+	return c, err
+}
+
+func scanCharge(row pgx.CollectableRow) (c charge, err error) {
+	err = row.Scan(&c.ID, &c.Reference, &c.token, &c.Status, &c.Amount, &c.Currency, &c.Captured, &c.Refunded, &c.Decline, &c.Action, &c.returnURL)
 	return c, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,7 +27,10 @@ const Name = "sandbox"
 // would cost more than the call.
 const maxIdle = 100
 
-// Client is a payment.Provider, a payment.Vault and a payment.Webhooks.
+// maxAnswer has room for a page of charges.
+const maxAnswer = 256 << 10
+
+// Client is a payment.Provider, a payment.Lister, a payment.Vault and a payment.Webhooks.
 type Client struct {
 	base    string
 	secret  string
@@ -40,6 +44,7 @@ var (
 	_ payment.Provider = (*Client)(nil)
 	_ payment.Vault    = (*Client)(nil)
 	_ payment.Webhooks = (*Client)(nil)
+	_ payment.Lister   = (*Client)(nil)
 )
 
 // NewClient reaches the sandbox at base (http://host:port). public is where buyers reach the sandbox's pages, like
@@ -103,11 +108,35 @@ func (c *Client) FindByReference(ctx context.Context, reference string) (payment
 	return c.charge(ctx, http.MethodGet, "/charges?reference="+url.QueryEscape(reference), nil)
 }
 
+// Charges goes through all that were made since a time, the oldest first.
+func (c *Client) Charges(ctx context.Context, since time.Time) iter.Seq2[payment.Charge, error] {
+	return func(yield func(payment.Charge, error) bool) {
+		for after, more := "", true; more; {
+			var page charges
+			query := url.Values{"since": {since.UTC().Format(time.RFC3339Nano)}, "after": {after}}
+			if err := c.do(ctx, http.MethodGet, "/charges?"+query.Encode(), nil, &page); err != nil {
+				yield(payment.Charge{}, err)
+				return
+			}
+			for _, one := range page.Charges {
+				if after = one.ID; !yield(c.read(one), nil) {
+					return
+				}
+			}
+			more = len(page.Charges) == pageOfCharges
+		}
+	}
+}
+
 func (c *Client) charge(ctx context.Context, method, path string, in any) (payment.Charge, error) {
 	var out charge
 	if err := c.do(ctx, method, path, in, &out); err != nil {
 		return payment.Charge{}, err
 	}
+	return c.read(out), nil
+}
+
+func (c *Client) read(out charge) payment.Charge {
 	if out.Action != "" {
 		out.Action = c.public + out.Action
 	}
@@ -115,7 +144,7 @@ func (c *Client) charge(ctx context.Context, method, path string, in any) (payme
 		ID: out.ID, Reference: out.Reference, Status: payment.Status(out.Status),
 		Amount:   money.Amount{Minor: out.Amount, Currency: money.Currency(out.Currency)},
 		Captured: out.Captured, Refunded: out.Refunded, Decline: out.Decline, Action: out.Action,
-	}, nil
+	}
 }
 
 // do makes one call. Everything that is not a clear answer is payment.ErrOutcomeUnknown. No error repeats the
@@ -145,7 +174,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		return fmt.Errorf("%w: sandbox: %w", payment.ErrOutcomeUnknown, err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("%w: sandbox: %w", payment.ErrOutcomeUnknown, err)
 	}

@@ -34,6 +34,7 @@
 //	POST /voids                   {reference}                           -> charge; a reference that was never seen becomes a
 //	                                                                       voided charge, so that a late POST /charges cannot take money
 //	GET  /charges/{id}, /charges?reference=…                            -> charge; 404 not_found
+//	GET  /charges?since=…&after=… -> {charges} since a time, the oldest first, after the one of that id: 100 of them, or the last
 //	PUT  /webhooks                {url}                                 -> {url}; the last 8 that were put are kept
 //	GET, POST /challenge/{id}     a page for the buyer, and its form: answer=confirm or answer=refuse; then 303 to return_url
 //

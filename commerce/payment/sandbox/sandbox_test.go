@@ -351,3 +351,29 @@ func TestNobodyThere(t *testing.T) {
 		t.Fatal("an address that is none was taken")
 	}
 }
+
+// A page that is full is not the last one; each charge is on one page.
+func TestChargesAreListedToTheLast(t *testing.T) {
+	c := newCompany(t)
+	for _, n := range []int{pageOfCharges, pageOfCharges + 1} {
+		if _, err := c.db.Exec(t.Context(), `
+			insert into sandbox.charge (id, reference, status, amount, currency, created_at)
+			select 'ch_' || i, 'ref ' || i, 'authorised', 100, 'EUR', '2026-01-01' from generate_series(1, $1) i on conflict do nothing`, n); err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for charge, err := range c.Charges(t.Context(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			if err != nil || seen[charge.ID] || charge.Status != payment.ChargeAuthorised {
+				t.Fatalf("%+v %v", charge, err)
+			}
+			seen[charge.ID] = true
+		}
+		if len(seen) != n {
+			t.Errorf("%d charges of %d", len(seen), n)
+		}
+	}
+	var page charges
+	if err := c.do(t.Context(), http.MethodGet, "/charges?since=yesterday", nil, &page); !errors.Is(err, payment.ErrRejected) {
+		t.Errorf("since yesterday: %v", err)
+	}
+}

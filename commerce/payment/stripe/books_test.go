@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rialto-live/rialto/commerce/payment/paymenttest"
 )
@@ -91,6 +92,8 @@ func (b *books) serve(method, path string, form url.Values, fixture map[string]a
 		return b.refund(form, fixture)
 	case method == http.MethodGet && path == "refunds":
 		return b.listRefunds(form, fixture)
+	case method == http.MethodGet && path == "payment_intents":
+		return b.list(form, fixture)
 	case method == http.MethodGet && path == "payment_intents/search":
 		return b.search(form, fixture)
 	case len(parts) < 2 || parts[0] != "payment_intents" || b.intents[parts[1]] == nil:
@@ -225,6 +228,30 @@ func (b *books) listRefunds(form url.Values, fixture map[string]any) (int, map[s
 			}
 		case len(page) == 0:
 			page = append(page, r.show(map[string]any{"object": "refund"}))
+		default:
+			more = true
+		}
+	}
+	fixture["data"], fixture["has_more"] = page, more
+	return http.StatusOK, fixture
+}
+
+// list shows one at a time, the newest first, and knows that all of them were made now.
+func (b *books) list(form url.Values, fixture map[string]any) (int, map[string]any) {
+	page, more := []any{}, false
+	after := form.Get("starting_after")
+	since, err := strconv.ParseInt(form.Get("created[gte]"), 10, 64)
+	if err != nil {
+		return wrong(http.StatusBadRequest, "invalid_request_error", "", "created")
+	}
+	for n := len(b.order) - 1; n >= 0 && since <= time.Now().Unix(); n-- {
+		switch id := b.order[n]; {
+		case after != "":
+			if id == after {
+				after = ""
+			}
+		case len(page) == 0:
+			page = append(page, map[string]any{"id": id, "object": "payment_intent", "status": "requires_payment_method"}) // it says too little
 		default:
 			more = true
 		}
