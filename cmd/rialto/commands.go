@@ -31,7 +31,7 @@ var commands = []command{
 	{"serve", "one node of an installation, configured by the environment", runServe},
 	{"migrate", "bring the database to this version", runMigrate},
 	{"admin", "create-operator, costs, set-delivery, set-tax: what only an operator may do", runAdmin},
-	{"verify", "check every promise in the stores, or (--chain) a stock ledger; exit 1 on a breach", runVerify},
+	{"verify", "check every promise in the stores, or (--chain) a stock ledger; exit 1 on a breach; --rebuild after a restore", runVerify},
 	{"sandbox", "the sandbox payment provider", runSandbox},
 	{"bench", "media, joins, churn, realtime, storm, stock: what a show costs on this machine", runBench},
 	{"load", "watch, chat, buy: a crowd of viewers on any WHEP server, in the room of a show, or at its counter", runLoad},

@@ -17,6 +17,9 @@ func runVerify(ctx context.Context, args []string, at terminal) error {
 	flags := newFlags("verify")
 	file := flags.String("chain", "", "check a stock ledger that was downloaded, and nothing else: a `file`, or - for what is piped in")
 	hold := flags.String("hold", "", "with --chain: the `id` of a hold, to see where its units are")
+	again := flags.Bool("rebuild", false, "after a backup of Postgres was restored: find the charges of purchases that are lost with what came after it")
+	since := flags.Duration("since", defaultSince, "with --rebuild: `how long` ago the backup was made, or longer")
+	yes := flags.Bool("yes", false, "with --rebuild: give their money back")
 	data := dataFlag(flags)
 	if err := parseFlags(flags, args, at); err != nil {
 		return err
@@ -27,7 +30,13 @@ func runVerify(ctx context.Context, args []string, at terminal) error {
 	if *hold != "" {
 		return fmt.Errorf("--hold needs --chain: %w", errUsage)
 	}
+	if *yes && !*again {
+		return fmt.Errorf("--yes needs --rebuild: %w", errUsage)
+	}
 	return onStores(ctx, *data, at, func(s *stores) error {
+		if *again {
+			return rebuild(ctx, s, *since, *yes, at)
+		}
 		copies, err := s.gate()
 		if err != nil {
 			return err

@@ -1,5 +1,6 @@
 // Package checkout is the way from a tap to a paid order, in readable files: checkout.go (what buyers ask for), pay.go (the
-// pay tap), drive.go (what becomes of a payment), confirm.go, capture.go, redrive.go and notices.go (who goes on with it).
+// pay tap), drive.go (what becomes of a payment), confirm.go, capture.go, redrive.go and notices.go (who goes on with it),
+// rebuild.go (what a restored backup does not know goes back).
 //
 // # Overview
 //
