@@ -19,7 +19,7 @@ PAGE_SOURCES := $(shell find web/app -type f ! -name '*.gen.ts' 2>/dev/null) $(w
 # A checkout that git does not trust (another owner) must still build.
 VCS := $(shell git rev-parse --git-dir >/dev/null 2>&1 && echo auto || echo false)
 
-.PHONY: help run test lint bench build clean need binary
+.PHONY: help run test lint bench chaos build clean need binary
 
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,12 @@ lint: need $(MODULES) ## formatting, vet, staticcheck, types of the pages
 
 bench: need ## every Go benchmark
 	go test -run '^$$' -bench . -benchmem ./...
+
+chaos: need ## every failure of a purchase with every fault, under a crowd (ARGS="--minutes 30 --seed N")
+	@.ci/stores
+	@mkdir -p bin
+	go build -trimpath -buildvcs=$(VCS) -tags crashpoints -o bin/rialto-chaos ./cmd/rialto
+	@exec ./bin/rialto-chaos bench chaos $(ARGS)
 
 build: need $(PAGES) binary ## the pages, and bin/rialto with them inside
 

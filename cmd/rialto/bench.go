@@ -14,6 +14,7 @@ func runBench(ctx context.Context, args []string, at terminal) error {
 	kinds := map[string]func(context.Context, []string, terminal) error{
 		"media": runBenchMedia, "joins": runBenchJoins, "churn": runBenchChurn,
 		"realtime": runBenchRealtime, "storm": runBenchStorm, "stock": runBenchStock,
+		"chaos": runBenchChaos,
 	}
 	if len(args) > 0 && kinds[args[0]] != nil {
 		return kinds[args[0]](ctx, args[1:], at)
@@ -42,6 +43,9 @@ func runBench(ctx context.Context, args []string, at terminal) error {
   stock [--buyers N] [--losers N] [--seconds N] [--rounds N] [--only PARTS] [--json]
         how fast units are promised in a rush, at the gate, over HTTP and over WebSockets, and whole purchases made, beside SET,
         SELECT ... FOR UPDATE and a transaction per step; exit code 1 if a promise is not in Postgres
+  chaos [--seed N] [--minutes N] [--attempts N] [--cells N] [--only CELL] [--buyers N] [--data DIR] [--json]
+        (make chaos) every failure of a purchase with every fault of what it stands on, under a crowd: exit code 1 if anything is
+        sold twice, lost, or charged for nothing; the same seed brings the same faults
 %w`, errUsage)
 }
 

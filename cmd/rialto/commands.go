@@ -33,7 +33,7 @@ var commands = []command{
 	{"admin", "create-operator, costs, set-delivery, set-tax: what only an operator may do", runAdmin},
 	{"verify", "check every promise in the stores, or (--chain) a stock ledger; exit 1 on a breach; --rebuild after a restore", runVerify},
 	{"sandbox", "the sandbox payment provider", runSandbox},
-	{"bench", "media, joins, churn, realtime, storm, stock: what a show costs on this machine", runBench},
+	{"bench", "media, joins, churn, realtime, storm, stock, chaos: what a show costs on this machine, and what it bears", runBench},
 	{"load", "watch, chat, buy: a crowd of viewers on any WHEP server, in the room of a show, or at its counter", runLoad},
 	{"openapi", "print the OpenAPI document of the HTTP API and the rooms", runOpenAPI},
 	{"version", "which version this is", runVersion},

@@ -42,14 +42,17 @@ type saleParts struct {
 	api        *api.API
 }
 
+// clock is a node's. Nothing that is promised hangs on it; a build that is to be killed can set it wrong.
+var clock = time.Now
+
 func (a *App) buildSale() (err error) {
 	s := &saleParts{}
 	a.saleParts = s
 	kick := func() { s.dispatcher.Kick() } // checkout and dispatcher need each other
-	if s.signer, err = guard.NewSigner(time.Now, a.cfg.Secret); err != nil {
+	if s.signer, err = guard.NewSigner(clock, a.cfg.Secret); err != nil {
 		return err
 	}
-	limiter, err := guard.NewLimiter(a.redis, a.log, a.registry, time.Now)
+	limiter, err := guard.NewLimiter(a.redis, a.log, a.registry, clock)
 	if err != nil {
 		return err
 	}
@@ -82,7 +85,7 @@ func (a *App) buildSale() (err error) {
 		return err
 	}
 	s.api, err = api.New(api.Config{
-		Pool: a.pool, Log: a.log, Now: time.Now, Registerer: a.registry,
+		Pool: a.pool, Log: a.log, Now: clock, Registerer: a.registry,
 		Accounts: s.accounts, Signer: s.signer, Limiter: limiter, Kick: kick,
 		WHIPURL: a.whipURL, Said: bridge.Said(a.bus.Recent), RemoteAddr: remoteAddr(a.cfg.TrustedProxy),
 		Secure: a.cfg.secure(), Sandbox: a.cfg.Sandbox, Version: version(),
@@ -96,7 +99,7 @@ const shopName = "Rialto" // whose mails they are, where MAIL_FROM does not say
 // buildMail chooses where mails go: to the mail server of SMTP_URL, in `rialto
 // dev` into a table, else nowhere.
 func (a *App) buildMail() (err error) {
-	cfg := mail.Config{Mailer: mail.None{}, Shop: shopName, Home: a.URL(), Registerer: a.registry, Now: time.Now}
+	cfg := mail.Config{Mailer: mail.None{}, Shop: shopName, Home: a.URL(), Registerer: a.registry, Now: clock}
 	switch {
 	case a.cfg.SMTPURL != "":
 		server, err := mail.NewSMTP(a.cfg.SMTPURL, a.cfg.MailFrom)

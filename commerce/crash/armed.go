@@ -12,6 +12,9 @@ import (
 	"syscall"
 )
 
+// Built says whether this program has places to die at.
+const Built = true
+
 // arming is the place where this process dies.
 type arming struct {
 	name string
