@@ -107,7 +107,7 @@ func connect(at netip.AddrPort, w wire) (*line, error) {
 		func() error { return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &within) },
 		func() error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) },
 		func() error {
-			return unix.Connect(fd, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()})
+			return connectTo(fd, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()})
 		},
 		func() error { return w.greet(l) },
 		func() error { return unix.SetNonblock(fd, true) },
@@ -126,9 +126,24 @@ func (c *crowd) close() {
 	_ = unix.Close(c.epoll)
 }
 
+// connectTo goes on when a signal interrupts it: the runtime sends them to its threads all the time.
+func connectTo(fd int, to unix.Sockaddr) error {
+	for {
+		switch err := unix.Connect(fd, to); {
+		case errors.Is(err, unix.EISCONN):
+			return nil
+		case !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EALREADY):
+			return err
+		}
+	}
+}
+
 // write sends all of b, which is little: the socket has room for it unless the other end has stopped.
 func (l *line) write(b []byte) error {
 	n, err := unix.Write(l.fd, b)
+	for errors.Is(err, unix.EINTR) {
+		n, err = unix.Write(l.fd, b)
+	}
 	if err == nil && n < len(b) {
 		err = unix.EAGAIN
 	}

@@ -107,7 +107,7 @@ func (s steps) reserve(ctx context.Context, tx pgx.Tx) error {
 	}
 	return s.each(ctx, tx,
 		[]any{`insert into stepwise.hold (id, pool, buyer, quantity, state, unit_minor, currency, source, expires_at, lapses_at)
-			values ($1, $2, $3, 1, 'held', 4900, 'EUR', $3, now() + interval '5 minutes', now() + interval '5 minutes')`, s.hold, s.pool, s.buyer},
+			values ($1, $2, $3::text, 1, 'held', 4900, 'EUR', hashtextextended($3::text, 0), now() + interval '5 minutes', now() + interval '5 minutes')`, s.hold, s.pool, s.buyer},
 		[]any{`update stepwise.pool set taken = taken + 1 where id = $1`, s.pool})
 }
 
