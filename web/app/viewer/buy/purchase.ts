@@ -3,7 +3,7 @@
 
 import { computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { getHold, getOrder, putOrder, releaseHold, type Card, type Hold, type MyDocument, type Money, type Order } from "../../shared/api";
-import { clockUncertainty, serverNow } from "../../shared/clock";
+import { serverNow } from "../../shared/clock";
 import { ApiError, isCode, isTransient, sleep, untilAnswered } from "../../shared/http";
 import { newId } from "../../shared/ids";
 import { whoAmI } from "../../shared/session";
@@ -12,7 +12,7 @@ import type { Address, Costs } from "../delivery/calls";
 import { bankPage } from "./bank";
 import { Quote } from "./quote";
 import * as slip from "./slip";
-import { tapper, type TapLine } from "./tap";
+import { tapper, whenOpen, type TapLine } from "./tap";
 
 export type Step =
   | "holding"
@@ -32,10 +32,6 @@ const PAY_TRIES = 5;
 const ASK_AGAIN_MS = 2_000; // while nobody answers
 /** A bank may think longer than our usual deadline. */
 const PAY_TIMEOUT_MS = 30_000;
-/** A tap in the first moment of a release may reach a server whose clock says "not yet": asked again this often … */
-const OPEN_RETRY_MS = 150;
-/** … for as long as the clocks may differ, within these bounds. */
-const OPEN_SLACK_MS = { least: 500, most: 2_000 };
 
 export interface Payer {
   email: string;
@@ -247,7 +243,7 @@ export class Purchase {
     slip.write(this.variant, { subject, hold: id, unit });
     try {
       const ask = tapper(this.counter.room, id, { show: this.show, variant: this.variant, quantity: 1, unit: unit.amount });
-      const hold = await this.whenOpen(() => untilAnswered(ask, HOLD_TRIES));
+      const hold = await whenOpen(this.counter.opensAt(), () => untilAnswered(ask, HOLD_TRIES));
       // Answered again for an id of before: only a unit that is still promised may be called yours.
       if (!isLive(hold)) throw new ApiError(410, "hold_expired", "That hold has ended.");
       this.accept(hold);
@@ -265,21 +261,6 @@ export class Purchase {
       const own = isCode(error, "limit_reached") ? (error as ApiError).problem.hold : undefined;
       if (typeof own === "string" && (await this.adopt(own, subject))) return;
       throw error;
-    }
-  }
-
-  /** Two clocks are never the same: around the moment of a release "not open" is asked again, quietly, for that much. */
-  private async whenOpen(ask: () => Promise<Hold>): Promise<Hold> {
-    const slack = Math.min(Math.max(clockUncertainty(), OPEN_SLACK_MS.least), OPEN_SLACK_MS.most);
-    const opens = this.counter.opensAt();
-    for (;;) {
-      const asked = serverNow(); // it may have been judged at once, however long the answer takes
-      try {
-        return await ask();
-      } catch (error) {
-        if (!isCode(error, "not_open") || opens === null || Math.abs(asked - opens) > slack) throw error;
-        await sleep(OPEN_RETRY_MS);
-      }
     }
   }
 
