@@ -65,14 +65,12 @@ func (l *lane) gateAway(cause error) {
 	if l.s.outages.begin() {
 		l.s.log.Warn("Redis does not answer: taps go to Postgres alone, at a pace that it holds", "error", cause, "taps_per_second", directPerSecond)
 	}
-	if !l.s.start(fromInside, l.awaitGate) {
-		l.gateBack()
-	}
+	l.s.start(fromInside, l.awaitGate)
 }
 
-// awaitGate asks until Redis answers. It ends with the service.
+// awaitGate asks until Redis answers. It ends with the service, whose last taps then do without Redis: asked for its copy
+// again by each end of this, a lane would never come to rest.
 func (l *lane) awaitGate(ctx context.Context) {
-	defer l.gateBack()
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for {
@@ -82,6 +80,7 @@ func (l *lane) awaitGate(ctx context.Context) {
 		case <-tick.C:
 		}
 		if _, err := l.s.gate.peek(ctx, l.id, 0); err == nil {
+			l.gateBack()
 			return
 		}
 	}
