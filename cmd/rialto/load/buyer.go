@@ -154,7 +154,7 @@ func (b *buyer) pay(ctx context.Context, hold string) error {
 	began := time.Now()
 	answer, err := b.insist(ctx, "/orders/"+newID("ord_"), map[string]any{
 		"hold": hold, "email": "buyer@load.example", "name": "A buyer",
-		"delivery": map[string]any{"name": "A buyer", "line1": "Via del Ponte 4", "city": "Venezia", "postcode": "30124", "country": "IT"},
+		"delivery": map[string]any{"name": "A buyer", "line1": "Via del Ponte 4", "line2": "", "city": "Venezia", "region": "", "postcode": "30124", "country": "IT"},
 		"card":     map[string]any{"number": testCard, "exp_month": 12, "exp_year": time.Now().Year() + 1, "cvc": "123"},
 	})
 	if err != nil {
