@@ -126,23 +126,18 @@ func refused(err error) bool {
 	return errors.As(err, &pg) || errors.Is(err, schema.ErrContended)
 }
 
-// newBatch is one for a transaction that looks its rows up by their keys. A plan that is made while the tables are small,
-// and kept, would otherwise read them from end to end when they have grown.
+// newBatch is one for a transaction that looks its rows up by their keys.
 func newBatch() *pgx.Batch {
 	batch := &pgx.Batch{}
-	byKey(batch)
+	schema.ByKey(batch)
 	return batch
-}
-
-func byKey(batch *pgx.Batch) {
-	batch.Queue(`select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
 }
 
 // read asks some questions in one trip.
 func (s *Service) read(ctx context.Context, ask func(*pgx.Batch)) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin read only`)
-	byKey(batch)
+	schema.ByKey(batch)
 	ask(batch)
 	batch.Queue(`commit`)
 	if err := s.Pool.SendBatch(ctx, batch).Close(); err != nil { // a connection that is still in a transaction is closed

@@ -231,7 +231,7 @@ func queueOffers(batch *pgx.Batch, keys map[offerKey]bool) map[offerKey]offer {
 
 const offerSQL = `
 	select p.show, p.variant, p.id, p.offer_version, v.amount, v.currency, v.title, d.id, d.title, d.owner, s.creator, s.state = 'ended', clock_timestamp(),
-		f.version, f.amount, f.starts_at, `+stock.TimedCloses+`, case when p.timed_cap > 0 then least(p.timed_cap - p.timed_taken, p.on_hand - p.taken) end
+		f.version, f.amount, f.starts_at, ` + stock.TimedCloses + `, case when p.timed_cap > 0 then least(p.timed_cap - p.timed_taken, p.on_hand - p.taken) end
 	from unnest($1::uuid[], $2::uuid[]) as w(show, variant) join pool p on p.show = w.show and p.variant = w.variant
 		join variant v on v.id = p.variant join product d on d.id = v.product join show s on s.id = p.show
 		left join flash f on f.pool = p.id and f.version = p.timed_version`

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/commerce/crash"
+	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 const (
@@ -88,12 +90,12 @@ func (d *Dispatcher) effects(ctx context.Context, c crew) {
 func (d *Dispatcher) claimEffects(ctx context.Context, kinds []string, most int) ([]row, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbLimit)
 	defer cancel()
-	rows, err := collect(d.config.Pool.Query(ctx, `
+	rows, err := claimed(ctx, d.config.Pool, `
 		update outbox o set attempts = attempts + 1, not_before = now() + $3::interval
 		from (select id from outbox where lane = 'effect' and done_at is null and parked_at is null
 			and not_before <= now() and kind = any($1) order by not_before limit $2 for update skip locked) due
 		where o.id = due.id
-		returning o.id, o.kind, o.ref, o.payload, o.attempts, o.failures, o.created_at, '', 0::bigint`, kinds, most, lease))
+		returning o.id, o.kind, o.ref, o.payload, o.attempts, o.failures, o.created_at, '', 0::bigint`, kinds, most, lease)
 	if err != nil {
 		return nil, fmt.Errorf("claim effects: %w", err)
 	}
@@ -128,9 +130,12 @@ func (d *Dispatcher) noteDone(ctx context.Context, rows []row) []error {
 	for i, r := range rows {
 		ids[i], attempts[i] = r.id, r.attempts
 	}
-	_, err := d.config.Pool.Exec(ctx, `
+	all := &pgx.Batch{}
+	schema.ByKey(all)
+	all.Queue(`
 		update outbox o set done_at = now(), last_error = null from unnest($1::bigint[], $2::int[]) as w(id, attempts)
 		where o.id = w.id and o.attempts = w.attempts`, ids, attempts)
+	err := d.config.Pool.SendBatch(ctx, all).Close()
 	for i := range errs {
 		errs[i] = err
 	}

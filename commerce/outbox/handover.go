@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 const (
@@ -39,16 +41,18 @@ func (d *Dispatcher) eventRound(ctx context.Context) (more bool, err error) {
 		var key string
 		// The heads are found by hopping from key to key in the index. The conditions on o are judged again
 		// on the newest version when the lock is taken, so a head that was delivered meanwhile is passed over.
-		err := tx.QueryRow(ctx, `
+		heads := &pgx.Batch{}
+		schema.ByKey(heads)
+		heads.Queue(`
 			with recursive head as (
 				(select id, key from outbox where lane = 'event' and parked_at is null order by key, seq limit 1)
 				union all
 				select n.id, n.key from head h cross join lateral (
 					select id, key from outbox where lane = 'event' and parked_at is null and key > h.key
 					order by key, seq limit 1) n)
-			select o.key from outbox o join head on head.id = o.id
-			where o.parked_at is null and o.not_before <= now()
-			order by o.not_before, o.id limit 1 for update of o skip locked`).Scan(&key)
+			select o.key from outbox o where o.id = any(array(select id from head)) and o.parked_at is null and o.not_before <= now()
+			order by o.not_before, o.id limit 1 for update of o skip locked`).QueryRow(func(row pgx.Row) error { return row.Scan(&key) })
+		err := tx.SendBatch(ctx, heads).Close()
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, nil
 		}
@@ -64,10 +68,10 @@ func (d *Dispatcher) eventRound(ctx context.Context) (more bool, err error) {
 // controlRound hands over orders to the nodes.
 func (d *Dispatcher) controlRound(ctx context.Context) (more bool, err error) {
 	return d.round(ctx, laneControl, func(ctx context.Context, tx pgx.Tx) ([]row, error) {
-		return collect(tx.Query(ctx, `
+		return claimed(ctx, tx, `
 			select id, kind, ref, payload, attempts + 1, failures, created_at, '', 0::bigint from outbox
 			where lane = 'control' and parked_at is null and not_before <= now()
-			order by id limit $1 for update skip locked`, batch))
+			order by id limit $1 for update skip locked`, batch)
 	})
 }
 
@@ -124,6 +128,25 @@ func (d *Dispatcher) handOver(ctx, work context.Context, tx pgx.Tx, l lane, rows
 		}
 	}
 	return delivered, nil
+}
+
+// claimed sends a statement that looks its rows up by their keys.
+func claimed(ctx context.Context, to sender, sql string, args ...any) (rows []row, err error) {
+	list := &pgx.Batch{}
+	schema.ByKey(list)
+	list.Queue(sql, args...).Query(func(all pgx.Rows) error {
+		rows, err = collect(all, nil)
+		return err
+	})
+	if err := to.SendBatch(ctx, list).Close(); err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// sender is a pool or a transaction.
+type sender interface {
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
 func collect(rows pgx.Rows, err error) ([]row, error) {
