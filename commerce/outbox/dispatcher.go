@@ -27,6 +27,8 @@ const (
 	// breathFor is the least time from one round of a loop to the next, so that a crowd of kicks is no crowd of rounds. Who
 	// kicks a loop that has been still for so long waits for nothing.
 	breathFor = 5 * time.Millisecond
+	// crowdBreath is breathFor of kinds that come in crowds (Config.AtOnce): a claim costs the same for one as for many.
+	crowdBreath = 20 * time.Millisecond
 
 	// MaxAtOnce bounds Config.AtOnce: each claim is a goroutine, and so many calls are lost for a lease when a node dies.
 	MaxAtOnce = gather.MaxTogether
@@ -89,9 +91,10 @@ type Dispatcher struct {
 
 // worker is one loop: round does what there is and says whether there may be more at once.
 type worker struct {
-	lane  string
-	round func(ctx context.Context) (more bool, err error)
-	kick  chan struct{} // capacity 1
+	lane   string
+	breath time.Duration // see breathFor
+	round  func(ctx context.Context) (more bool, err error)
+	kick   chan struct{} // capacity 1
 }
 
 // New makes a Dispatcher; nothing runs until Run.
@@ -109,7 +112,7 @@ func New(config Config) (*Dispatcher, error) {
 	d := &Dispatcher{config: config, metrics: m, crews: config.crews()}
 	d.done = gather.New(1, dbLimit, d.noteDone)
 	add := func(lane string, round func(context.Context) (bool, error)) {
-		d.workers = append(d.workers, worker{lane: lane, round: round, kick: make(chan struct{}, 1)})
+		d.workers = append(d.workers, worker{lane: lane, breath: breathFor, round: round, kick: make(chan struct{}, 1)})
 	}
 	if config.Handlers[KindEvent] != nil {
 		for range eventWorkers {
@@ -166,7 +169,7 @@ func (d *Dispatcher) loop(ctx context.Context, w worker) {
 			return
 		case <-breath.C:
 		}
-		breath.Reset(breathFor)
+		breath.Reset(w.breath)
 		more, err := w.round(ctx)
 		d.note(w.lane, &failing, err)
 		if more && err == nil {

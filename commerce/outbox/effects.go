@@ -35,18 +35,19 @@ const (
 type crew struct {
 	kinds  []string
 	atOnce int
+	breath time.Duration // see breathFor
 	kick   chan struct{} // capacity 1, wakes its claimer
 }
 
 // crews has one for each kind that has a number of its own, and one for all others.
 func (c Config) crews() []crew {
-	others := crew{atOnce: MaxEffects, kick: make(chan struct{}, 1)}
+	others := crew{atOnce: MaxEffects, breath: breathFor, kick: make(chan struct{}, 1)}
 	var all []crew
 	for _, kind := range slices.Sorted(maps.Keys(c.Handlers)) {
 		switch n := c.AtOnce[kind]; {
 		case kind == KindEvent || kind == KindControl:
 		case n > 0:
-			all = append(all, crew{kinds: []string{kind}, atOnce: n, kick: make(chan struct{}, 1)})
+			all = append(all, crew{kinds: []string{kind}, atOnce: n, breath: crowdBreath, kick: make(chan struct{}, 1)})
 		default:
 			others.kinds = append(others.kinds, kind)
 		}
@@ -64,7 +65,7 @@ func (d *Dispatcher) effects(ctx context.Context, c crew) {
 
 	var group errgroup.Group
 	slots := make(chan struct{}, c.atOnce)
-	d.loop(ctx, worker{lane: laneEffect.name, kick: c.kick, round: func(ctx context.Context) (bool, error) {
+	d.loop(ctx, worker{lane: laneEffect.name, breath: c.breath, kick: c.kick, round: func(ctx context.Context) (bool, error) {
 		free := cap(slots) - len(slots) // only this loop fills slots, so there are at least so many
 		if free == 0 {
 			return false, nil // each one that ends kicks

@@ -45,7 +45,7 @@ type EventRow struct {
 	Data   any  // marshalled to JSON when written; a json.RawMessage is taken as it is
 }
 
-// EffectRow is one call to the outside. ID is deterministic ("cap:ord_…"): written twice it is one effect.
+// EffectRow is one call to the outside. ID is deterministic ("cap:pay_…"): written twice it is one effect.
 type EffectRow struct {
 	Kind      string
 	ID        string

@@ -75,8 +75,9 @@ func (p Payment) Authorisation() Authorisation {
 	return Authorisation{Reference: p.Reference(), Amount: p.Amount, Token: p.Token, Return: p.Return}
 }
 
-// CaptureKey is the idempotency key of the capture.
-func (p Payment) CaptureKey() string { return "cap:" + p.Order.String() }
+// CaptureKey is the idempotency key of the capture. It is the payment's and not its order's: the company may have taken money
+// for an order that a restored backup does not know, and whose buyer asks for it again.
+func (p Payment) CaptureKey() string { return "cap:" + p.ID.String() }
 
 const columns = `id, order_id, hold, provider, state, amount_minor, currency, coalesce(token, ''), coalesce(charge, ''), coalesce(decline, ''),
 	coalesce(action, ''), coalesce(return_to, ''), attempts, deadline, deadline <= ` + schema.Usable + `,

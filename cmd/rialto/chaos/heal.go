@@ -61,6 +61,9 @@ func (c *cell) hurry(ctx context.Context, walked []commerce.OrderID) error {
 		`update payment set driven_until = now(), next_at = now() where driven_until is not null and changed_at < now() - interval '2 seconds'`,
 		`update payment set next_at = now() where state in ('intent', 'unknown', 'voiding') and next_at > now()`,
 		`update payment_event set next_at = now() where done_at is null`,
+		// Of a payment that was lost with what a backup did not have: ten minutes.
+		`update payment_event e set received_at = received_at - interval '10 minutes' where done_at is null
+			and not exists (select from payment p where e.reference = 'pay_' || replace(p.id::text, '-', ''))`,
 		`update outbox set not_before = now() where lane = 'effect' and done_at is null and attempts > 0 and not_before > now()`,
 	} {
 		if _, err := c.world.db.Exec(ctx, sql); err != nil {

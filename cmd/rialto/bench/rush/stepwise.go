@@ -154,13 +154,13 @@ func (s steps) confirm(ctx context.Context, tx pgx.Tx) error {
 			values ($1, 'sale', 'EUR', $2, '{5390,-4418,-972}')`, "sale:" + s.order.String(),
 			[]string{"provider:stub:receivable", "creator:" + s.show.String() + ":payable", "tax:IT:payable"}},
 		[]any{`insert into stepwise.outbox (lane, kind, ref, payload) values ('effect', 'payment.capture', $1, json_build_object('payment', $2::text))`,
-			"cap:" + s.order.String(), s.payment.String()})
+			"cap:" + s.payment.String(), s.payment.String()})
 }
 
 func (s steps) capture(ctx context.Context, tx pgx.Tx) error {
 	var id int64
 	if err := tx.QueryRow(ctx, `select id from stepwise.outbox where lane = 'effect' and kind = 'payment.capture' and ref = $1 and done_at is null for update skip locked`,
-		"cap:"+s.order.String()).Scan(&id); err != nil {
+		"cap:"+s.payment.String()).Scan(&id); err != nil {
 		return err
 	}
 	for _, row := range []struct {
