@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/payment"
 )
@@ -119,5 +121,37 @@ func TestRebuildThatCannot(t *testing.T) {
 	w.sandbox.Close()
 	if _, err := (Rebuild{DB: w.db, Provider: s.Provider, Say: say}).Run(t.Context()); !errors.Is(err, payment.ErrOutcomeUnknown) {
 		t.Errorf("a company that is away: %v", err)
+	}
+}
+
+// A backup knows a hold, and nothing of the order that was paid and captured for it. Its buyer, who has the order's id, asks
+// for it once more: that is another payment, whose money is taken, while that of the lost one has gone back.
+func TestAnOrderThatABackupLostIsPaidAnew(t *testing.T) {
+	w := newWorld(t, 10)
+	s := w.service()
+	r := payFor(w.hold(s, "gst_a"), good)
+	w.paid(s, r)
+	w.deliver(s)
+	if err := pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			`set local session_replication_role = replica`, `delete from order_line`, `delete from order_delivery`, `delete from payment`, `delete from orders`,
+			`delete from ledger_transaction`, `delete from outbox`, `update hold set state = 'held', lapses_at = expires_at`,
+		} {
+			if _, err := tx.Exec(t.Context(), sql); err != nil {
+				return fmt.Errorf("%s: %w", sql, err)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	back := Rebuild{DB: w.db, Provider: s.Provider, Since: time.Now().Add(-time.Hour), Do: true, Say: func(payment.Charge, string) error { return nil }}
+	if got, err := back.Run(t.Context()); err != nil || got.Refunded != 1 {
+		t.Fatalf("%+v %v", got, err)
+	}
+	w.paid(s, r)
+	w.deliver(s)
+	if p := w.payment(r.Order); p.State != payment.Captured || w.books()["captured money"] != p.Amount.Minor {
+		t.Errorf("%s, %v", p.State, w.books())
 	}
 }
