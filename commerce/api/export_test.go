@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -74,3 +75,6 @@ func FillKnown() (most, after int) {
 	k.keep([sha256.Size]byte{}, Identity{}, now)
 	return most, len(k.known)
 }
+
+// HoldMembers is how many members a hold has, as it is answered.
+func HoldMembers() int { return reflect.TypeFor[holdBody]().NumField() }

@@ -277,7 +277,11 @@ func appendHold(b []byte, h holdBody) []byte {
 	b = appendAmount(append(b, `,"unit":`...), h.Unit)
 	b = appendAmount(append(b, `,"total":`...), h.Total)
 	b = h.Expires.AppendFormat(append(b, `,"expires_at":"`...), time.RFC3339Nano)
-	return append(strconv.AppendInt(append(b, `","left_ms":`...), h.LeftMS, 10), '}')
+	b = strconv.AppendInt(append(b, `","left_ms":`...), h.LeftMS, 10)
+	if h.Stands {
+		b = append(b, `,"stands":true`...)
+	}
+	return append(b, '}')
 }
 
 func appendAmount(b []byte, a amountBody) []byte {
