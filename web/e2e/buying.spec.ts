@@ -110,7 +110,8 @@ test("closing the sheet keeps the hold, a reload finds it, letting go releases i
 test("a clock at its end asks: nothing is over while nobody answers, and a later end counts", async ({ page }) => {
   const shop = await shopOf(page);
   const ends = (ms: number) => ({ expires_at: new Date(Date.now() + ms).toISOString(), left_ms: ms });
-  shop.onHold = inTurn((id) => ({ body: hold(id, ends(1_500)) }), () => problem(503, "unavailable", "Later.", {}, { "Retry-After": "1" }), (id) => ({ body: hold(id, ends(300_000)) }));
+  shop.onHold = (id) => ({ body: hold(id, ends(1_500)) });
+  shop.onHoldAsked = inTurn(() => problem(503, "unavailable", "Later.", {}, { "Retry-After": "1" }), (id) => ({ body: hold(id, ends(300_000)) }));
   await held(shop);
   await expect(page.getByText(/^Held for you: 4:[345]\d$/)).toBeVisible({ timeout: 20_000 });
   await expect(page.getByRole("heading", { name: "Your hold has ended" })).toHaveCount(0);
