@@ -229,6 +229,21 @@ func TestUnitsGoneBeforeConfirm(t *testing.T) {
 	}
 }
 
+// The card is declined after the units are gone: the payment ends all the same.
+func TestUnitsGoneBeforeADecline(t *testing.T) {
+	w := newWorld(t, 1)
+	s := w.service()
+	o, p := w.begun(s, w.hold(s, "gst_a"), bad)
+	w.try(func(ctx context.Context, tx pgx.Tx) error {
+		_, _, err := stock.Free(ctx, tx, p.Hold, stock.Paying)
+		return err
+	})
+	if _, err := s.goOn(t.Context(), o); !errors.Is(err, ErrDeclined) {
+		t.Fatal(err)
+	}
+	w.expect(o.ID, "cancelled failed released")
+}
+
 // saleor #11168: a payment slower than the hold keeps its units.
 func TestPaymentSlowerThanTheHoldKeepsItsUnits(t *testing.T) {
 	w := newWorld(t, 1)

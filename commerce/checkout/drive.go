@@ -155,15 +155,18 @@ func (s *Service) wait(ctx context.Context, p driven, charge payment.Charge) (er
 func (s *Service) decline(ctx context.Context, p driven, charge payment.Charge) (err error) {
 	defer func() { s.count("decline", err) }()
 	var h stock.Hold
-	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
+	err = schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) (err error) {
 		if err := payment.Move(ctx, tx, p.ID, payment.Failed, payment.News{Charge: charge.ID, Decline: charge.Decline}); err != nil {
 			return err
 		}
 		if err := order.Move(ctx, tx, p.Order, order.Cancelled); err != nil {
 			return err
 		}
-		var err error
-		if h, err = stock.Unpay(ctx, tx, p.Hold); err != nil {
+		h, err = stock.Unpay(ctx, tx, p.Hold)
+		if errors.Is(err, stock.ErrState) { // the units went before the payment, by somebody's hand: none are left to keep
+			h, err = stock.Find(ctx, tx, p.Hold)
+		}
+		if err != nil {
 			return err
 		}
 		return p.tell(ctx, tx, h.Buyer)
@@ -172,6 +175,9 @@ func (s *Service) decline(ctx context.Context, p driven, charge payment.Charge) 
 		return err
 	}
 	crash.Here("checkout.declined")
+	if h.State != stock.Held {
+		return nil
+	}
 	if err := s.Stock.Lapses(ctx, h); err != nil {
 		s.Log.Warn("the gate was not told a deadline", "hold", h.ID, "error", err) // the sweep sees to it
 	}
