@@ -10,6 +10,7 @@ import (
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/money"
+	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 // OnePerHold is the constraint that a batch of QueueCreate violates when a hold has another order that lives.
@@ -32,14 +33,14 @@ func QueueCreate(batch *pgx.Batch, orders []Order, made func(id commerce.OrderID
 			$11::bigint[], $12::int[], $13::bool[], $14::text[], $15::text[], $16::text[])
 			as w(id, hold, show, buyer, email, name, total, currency, goods, delivery, tax, rate, included, kind, region, zone)
 		on conflict (id) do nothing returning id, created_at`,
-		column(orders, func(o *Order) commerce.OrderID { return o.ID }), column(orders, func(o *Order) commerce.HoldID { return o.Hold }),
-		column(orders, func(o *Order) commerce.ShowID { return o.Show }), column(orders, func(o *Order) string { return o.Buyer }),
-		column(orders, func(o *Order) string { return o.Email }), column(orders, func(o *Order) string { return o.Name }),
-		column(orders, func(o *Order) int64 { return o.Costs.Total.Minor }), column(orders, func(o *Order) string { return string(o.Costs.Total.Currency) }),
-		column(orders, func(o *Order) int64 { return o.Costs.Goods.Minor }), column(orders, func(o *Order) int64 { return o.Costs.Delivery.Minor }),
-		column(orders, func(o *Order) int64 { return o.Costs.Tax.Amount.Minor }), column(orders, func(o *Order) int32 { return int32(o.Costs.Tax.Rate) }),
-		column(orders, func(o *Order) bool { return o.Costs.Tax.Included }), column(orders, func(o *Order) string { return o.Costs.Tax.Kind }),
-		column(orders, func(o *Order) string { return o.Costs.Tax.Region }), column(orders, func(o *Order) string { return string(o.Costs.Zone) }),
+		schema.Column(orders, func(o *Order) commerce.OrderID { return o.ID }), schema.Column(orders, func(o *Order) commerce.HoldID { return o.Hold }),
+		schema.Column(orders, func(o *Order) commerce.ShowID { return o.Show }), schema.Column(orders, func(o *Order) string { return o.Buyer }),
+		schema.Column(orders, func(o *Order) string { return o.Email }), schema.Column(orders, func(o *Order) string { return o.Name }),
+		schema.Column(orders, func(o *Order) int64 { return o.Costs.Total.Minor }), schema.Column(orders, func(o *Order) string { return string(o.Costs.Total.Currency) }),
+		schema.Column(orders, func(o *Order) int64 { return o.Costs.Goods.Minor }), schema.Column(orders, func(o *Order) int64 { return o.Costs.Delivery.Minor }),
+		schema.Column(orders, func(o *Order) int64 { return o.Costs.Tax.Amount.Minor }), schema.Column(orders, func(o *Order) int32 { return int32(o.Costs.Tax.Rate) }),
+		schema.Column(orders, func(o *Order) bool { return o.Costs.Tax.Included }), schema.Column(orders, func(o *Order) string { return o.Costs.Tax.Kind }),
+		schema.Column(orders, func(o *Order) string { return o.Costs.Tax.Region }), schema.Column(orders, func(o *Order) string { return string(o.Costs.Zone) }),
 	).Query(func(rows pgx.Rows) error {
 		var id commerce.OrderID
 		var created time.Time
@@ -51,10 +52,10 @@ func QueueCreate(batch *pgx.Batch, orders []Order, made func(id commerce.OrderID
 		insert into order_delivery (order_id, name, line1, line2, city, region, postcode, country)
 		select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
 		on conflict do nothing`, // of an order that is there already
-		column(orders, func(o *Order) commerce.OrderID { return o.ID }), column(orders, func(o *Order) string { return o.Delivery.Name }),
-		column(orders, func(o *Order) string { return o.Delivery.Line1 }), column(orders, func(o *Order) string { return o.Delivery.Line2 }),
-		column(orders, func(o *Order) string { return o.Delivery.City }), column(orders, func(o *Order) string { return o.Delivery.Region }),
-		column(orders, func(o *Order) string { return o.Delivery.Postcode }), column(orders, func(o *Order) string { return o.Delivery.Country }))
+		schema.Column(orders, func(o *Order) commerce.OrderID { return o.ID }), schema.Column(orders, func(o *Order) string { return o.Delivery.Name }),
+		schema.Column(orders, func(o *Order) string { return o.Delivery.Line1 }), schema.Column(orders, func(o *Order) string { return o.Delivery.Line2 }),
+		schema.Column(orders, func(o *Order) string { return o.Delivery.City }), schema.Column(orders, func(o *Order) string { return o.Delivery.Region }),
+		schema.Column(orders, func(o *Order) string { return o.Delivery.Postcode }), schema.Column(orders, func(o *Order) string { return o.Delivery.Country }))
 	return nil
 }
 
@@ -76,19 +77,10 @@ func queueLines(batch *pgx.Batch, orders []Order) {
 		insert into order_line (order_id, place, variant, product, title, quantity, unit_minor, owner)
 		select * from unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::text[], $6::int[], $7::bigint[], $8::uuid[])
 		on conflict do nothing`, // of an order that is there already
-		column(lines, func(l *placed) commerce.OrderID { return l.of }), column(lines, func(l *placed) int32 { return l.place }),
-		column(lines, func(l *placed) commerce.VariantID { return l.Variant }), column(lines, func(l *placed) commerce.ProductID { return l.Product }),
-		column(lines, func(l *placed) string { return clip(l.Title) }), column(lines, func(l *placed) int32 { return int32(l.Quantity) }),
-		column(lines, func(l *placed) int64 { return l.Unit.Minor }), column(lines, func(l *placed) commerce.AccountID { return l.Owner }))
-}
-
-// column is one value of each row, in the form in which a statement takes them all.
-func column[R, V any](rows []R, value func(*R) V) []V {
-	all := make([]V, len(rows))
-	for i := range rows {
-		all[i] = value(&rows[i])
-	}
-	return all
+		schema.Column(lines, func(l *placed) commerce.OrderID { return l.of }), schema.Column(lines, func(l *placed) int32 { return l.place }),
+		schema.Column(lines, func(l *placed) commerce.VariantID { return l.Variant }), schema.Column(lines, func(l *placed) commerce.ProductID { return l.Product }),
+		schema.Column(lines, func(l *placed) string { return clip(l.Title) }), schema.Column(lines, func(l *placed) int32 { return int32(l.Quantity) }),
+		schema.Column(lines, func(l *placed) int64 { return l.Unit.Minor }), schema.Column(lines, func(l *placed) commerce.AccountID { return l.Owner }))
 }
 
 // Receipt is what an order is confirmed with.
@@ -139,6 +131,7 @@ func QueueMove(batch *pgx.Batch, ids []commerce.OrderID, to State, moved func(id
 // Move is QueueMove of one order, or fails with ErrState.
 func Move(ctx context.Context, tx pgx.Tx, id commerce.OrderID, to State) error {
 	batch, ok := &pgx.Batch{}, false
+	schema.ByKey(batch)
 	err := QueueMove(batch, []commerce.OrderID{id}, to, func(commerce.OrderID, string) { ok = true })
 	if err == nil {
 		err = tx.SendBatch(ctx, batch).Close()

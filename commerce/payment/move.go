@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 // Begin is a payment that this caller has begun: it is what QueueCreate writes, so that it need not be read.
@@ -27,10 +28,10 @@ func QueueCreate(batch *pgx.Batch, payments []Payment, payFor time.Duration) {
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
 			as w(id, order_id, hold, provider, amount, currency, token, return_to)
 		on conflict (order_id) do nothing`, // of an order that is there already: see order.QueueCreate
-		column(payments, func(p *Payment) commerce.PaymentID { return p.ID }), column(payments, func(p *Payment) commerce.OrderID { return p.Order }),
-		column(payments, func(p *Payment) commerce.HoldID { return p.Hold }), column(payments, func(p *Payment) string { return p.Provider }),
-		column(payments, func(p *Payment) int64 { return p.Amount.Minor }), column(payments, func(p *Payment) string { return string(p.Amount.Currency) }),
-		column(payments, func(p *Payment) string { return p.Token }), column(payments, func(p *Payment) string { return p.Return }), DriveFor, payFor)
+		schema.Column(payments, func(p *Payment) commerce.PaymentID { return p.ID }), schema.Column(payments, func(p *Payment) commerce.OrderID { return p.Order }),
+		schema.Column(payments, func(p *Payment) commerce.HoldID { return p.Hold }), schema.Column(payments, func(p *Payment) string { return p.Provider }),
+		schema.Column(payments, func(p *Payment) int64 { return p.Amount.Minor }), schema.Column(payments, func(p *Payment) string { return string(p.Amount.Currency) }),
+		schema.Column(payments, func(p *Payment) string { return p.Token }), schema.Column(payments, func(p *Payment) string { return p.Return }), DriveFor, payFor)
 }
 
 // News is what a step writes besides the state.
@@ -56,9 +57,9 @@ func QueueMove(batch *pgx.Batch, to State, news []News, moved func(commerce.Paym
 				else now() end
 		from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[]) as w(id, charge, decline, action, captured)
 		where p.id = w.id and p.state || '' = any($7) returning p.id`,
-		to, column(news, func(n *News) commerce.PaymentID { return n.ID }), column(news, func(n *News) string { return n.Charge }),
-		column(news, func(n *News) string { return n.Decline[:min(len(n.Decline), maxDecline)] }), column(news, func(n *News) string { return n.Action }),
-		column(news, func(n *News) int64 { return n.Captured }), sources(to), maxBackoff, firstLook, lastLook,
+		to, schema.Column(news, func(n *News) commerce.PaymentID { return n.ID }), schema.Column(news, func(n *News) string { return n.Charge }),
+		schema.Column(news, func(n *News) string { return n.Decline[:min(len(n.Decline), maxDecline)] }), schema.Column(news, func(n *News) string { return n.Action }),
+		schema.Column(news, func(n *News) int64 { return n.Captured }), sources(to), maxBackoff, firstLook, lastLook,
 	).Query(func(rows pgx.Rows) error {
 		var id commerce.PaymentID
 		_, err := pgx.ForEachRow(rows, []any{&id}, func() error { moved(id); return nil })
@@ -70,6 +71,7 @@ func QueueMove(batch *pgx.Batch, to State, news []News, moved func(commerce.Paym
 func Move(ctx context.Context, tx pgx.Tx, id commerce.PaymentID, to State, n News) error {
 	n.ID = id
 	batch, ok := &pgx.Batch{}, false
+	schema.ByKey(batch)
 	QueueMove(batch, to, []News{n}, func(commerce.PaymentID) { ok = true })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("payment %s to %s: %w", id, to, err)
@@ -78,13 +80,4 @@ func Move(ctx context.Context, tx pgx.Tx, id commerce.PaymentID, to State, n New
 		return fmt.Errorf("%w: %s to %s", ErrState, id, to)
 	}
 	return nil
-}
-
-// column is one value of each row, in the form in which a statement takes them all.
-func column[R, V any](rows []R, value func(*R) V) []V {
-	all := make([]V, len(rows))
-	for i := range rows {
-		all[i] = value(&rows[i])
-	}
-	return all
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 // QueuePay adds to a batch that holds are set paying, each for the buyer at the same place, and calls moved for each that
@@ -84,6 +85,7 @@ func Sell(ctx context.Context, tx pgx.Tx, id commerce.HoldID) (Hold, error) {
 
 func one(ctx context.Context, tx pgx.Tx, id commerce.HoldID, to State, queue func(*pgx.Batch, func(Hold))) (h Hold, err error) {
 	batch, ok := &pgx.Batch{}, false
+	schema.ByKey(batch)
 	queue(batch, func(now Hold) { h, ok = now, true })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return Hold{}, fmt.Errorf("hold %s to %s: %w", id, to, err)

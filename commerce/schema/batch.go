@@ -1,0 +1,19 @@
+package schema
+
+import "github.com/jackc/pgx/v5"
+
+// ByKey makes the rest of a batch, and of its transaction, look rows up by their keys. A plan that is made while the tables
+// are small, and kept with its prepared statement, would otherwise read them from end to end when they have grown. Whoever
+// sends the same statement elsewhere does so too: it has one plan on a connection, made by whoever comes first.
+func ByKey(batch *pgx.Batch) {
+	batch.Queue(`select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
+}
+
+// Column is one value of each row, in the form in which a statement takes them all.
+func Column[R, V any](rows []R, value func(*R) V) []V {
+	all := make([]V, len(rows))
+	for i := range rows {
+		all[i] = value(&rows[i])
+	}
+	return all
+}

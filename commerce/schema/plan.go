@@ -1,9 +1,0 @@
-package schema
-
-import "github.com/jackc/pgx/v5"
-
-// ByKey makes the rest of a batch, and of its transaction, look rows up by their keys. A plan that is made while the tables
-// are small, and kept with its prepared statement, would otherwise read them from end to end when they have grown.
-func ByKey(batch *pgx.Batch) {
-	batch.Queue(`select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
-}
