@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 
 	"github.com/rialto-live/rialto/cmd/rialto/chaos"
@@ -14,7 +11,7 @@ import (
 func runBenchChaos(ctx context.Context, args []string, at terminal) error {
 	flags := newFlags("bench chaos")
 	o := chaos.Options{Progress: at.err}
-	flags.Uint64Var(&o.Seed, "seed", 0, "the `number` that decides all; drawn when it is not given")
+	seedFlag(flags, &o.Seed)
 	flags.IntVar(&o.Minutes, "minutes", chaos.DefaultMinutes, "`how long` it lasts at least")
 	flags.IntVar(&o.Attempts, "attempts", chaos.DefaultAttempts, "how `many` attempts are made at least")
 	flags.IntVar(&o.Cells, "cells", 0, "how `many` cells, whatever else is said; 0: the whole matrix at least")
@@ -36,20 +33,10 @@ func runBenchChaos(ctx context.Context, args []string, at terminal) error {
 	if err := o.Validate(); err != nil {
 		return wordsError("bench chaos", err)
 	}
-	given := false
-	flags.Visit(func(f *flag.Flag) { given = given || f.Name == "seed" })
-	if !given {
-		o.Seed = rand.Uint64()
-	}
+	drawSeed(flags, &o.Seed)
 	got, err := chaos.Run(ctx, o)
 	if err != nil {
 		return err
 	}
-	if err := got.Print(at.out, o.JSON); err != nil {
-		return err
-	}
-	if !got.OK {
-		return errors.New("a promise is broken")
-	}
-	return nil
+	return promised(got, got.OK, o.JSON, at)
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rialto-live/rialto/cmd/rialto/load"
@@ -30,6 +32,23 @@ func runLoad(ctx context.Context, args []string, at terminal) error {
 %w`, errUsage)
 }
 
+// parseCrowd adds what every crowd can be told, and answers how long it lasts; 0 is until Ctrl-C.
+func parseCrowd(flags *flag.FlagSet, args []string, at terminal, anywhere *bool, validate func() error) (lasts time.Duration, err error) {
+	flags.BoolVar(anywhere, "anywhere", false, "the server may be on another machine, whose owner knows of this")
+	seconds := flags.Int("seconds", 0, "`how long`; 0 is until Ctrl-C")
+	if err := parseFlags(flags, args, at); err != nil {
+		return 0, err
+	}
+	err = validate()
+	if *seconds < 0 {
+		err = errors.Join(err, errors.New("--seconds must not be negative"))
+	}
+	if err != nil {
+		return 0, wordsError(strings.TrimPrefix(flags.Name(), "rialto "), err)
+	}
+	return time.Duration(*seconds) * time.Second, nil
+}
+
 func runLoadWatch(ctx context.Context, args []string, at terminal) error {
 	flags := newFlags("load watch")
 	var c load.Config
@@ -40,19 +59,11 @@ func runLoadWatch(ctx context.Context, args []string, at terminal) error {
 	flags.BoolVar(&c.Retry, "retry", false, "who is told 503 and when to come back does so, as the pages do")
 	flags.BoolVar(&c.TCP, "tcp", false, "over TCP alone, as behind a network that lets no UDP through")
 	flags.StringVar(&c.Token, "token", "", "Bearer `token`, where a show asks for one")
-	flags.BoolVar(&c.Anywhere, "anywhere", false, "the server may be on another machine, whose owner knows of this")
-	seconds := flags.Int("seconds", 0, "`how long`; 0 is until Ctrl-C")
-	if err := parseFlags(flags, args, at); err != nil {
+	lasts, err := parseCrowd(flags, args, at, &c.Anywhere, func() error { return c.Validate() })
+	if err != nil {
 		return err
 	}
-	err := c.Validate()
-	if *seconds < 0 {
-		err = errors.Join(err, errors.New("--seconds must not be negative"))
-	}
-	if err != nil {
-		return wordsError("load watch", err)
-	}
-	return load.Watch(ctx, c, time.Duration(*seconds)*time.Second, at.out)
+	return load.Watch(ctx, c, lasts, at.out)
 }
 
 func runLoadChat(ctx context.Context, args []string, at terminal) error {
@@ -64,19 +75,11 @@ func runLoadChat(ctx context.Context, args []string, at terminal) error {
 	flags.IntVar(&c.Viewers, "viewers", load.DefaultChatViewers, "how `many` watch")
 	flags.IntVar(&c.Lines, "lines", load.DefaultLines, "how `many` lines they say in a second, together")
 	flags.IntVar(&c.Hearts, "hearts", 0, "how `many` hearts they send in a second, together")
-	flags.BoolVar(&c.Anywhere, "anywhere", false, "the server may be on another machine, whose owner knows of this")
-	seconds := flags.Int("seconds", 0, "`how long`; 0 is until Ctrl-C")
-	if err := parseFlags(flags, args, at); err != nil {
+	lasts, err := parseCrowd(flags, args, at, &c.Anywhere, func() error { return c.Validate() })
+	if err != nil {
 		return err
 	}
-	err := c.Validate()
-	if *seconds < 0 {
-		err = errors.Join(err, errors.New("--seconds must not be negative"))
-	}
-	if err != nil {
-		return wordsError("load chat", err)
-	}
-	return load.Chat(ctx, c, time.Duration(*seconds)*time.Second, at.out)
+	return load.Chat(ctx, c, lasts, at.out)
 }
 
 func runLoadBuy(ctx context.Context, args []string, at terminal) error {
@@ -89,17 +92,9 @@ func runLoadBuy(ctx context.Context, args []string, at terminal) error {
 	flags.IntVar(&c.Rate, "rate", 0, "how `many` begin to come per second; 0 is 200")
 	flags.DurationVar(&c.Think, "think", load.DefaultThink, "how `long` they think before each thing they do, on average")
 	flags.IntVar(&c.Pay, "pay", load.DefaultPay, "how `many` of a hundred that hold something pay, where money is play money")
-	flags.BoolVar(&c.Anywhere, "anywhere", false, "the server may be on another machine, whose owner knows of this")
-	seconds := flags.Int("seconds", 0, "`how long`; 0 is until Ctrl-C")
-	if err := parseFlags(flags, args, at); err != nil {
+	lasts, err := parseCrowd(flags, args, at, &c.Anywhere, func() error { return c.Validate() })
+	if err != nil {
 		return err
 	}
-	err := c.Validate()
-	if *seconds < 0 {
-		err = errors.Join(err, errors.New("--seconds must not be negative"))
-	}
-	if err != nil {
-		return wordsError("load buy", err)
-	}
-	return load.Buy(ctx, c, time.Duration(*seconds)*time.Second, at.out)
+	return load.Buy(ctx, c, lasts, at.out)
 }

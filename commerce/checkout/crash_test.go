@@ -63,6 +63,15 @@ func (w *world) redrive(s *Service) {
 	}
 }
 
+// takeAway is a hand that frees the units of a payment that is under way.
+func (w *world) takeAway(hold commerce.HoldID) {
+	w.t.Helper()
+	w.try(func(ctx context.Context, tx pgx.Tx) error {
+		_, _, err := stock.Free(ctx, tx, hold, stock.Paying)
+		return err
+	})
+}
+
 func (w *world) authorise(s *Service, p payment.Payment) payment.Charge {
 	w.t.Helper()
 	c, err := s.Provider.Authorise(w.t.Context(), payment.Authorisation{Reference: p.Reference(), Amount: p.Amount, Token: p.Token})
@@ -215,10 +224,7 @@ func TestUnitsGoneBeforeConfirm(t *testing.T) {
 	w := newWorld(t, 1)
 	s := w.service()
 	o, p := w.begun(s, w.hold(s, "gst_a"), good)
-	w.try(func(ctx context.Context, tx pgx.Tx) error {
-		_, _, err := stock.Free(ctx, tx, p.Hold, stock.Paying)
-		return err
-	})
+	w.takeAway(p.Hold)
 	if _, err := s.goOn(t.Context(), o); !errors.Is(err, ErrPending) {
 		t.Fatal(err)
 	}
@@ -234,10 +240,7 @@ func TestUnitsGoneBeforeADecline(t *testing.T) {
 	w := newWorld(t, 1)
 	s := w.service()
 	o, p := w.begun(s, w.hold(s, "gst_a"), bad)
-	w.try(func(ctx context.Context, tx pgx.Tx) error {
-		_, _, err := stock.Free(ctx, tx, p.Hold, stock.Paying)
-		return err
-	})
+	w.takeAway(p.Hold)
 	if _, err := s.goOn(t.Context(), o); !errors.Is(err, ErrDeclined) {
 		t.Fatal(err)
 	}

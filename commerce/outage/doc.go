@@ -9,6 +9,9 @@
 // night in which nothing ran a hold of yesterday lapses all the same). So each outage counts once, whichever node comes
 // first, and whoever dies on the way has done nothing.
 //
+// While it lasts nobody else changes a hold: about 25 microseconds for each one that is open, which makes five seconds of taps
+// that are told to come again (503) with 200,000 of them.
+//
 // Until that transaction is committed nothing lapses that had not lapsed at the last beat: all that judges a deadline does so
 // by schema.Usable. A last beat is up to a second older than the outage, so nobody gets less time than they lost, and nobody
 // more than a second (Every) too much. What is shorter than Gap is no outage.

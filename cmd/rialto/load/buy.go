@@ -46,15 +46,7 @@ type BuyConfig struct {
 
 // Validate says everything that is wrong with the configuration.
 func (c BuyConfig) Validate() error {
-	var errs []error
-	for _, b := range []struct {
-		name           string
-		v, least, most int
-	}{{"buyers", c.Buyers, 1, MaxBuyers}, {"rate", c.Rate, 0, MaxBuyRate}, {"pay", c.Pay, 0, 100}} {
-		if b.v < b.least || b.v > b.most {
-			errs = append(errs, fmt.Errorf("--%s is %d to %d, not %d", b.name, b.least, b.most, b.v))
-		}
-	}
+	errs := outside(bound{"buyers", c.Buyers, 1, MaxBuyers}, bound{"rate", c.Rate, 0, MaxBuyRate}, bound{"pay", c.Pay, 0, 100})
 	if c.Think < 0 || c.Think > MaxThink {
 		errs = append(errs, fmt.Errorf("--think is 0s to %s, not %s", MaxThink, c.Think))
 	}
@@ -64,17 +56,7 @@ func (c BuyConfig) Validate() error {
 	if c.Variant != "" && !isID("var_", c.Variant) {
 		errs = append(errs, errors.New("--variant is no id of one, such as var_01…"))
 	}
-	if c.URL == "" {
-		return errors.Join(append(errs, errors.New("--url is missing: where the shop is, such as http://127.0.0.1:8080"))...)
-	}
-	at, err := url.Parse(c.URL)
-	if err == nil {
-		err = Near(at, c.Anywhere, "http", "https")
-	}
-	if err != nil {
-		errs = append(errs, fmt.Errorf("--url: %w", err))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, target(c.URL, "where the shop is, such as http://127.0.0.1:8080", c.Anywhere, "http", "https"))...)
 }
 
 // rush is a crowd of buyers.
@@ -128,7 +110,7 @@ func Buy(ctx context.Context, c BuyConfig, lasts time.Duration, out io.Writer) e
 	s := r.now()
 	s.summarize(out, time.Since(began))
 	if s.answered() == 0 {
-		return fmt.Errorf("none of %d taps was answered%s", s.Taps, s.why())
+		return fmt.Errorf("none of %d taps was answered%s", s.Taps, mostFrequent(s.Failed))
 	}
 	return nil
 }

@@ -51,20 +51,6 @@ func (s *buyStats) fail(cause string) {
 
 func (s buyStats) answered() int { return s.Yours + total(s.Refused) }
 
-// why is the most frequent cause of failure, for an error's end.
-func (s buyStats) why() string {
-	most := ""
-	for cause, n := range s.Failed {
-		if most == "" || n > s.Failed[most] {
-			most = cause
-		}
-	}
-	if most == "" {
-		return ""
-	}
-	return ": " + most
-}
-
 // tell prints a line a second until ctx ends.
 func (r *rush) tell(ctx context.Context, out io.Writer) {
 	ticker := time.NewTicker(progressEvery)
@@ -96,12 +82,3 @@ func (s buyStats) summarize(out io.Writer, took time.Duration) {
 	each(out, "not paid", s.Unpaid, " with ")
 	fmt.Fprintf(out, "  walked away   %d gave it back, %d let the time pass\n", s.Released, s.Left)
 }
-
-// each prints a line for each count.
-func each(out io.Writer, what string, counts map[string]int, between string) {
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		fmt.Fprintf(out, "  %-13s %d%s%s\n", what, counts[name], between, name)
-	}
-}
-
-func inMS(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

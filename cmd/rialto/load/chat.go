@@ -57,29 +57,11 @@ type ChatConfig struct {
 
 // Validate says everything that is wrong with the configuration.
 func (c ChatConfig) Validate() error {
-	var errs []error
-	for _, b := range []struct {
-		name           string
-		v, least, most int
-	}{{"viewers", c.Viewers, 1, MaxChatViewers}, {"lines", c.Lines, 0, MaxLines}, {"hearts", c.Hearts, 0, MaxHearts}} {
-		if b.v < b.least || b.v > b.most {
-			errs = append(errs, fmt.Errorf("--%s is %d to %d, not %d", b.name, b.least, b.most, b.v))
-		}
-	}
+	errs := outside(bound{"viewers", c.Viewers, 1, MaxChatViewers}, bound{"lines", c.Lines, 0, MaxLines}, bound{"hearts", c.Hearts, 0, MaxHearts})
 	if realtime.RoomID(c.Room).Validate() != nil {
 		errs = append(errs, errors.New("--room is missing: the id of a show, such as shw_1"))
 	}
-	if c.URL == "" {
-		return errors.Join(append(errs, errors.New("--url is missing: where the rooms are, such as ws://127.0.0.1:8080/ws"))...)
-	}
-	at, err := url.Parse(c.URL)
-	if err == nil {
-		err = Near(at, c.Anywhere, "ws", "wss")
-	}
-	if err != nil {
-		errs = append(errs, fmt.Errorf("--url: %w", err))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, target(c.URL, "where the rooms are, such as ws://127.0.0.1:8080/ws", c.Anywhere, "ws", "wss"))...)
 }
 
 // speakers is how many viewers speak: as many as it takes for nobody to be told that they say too much, if there are.

@@ -159,16 +159,7 @@ func (t *talk) stats() talkStats {
 func (t *talk) why() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	most := ""
-	for cause, n := range t.failed {
-		if most == "" || n > t.failed[most] {
-			most = cause
-		}
-	}
-	if most == "" {
-		return ""
-	}
-	return ": " + most
+	return mostFrequent(t.failed)
 }
 
 // tell prints a line a second until ctx ends.
@@ -190,13 +181,9 @@ func (t *talk) tell(ctx context.Context, out io.Writer) {
 func (s talkStats) summarize(out io.Writer, took time.Duration) {
 	fmt.Fprintf(out, "\nin %.1f s\n", took.Seconds())
 	fmt.Fprintf(out, "  joins         %d of %d viewers, %d resumed, in %d connections\n", s.Joins, s.Came, s.Resumes, s.Dials)
-	for _, why := range slices.Sorted(maps.Keys(s.Failed)) {
-		fmt.Fprintf(out, "  failed        %d: %s\n", s.Failed[why], why)
-	}
+	each(out, "failed", s.Failed, ": ")
 	fmt.Fprintf(out, "  lines         %d tried, %d said, %d without an answer, %d left out here\n", s.Said, s.Answered, s.Unanswered, s.Left)
-	for _, code := range slices.Sorted(maps.Keys(s.Refused)) {
-		fmt.Fprintf(out, "  refused       %d with %s\n", s.Refused[code], code)
-	}
+	each(out, "refused", s.Refused, " with ")
 	fmt.Fprintf(out, "  heard         %d times, %.1f viewers a line; %d lines of others\n", s.Heard, float64(s.Heard)/float64(max(s.Answered, 1)), s.Strange)
 	fmt.Fprintf(out, "  way           p50 %d ms, p99 %d ms, from saying to hearing\n", Percentile(s.Ways, 50).Milliseconds(), Percentile(s.Ways, 99).Milliseconds())
 	fmt.Fprintf(out, "  hearts        %d\n", s.Hearts)

@@ -61,17 +61,7 @@ func (c Config) Validate() error {
 	if c.Rate < 0 || c.Rate > maxRate {
 		errs = append(errs, fmt.Errorf("--rate is 0 to %d, not %d", maxRate, c.Rate))
 	}
-	if c.URL == "" {
-		return errors.Join(append(errs, errors.New("--url is missing: the address of a show, such as http://127.0.0.1:8080/whep/shw_1"))...)
-	}
-	at, err := url.Parse(c.URL)
-	if err == nil {
-		err = newDoor("", c.Anywhere).near(at)
-	}
-	if err != nil {
-		errs = append(errs, fmt.Errorf("--url: %w", err))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, target(c.URL, "the address of a show, such as http://127.0.0.1:8080/whep/shw_1", c.Anywhere, "http", "https"))...)
 }
 
 // Crowd is many viewers of one stream.

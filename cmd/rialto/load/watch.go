@@ -63,14 +63,6 @@ func tell(ctx context.Context, crowd *Crowd, out io.Writer) {
 	}
 }
 
-func total[K comparable](counts map[K]int) int {
-	n := 0
-	for _, c := range counts {
-		n += c
-	}
-	return n
-}
-
 func summarize(out io.Writer, s Stats, took time.Duration) {
 	fmt.Fprintf(out, "\nin %.1f s\n", took.Seconds())
 	fmt.Fprintf(out, "  joined        %d, of them playing %d, ended by the server %d\n", s.Joined, s.Playing, s.Ended)

@@ -12,13 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/account"
-	"github.com/rialto-live/rialto/commerce/catalog"
 	"github.com/rialto-live/rialto/commerce/chain"
 	"github.com/rialto-live/rialto/commerce/checkout"
 	"github.com/rialto-live/rialto/commerce/community"
@@ -27,7 +24,6 @@ import (
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/schema"
-	"github.com/rialto-live/rialto/commerce/show"
 	"github.com/rialto-live/rialto/commerce/stock"
 	"github.com/rialto-live/rialto/commerce/verify"
 )
@@ -53,9 +49,8 @@ type bought struct {
 
 // mall is a shop with everything that a purchase goes through.
 type mall struct {
-	db       schema.Querier
-	show     commerce.ShowID
-	variant  commerce.VariantID
+	db schema.Querier
+	stall
 	checkout *checkout.Service
 	runs     []func(context.Context) error
 
@@ -112,31 +107,13 @@ func runAll(ctx context.Context, runs []func(context.Context) error, do func(ctx
 	return errors.Join(err, group.Wait())
 }
 
-// mall opens a show that sells one thing, with services as the program has them.
+// mall opens a stall, with services as the program has them.
 func (b *bench) mall(ctx context.Context, with company, name string) (*mall, error) {
-	if _, err := b.db.Exec(ctx, `vacuum analyze hold, pool, outbox, orders, order_line, order_delivery, payment, ledger_transaction`); err != nil {
-		return nil, fmt.Errorf("tidy up: %w", err)
-	}
-	m := &mall{db: b.db, show: commerce.NewID[commerce.ShowID](), variant: commerce.NewID[commerce.VariantID](), waiting: map[string]chan struct{}{}}
-	creator := account.Account{ID: commerce.NewID[commerce.AccountID](), Name: "Mara", Roles: []account.Role{account.Creator}}
-	err := schema.InTx(ctx, b.db, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-		if _, err := tx.Exec(ctx, `insert into account (id, email, name, roles, password_hash) values ($1, $2, $3, '{creator}', 'x')`,
-			creator.ID, creator.ID.String()+"@example.com", creator.Name); err != nil {
-			return err
-		}
-		s, _, err := show.Save(ctx, tx, now, creator, show.Edit{ID: m.show, Title: "A rush"})
-		if err != nil {
-			return err
-		}
-		_, _, err = checkout.PutProduct(ctx, tx, s, catalog.Edit{
-			ID: commerce.NewID[commerce.ProductID](), Owner: creator.ID, Title: "Copper pan 28 cm",
-			Variants: []catalog.Variant{{ID: m.variant, Amount: 4900, Currency: "EUR"}},
-		}, plenty)
-		return err
-	})
+	sold, err := b.sell(ctx, plenty)
 	if err != nil {
-		return nil, fmt.Errorf("open a show: %w", err)
+		return nil, err
 	}
+	m := &mall{db: b.db, stall: sold, waiting: map[string]chan struct{}{}}
 	log, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	units, err := stock.New(stock.Config{Pool: b.db, Redis: b.redis, Log: log, Registerer: registry, Barred: community.Barred})
 	if err != nil {

@@ -12,16 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/rialto-live/rialto/cmd/rialto/embedded"
-	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/account"
-	"github.com/rialto-live/rialto/commerce/catalog"
-	"github.com/rialto-live/rialto/commerce/checkout"
 	"github.com/rialto-live/rialto/commerce/guard"
-	"github.com/rialto-live/rialto/commerce/schema"
-	"github.com/rialto-live/rialto/commerce/show"
 )
 
 const (
@@ -89,54 +81,19 @@ func (b *bench) startNode(ctx context.Context) (*node, error) {
 	return n, nil
 }
 
-// market is a show of the node that sells one thing.
+// market is what the node sells.
 type market struct {
-	node    *node
-	show    commerce.ShowID
-	variant commerce.VariantID
-	pool    commerce.PoolID
-}
-
-// open makes a show with so many units of one thing. One buyer may have any number of it: the same browsers buy again and
-// again here.
-func (b *bench) open(ctx context.Context, n *node, units int) (market, error) {
-	m := market{node: n, show: commerce.NewID[commerce.ShowID](), variant: commerce.NewID[commerce.VariantID]()}
-	if _, err := b.db.Exec(ctx, `vacuum analyze hold, pool, outbox`); err != nil {
-		return m, fmt.Errorf("tidy up: %w", err)
-	}
-	creator := account.Account{ID: commerce.NewID[commerce.AccountID](), Name: "Mara", Roles: []account.Role{account.Creator}}
-	err := schema.InTx(ctx, b.db, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-		if _, err := tx.Exec(ctx, `insert into account (id, email, name, roles, password_hash) values ($1, $2, $3, '{creator}', 'x')`,
-			creator.ID, creator.ID.String()+"@example.com", creator.Name); err != nil {
-			return err
-		}
-		s, _, err := show.Save(ctx, tx, now, creator, show.Edit{ID: m.show, Title: "A rush"})
-		if err != nil {
-			return err
-		}
-		_, pools, err := checkout.PutProduct(ctx, tx, s, catalog.Edit{
-			ID: commerce.NewID[commerce.ProductID](), Owner: creator.ID, Title: "Copper pan",
-			Variants: []catalog.Variant{{ID: m.variant, Amount: 4900, Currency: "EUR"}},
-		}, units)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `update pool set buyer_cap = 0 where id = any($1)`, pools)
-		m.pool = pools[0]
-		return err
-	})
-	if err != nil {
-		return m, fmt.Errorf("open a show: %w", err)
-	}
-	return m, nil
+	node *node
+	stall
 }
 
 // wired has a crowd of lines tap at the real program, and compares what they were told with what Postgres has.
 func (b *bench) wired(ctx context.Context, dial func(context.Context, market) (wire, error), n *node, units int) (t tapped, err error) {
-	m, err := b.open(ctx, n, units)
+	sold, err := b.sell(ctx, units)
 	if err != nil {
 		return t, err
 	}
+	m := market{n, sold}
 	c, err := newCrowd(ctx, m, b.Buyers, dial)
 	if err != nil {
 		return t, err

@@ -20,7 +20,7 @@ import (
 
 func marketAt(addr string) market {
 	return market{node: &node{addr: addr, secret: strings.Repeat("s", guard.MinSecret)},
-		show: commerce.NewID[commerce.ShowID](), variant: commerce.NewID[commerce.VariantID]()}
+		stall: stall{show: commerce.NewID[commerce.ShowID](), variant: commerce.NewID[commerce.VariantID]()}}
 }
 
 // Lines tap one after the other each, as different guests, with ids of their own; what each was told is counted.
