@@ -53,20 +53,13 @@ func (s buyStats) answered() int { return s.Yours + total(s.Refused) }
 
 // tell prints a line a second until ctx ends.
 func (r *rush) tell(ctx context.Context, out io.Writer) {
-	ticker := time.NewTicker(progressEvery)
-	defer ticker.Stop()
 	before := 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	eachSecond(ctx, func() {
 		s := r.now()
 		fmt.Fprintf(out, "%d visits, %d taps (%d/s), %d yours, %d refused, %d asked again; %d paid, %d walked away; tap to yours p99 %.1f ms; %d failed\n",
 			s.Visits, s.Taps, s.Taps-before, s.Yours, total(s.Refused), s.Again, s.Paid, s.Left+s.Released, inMS(Percentile(s.Times, 99)), total(s.Failed))
 		before = s.Taps
-	}
+	})
 }
 
 func (s buyStats) summarize(out io.Writer, took time.Duration) {

@@ -164,18 +164,11 @@ func (t *talk) why() string {
 
 // tell prints a line a second until ctx ends.
 func (t *talk) tell(ctx context.Context, out io.Writer) {
-	ticker := time.NewTicker(progressEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	eachSecond(ctx, func() {
 		s := t.stats()
 		fmt.Fprintf(out, "%d of %d inside, %d failed; %d lines said, %d refused, %d unanswered; heard %d times, p99 %d ms; %d hearts\n",
 			s.Inside, s.Viewers, total(s.Failed), s.Answered, total(s.Refused), s.Unanswered, s.Heard, Percentile(s.Ways, 99).Milliseconds(), s.Hearts)
-	}
+	})
 }
 
 func (s talkStats) summarize(out io.Writer, took time.Duration) {

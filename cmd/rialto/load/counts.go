@@ -1,12 +1,30 @@
 package load
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"time"
 )
+
+// progressEvery is how often a crowd says how it goes.
+const progressEvery = time.Second
+
+// eachSecond tells how it goes until ctx ends.
+func eachSecond(ctx context.Context, tell func()) {
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		tell()
+	}
+}
 
 func total[K comparable](counts map[K]int) int {
 	n := 0

@@ -9,8 +9,6 @@ import (
 	"time"
 )
 
-const progressEvery = time.Second
-
 // Watch opens a crowd, tells every second how it fares, and ends it after a time (0: when ctx ends). It returns an error
 // when nobody could join.
 func Watch(ctx context.Context, c Config, lasts time.Duration, out io.Writer) error {
@@ -46,21 +44,14 @@ func Watch(ctx context.Context, c Config, lasts time.Duration, out io.Writer) er
 
 // tell prints a line a second until ctx ends.
 func tell(ctx context.Context, crowd *Crowd, out io.Writer) {
-	ticker := time.NewTicker(progressEvery)
-	defer ticker.Stop()
 	var before Stats
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	eachSecond(ctx, func() {
 		s := crowd.Stats()
 		fmt.Fprintf(out, "%d of %d joined, %d playing, %d refused, %d failed, %d ended; %d packets/s, %d lost\n",
 			s.Joined, crowd.config.Viewers, s.Playing, total(s.Refused), total(s.Failed), s.Ended,
 			s.Video+s.Audio-before.Video-before.Audio, s.Lost)
 		before = s
-	}
+	})
 }
 
 func summarize(out io.Writer, s Stats, took time.Duration) {

@@ -65,7 +65,6 @@ func (b *bench) forUpdate(ctx context.Context) (float64, error) {
 		insert into shop.item values (1, 1000000000, 0)`); err != nil {
 		return 0, fmt.Errorf("prepare the shop's tables: %w", err)
 	}
-	var reserved atomic.Int64
 	reserve := func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, b.db, func(tx pgx.Tx) error {
 			var stock, allocated int
@@ -83,24 +82,32 @@ func (b *bench) forUpdate(ctx context.Context) (float64, error) {
 			return err
 		})
 	}
+	perSecond, err := b.clients(ctx, reserve)
+	if err != nil {
+		return 0, fmt.Errorf("reserve as shops do: %w", err)
+	}
+	return perSecond, nil
+}
+
+// clients has lockClients do something again and again, and says how often a second it was done in the window.
+func (b *bench) clients(ctx context.Context, do func(context.Context) error) (float64, error) {
+	var done atomic.Int64
 	clients, ctx := errgroup.WithContext(ctx)
 	from := time.Now().Add(warmFor)
 	until := from.Add(b.window())
 	for range lockClients {
 		clients.Go(func() error {
 			for now := time.Now(); now.Before(until); now = time.Now() {
-				if err := reserve(ctx); err != nil {
+				if err := do(ctx); err != nil {
 					return err
 				}
-				if done := time.Now(); !done.Before(from) && done.Before(until) {
-					reserved.Add(1)
+				if ended := time.Now(); !ended.Before(from) && ended.Before(until) {
+					done.Add(1)
 				}
 			}
 			return nil
 		})
 	}
-	if err := clients.Wait(); err != nil {
-		return 0, fmt.Errorf("reserve as shops do: %w", err)
-	}
-	return float64(reserved.Load()) / b.window().Seconds(), nil
+	err := clients.Wait()
+	return float64(done.Load()) / b.window().Seconds(), err
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/commerce"
 )
@@ -35,33 +32,22 @@ func (b *bench) stepwise(ctx context.Context) (float64, error) {
 	if _, err := b.db.Exec(ctx, `insert into stepwise.pool (id, show, variant, on_hand) values ($1, $2, $2, $3)`, pool, show, plenty); err != nil {
 		return 0, fmt.Errorf("prepare the tables of steps: %w", err)
 	}
-	var done atomic.Int64
-	clients, ctx := errgroup.WithContext(ctx)
-	from := time.Now().Add(warmFor)
-	until := from.Add(b.window())
-	for range lockClients {
-		clients.Go(func() error {
-			for now := time.Now(); now.Before(until); now = time.Now() {
-				s := steps{
-					bench: b, pool: pool, show: show, buyer: commerce.NewID[commerce.GuestID]().String(),
-					hold: commerce.NewID[commerce.HoldID](), order: commerce.NewID[commerce.OrderID](), payment: commerce.NewID[commerce.PaymentID](),
-				}
-				for _, step := range []func(context.Context, pgx.Tx) error{s.reserve, s.pay, s.send, s.confirm, s.capture} {
-					if err := pgx.BeginFunc(ctx, b.db, func(tx pgx.Tx) error { return step(ctx, tx) }); err != nil {
-						return err
-					}
-				}
-				if ended := time.Now(); !ended.Before(from) && ended.Before(until) {
-					done.Add(1)
-				}
+	perSecond, err := b.clients(ctx, func(ctx context.Context) error {
+		s := steps{
+			bench: b, pool: pool, show: show, buyer: commerce.NewID[commerce.GuestID]().String(),
+			hold: commerce.NewID[commerce.HoldID](), order: commerce.NewID[commerce.OrderID](), payment: commerce.NewID[commerce.PaymentID](),
+		}
+		for _, step := range []func(context.Context, pgx.Tx) error{s.reserve, s.pay, s.send, s.confirm, s.capture} {
+			if err := pgx.BeginFunc(ctx, b.db, func(tx pgx.Tx) error { return step(ctx, tx) }); err != nil {
+				return err
 			}
-			return nil
-		})
-	}
-	if err := clients.Wait(); err != nil {
+		}
+		return nil
+	})
+	if err != nil {
 		return 0, fmt.Errorf("buy step by step: %w", err)
 	}
-	return float64(done.Load()) / b.window().Seconds(), nil
+	return perSecond, nil
 }
 
 // steps is one purchase.
