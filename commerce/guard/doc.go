@@ -12,7 +12,7 @@
 //
 // # Concurrency
 //
-// No goroutines; everything may be called from many at once. Limiter's own buckets are guarded by one mutex.
+// No goroutines; everything may be called from many at once. Limiter's own buckets (buckets.go) are guarded by one mutex.
 //
 // # Invariants
 //

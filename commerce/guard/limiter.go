@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"container/list"
 	"context"
 	_ "embed"
 	"errors"
@@ -51,22 +50,8 @@ type Limiter struct {
 
 	// guarded by mu
 	mu      sync.Mutex
-	buckets map[bucketKey]*list.Element // of bucket
-	recent  *list.List                  // most recently used first
-	resting time.Time                   // Redis is not asked before
-}
-
-type bucketKey struct{ rule, key string }
-
-func (k bucketKey) redis() string { return "rialto:limit:" + k.rule + ":" + k.key }
-
-type bucket struct {
-	key  bucketKey
-	full time.Time // when the bucket will be full again; the whole state of a token bucket
-
-	// Of rules with Alone:
-	untold int       // have passed here, and Redis does not know
-	shut   time.Time // Redis has refused until then
+	buckets buckets
+	resting time.Time // Redis is not asked before
 }
 
 //go:embed limit.lua
@@ -85,7 +70,7 @@ func NewLimiter(client redis.UniversalClient, log *slog.Logger, registerer prome
 		alone: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rialto_commerce_limit_alone_total", Help: "Limits counted by this node alone because Redis did not answer.",
 		}),
-		buckets: make(map[bucketKey]*list.Element), recent: list.New(),
+		buckets: newBuckets(now()),
 	}
 	for _, c := range []prometheus.Collector{l.refused, l.alone} {
 		if err := registerer.Register(c); err != nil {
@@ -109,7 +94,7 @@ func (l *Limiter) Allow(ctx context.Context, rule Rule, key string) (ok bool, wa
 			return false, 0, fmt.Errorf("rate limit %s: %w", rule.Name, err)
 		}
 	}
-	wait, err = l.count(ctx, bucketKey{rule.Name, key}, rule)
+	wait, err = l.count(ctx, rule, key)
 	if err != nil {
 		return false, 0, err
 	}
@@ -121,23 +106,24 @@ func (l *Limiter) Allow(ctx context.Context, rule Rule, key string) (ok bool, wa
 }
 
 // count counts one more, or says how long to wait.
-func (l *Limiter) count(ctx context.Context, key bucketKey, rule Rule) (time.Duration, error) {
+func (l *Limiter) count(ctx context.Context, rule Rule, key string) (time.Duration, error) {
+	own := l.buckets.key(rule.Name, key)
 	if l.client == nil {
-		return l.own(key, rule), nil
+		return l.own(own, rule), nil
 	}
 	if rule.Alone <= 1 {
-		wait, counted, err := l.shared(ctx, key, rule, 0)
+		wait, counted, err := l.shared(ctx, rule, key, 0)
 		if err == nil && !counted {
-			wait = l.own(key, rule)
+			wait = l.own(own, rule)
 		}
 		return wait, err
 	}
-	wait, passed, tell := l.here(key, rule)
+	wait, passed, tell := l.here(own, rule)
 	if !tell {
 		return wait, nil
 	}
-	wait, counted, err := l.shared(ctx, key, rule, passed)
-	l.told(key, rule, wait, passed, counted)
+	wait, counted, err := l.shared(ctx, rule, key, passed)
+	l.told(own, rule, wait, passed, counted)
 	return wait, err
 }
 
@@ -145,8 +131,8 @@ func (l *Limiter) count(ctx context.Context, key bucketKey, rule Rule) (time.Dur
 func (l *Limiter) here(key bucketKey, rule Rule) (wait time.Duration, passed int, tell bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, now := l.bucket(key), l.now()
-	if wait = b.shut.Sub(now); wait <= 0 {
+	b, now := l.buckets.get(key), l.passed()
+	if wait = b.shut - now; wait <= 0 {
 		wait = b.take(now, rule)
 	}
 	if wait > 0 {
@@ -159,6 +145,9 @@ func (l *Limiter) here(key bucketKey, rule Rule) (wait time.Duration, passed int
 	return 0, passed, true
 }
 
+// passed is the time since the buckets began.
+func (l *Limiter) passed() time.Duration { return l.now().Sub(l.buckets.begun) }
+
 // told notes what came of telling Redis: nothing, when counted is false, and then it is told with the next one.
 func (l *Limiter) told(key bucketKey, rule Rule, wait time.Duration, passed int, counted bool) {
 	if counted && wait == 0 {
@@ -166,9 +155,9 @@ func (l *Limiter) told(key bucketKey, rule Rule, wait time.Duration, passed int,
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.bucket(key)
+	b := l.buckets.get(key)
 	if counted { // refused: Redis knows of those before, and this one is none
-		b.full, b.shut = b.full.Add(-rule.Every), l.now().Add(wait)
+		b.full, b.shut = b.full-rule.Every, l.passed()+wait
 		return
 	}
 	b.untold = min(b.untold+passed+1, rule.Burst)
@@ -176,13 +165,13 @@ func (l *Limiter) told(key bucketKey, rule Rule, wait time.Duration, passed int,
 
 // shared counts in Redis one more, and so many that have passed before it; counted is false when this node has to count
 // alone.
-func (l *Limiter) shared(ctx context.Context, key bucketKey, rule Rule, passed int) (wait time.Duration, counted bool, err error) {
+func (l *Limiter) shared(ctx context.Context, rule Rule, key string, passed int) (wait time.Duration, counted bool, err error) {
 	l.mu.Lock()
 	resting := l.now().Before(l.resting)
 	l.mu.Unlock()
 	if !resting {
 		bounded, cancel := context.WithTimeout(ctx, redisPatience)
-		micros, err := l.script.Run(bounded, l.client, []string{key.redis()}, rule.Burst, rule.Every.Microseconds(), passed).Int64()
+		micros, err := l.script.Run(bounded, l.client, []string{"rialto:limit:" + rule.Name + ":" + key}, rule.Burst, rule.Every.Microseconds(), passed).Int64()
 		cancel()
 		if err == nil {
 			return time.Duration(micros) * time.Microsecond, true, nil
@@ -211,36 +200,5 @@ func (l *Limiter) rest(err error) {
 func (l *Limiter) own(key bucketKey, rule Rule) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.bucket(key).take(l.now(), rule)
-}
-
-// bucket is the one of a key, which is now the one used last. It needs mu.
-func (l *Limiter) bucket(key bucketKey) *bucket {
-	element, known := l.buckets[key]
-	if !known {
-		element = l.recent.PushFront(&bucket{key: key})
-		l.buckets[key] = element
-		if l.recent.Len() > MaxBuckets {
-			oldest := l.recent.Back()
-			delete(l.buckets, l.recent.Remove(oldest).(*bucket).key)
-		}
-	}
-	l.recent.MoveToFront(element)
-	return element.Value.(*bucket)
-}
-
-// take takes one, or says how long to wait.
-func (b *bucket) take(now time.Time, rule Rule) time.Duration {
-	full := b.full
-	if full.Before(now) {
-		full = now
-	}
-	// After this one the bucket is full one pace later; it overflows when that is more than a whole
-	// bucket away.
-	full = full.Add(rule.Every)
-	if over := full.Sub(now) - time.Duration(rule.Burst)*rule.Every; over > 0 {
-		return over
-	}
-	b.full = full
-	return 0
+	return l.buckets.get(key).take(l.passed(), rule)
 }

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -8,8 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // Kind says what a token is for. It is part of what is signed.
@@ -50,8 +55,18 @@ type Claims struct {
 
 // Signer makes and checks tokens. It has no state and may be shared.
 type Signer struct {
-	keys [][]byte // static after New; the first signs, all of them check
-	now  func() time.Time
+	keys  [][]byte  // static after New; the first signs, all of them check
+	rooms sync.Pool // of *checking
+	now   func() time.Time
+}
+
+// checking is room to check a token in: each tap of a guest brings one.
+type checking struct {
+	sums  []hash.Hash // by the keys
+	token [MaxToken]byte
+	said  [MaxToken]byte
+	mac   [sha256.Size]byte
+	want  [sha256.Size]byte
 }
 
 // NewSigner takes the shared secret of all nodes, and older ones whose tokens still hold: a secret is
@@ -73,6 +88,13 @@ func NewSigner(now func() time.Time, secret string, older ...string) (*Signer, e
 		}
 		s.keys = append(s.keys, key)
 	}
+	s.rooms.New = func() any {
+		c := &checking{}
+		for _, key := range s.keys {
+			c.sums = append(c.sums, hmac.New(sha256.New, key))
+		}
+		return c
+	}
 	return s, nil
 }
 
@@ -93,22 +115,35 @@ func (s *Signer) Sign(c Claims) (string, error) {
 	return token, nil
 }
 
+// strictly reads what encode writes, and nothing that only means the same.
+var strictly = base64.RawURLEncoding.Strict()
+
 // Verify reads a token of the kind that the caller expects.
 func (s *Signer) Verify(kind Kind, token string) (Claims, error) {
-	var c Claims
-	text, signature, found := strings.Cut(token, ".")
-	if !found || len(token) > MaxToken {
+	dot := strings.IndexByte(token, '.')
+	if dot < 0 || len(token) > MaxToken || strictly.DecodedLen(len(token)-dot-1) != sha256.Size {
 		return Claims{}, ErrToken
 	}
-	mac, err := base64.RawURLEncoding.Strict().DecodeString(signature)
-	if err != nil || !s.signed(text, mac) {
+	room := s.rooms.Get().(*checking)
+	defer s.rooms.Put(room)
+	whole := room.token[:copy(room.token[:], token)]
+	text, signature := whole[:dot], whole[dot+1:]
+	n, err := strictly.Decode(room.mac[:], signature)
+	// Line breaks are passed over: what was in the room before must not stand for what is missing.
+	if err != nil || n != sha256.Size || !room.signed(text) {
 		return Claims{}, ErrToken
 	}
-	body, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	n, err = strictly.Decode(room.said[:], text)
 	if err != nil {
 		return Claims{}, ErrToken
 	}
-	if err := json.Unmarshal(body, &c); err != nil || c.Kind != kind {
+	c, ok := readClaims(room.said[:n])
+	if !ok {
+		if err := json.Unmarshal(room.said[:n], &c); err != nil {
+			return Claims{}, ErrToken
+		}
+	}
+	if c.Kind != kind {
 		return Claims{}, ErrToken
 	}
 	if c.Expires != 0 && s.now().Unix() >= c.Expires {
@@ -117,13 +152,55 @@ func (s *Signer) Verify(kind Kind, token string) (Claims, error) {
 	return c, nil
 }
 
-func (s *Signer) signed(text string, mac []byte) bool {
-	for _, key := range s.keys {
-		if hmac.Equal(mac, sum(key, text)) {
+func (c *checking) signed(text []byte) bool {
+	for _, sum := range c.sums {
+		sum.Reset()
+		sum.Write(text)
+		if hmac.Equal(c.mac[:], sum.Sum(c.want[:0])) {
 			return true
 		}
 	}
 	return false
+}
+
+// readClaims reads claims as Sign writes them, if their texts are plain. Of all else ok is false.
+func readClaims(text []byte) (c Claims, ok bool) {
+	left := text
+	for _, member := range [...]struct {
+		before string
+		to     *string
+	}{
+		{`{"kind":"`, (*string)(&c.Kind)}, {`,"sub":"`, &c.Subject}, {`,"ses":"`, &c.Session}, {`,"shw":"`, &c.Show}, {`,"ref":"`, &c.Ref},
+	} {
+		after, found := bytes.CutPrefix(left, []byte(member.before))
+		if !found {
+			continue
+		}
+		end := bytes.IndexByte(after, '"')
+		if end < 0 || !plain(after[:end]) {
+			return Claims{}, false
+		}
+		*member.to, left = string(after[:end]), after[end+1:]
+	}
+	if after, found := bytes.CutPrefix(left, []byte(`,"exp":`)); found {
+		end := len(after) - 1
+		n, err := strconv.ParseInt(string(after[:max(end, 0)]), 10, 64)
+		if err != nil || after[0] == '+' {
+			return Claims{}, false
+		}
+		c.Expires, left = n, after[end:]
+	}
+	return c, c.Kind != "" && string(left) == "}"
+}
+
+// plain says whether a text stands in JSON as it is.
+func plain(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func sum(key []byte, text string) []byte {

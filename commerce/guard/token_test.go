@@ -2,12 +2,15 @@ package guard_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
@@ -57,6 +60,71 @@ func TestTokenSaysWhatWasSigned(t *testing.T) {
 			t.Fatalf("without %d: %v", at, err)
 		}
 	})
+}
+
+// Whatever stands in a token is read as it was written, be it plain or not.
+func TestTokenSaysAnything(t *testing.T) {
+	now := epoch
+	s := signer(t, &now, secret)
+	rapid.Check(t, func(t *rapid.T) {
+		c := guard.Claims{Kind: guard.Kind(rapid.StringN(1, 20, 40).Draw(t, "kind")), Expires: rapid.OneOf(rapid.Just[int64](0), rapid.Int64Min(epoch.Unix()+1)).Draw(t, "expires")}
+		for _, member := range []*string{&c.Subject, &c.Session, &c.Show, &c.Ref} {
+			*member = rapid.StringN(0, 20, 40).Draw(t, "member")
+		}
+		text, err := json.Marshal(c)
+		if err != nil || json.Unmarshal(text, &c) != nil { // bytes that are no text are mended once
+			t.Skip()
+		}
+		token, err := s.Sign(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Verify(c.Kind, token); err != nil || got != c {
+			t.Fatalf("%+v, %v; want %+v", got, err, c)
+		}
+	})
+}
+
+// A signature that is missing, or is made of line breaks, does not pass after one that was right.
+func TestTokenAfterARightOne(t *testing.T) {
+	now := epoch
+	s := signer(t, &now, secret)
+	token, err := s.Sign(guard.Claims{Kind: guard.Guest, Subject: "gst_1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, signature, _ := strings.Cut(token, ".")
+	for _, wrong := range []string{"", strings.Repeat("\n", len(signature)), signature[:40] + "\n\n\n", signature + "\n", "\r\n" + signature[2:]} {
+		if _, err := s.Verify(guard.Guest, token); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Verify(guard.Guest, text+"."+wrong); !errors.Is(err, guard.ErrToken) {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+}
+
+// Many at once do not mix up what they check.
+func TestTokensAtOnce(t *testing.T) {
+	now := epoch
+	s := signer(t, &now, secret)
+	var group errgroup.Group
+	for i := range 8 {
+		group.Go(func() error {
+			c := guard.Claims{Kind: guard.Guest, Subject: fmt.Sprint("gst_", i)}
+			token, err := s.Sign(c)
+			for range 500 {
+				got, wrong := s.Verify(guard.Guest, token)
+				if err = errors.Join(err, wrong); got != c {
+					return fmt.Errorf("%+v is read as %+v: %w", c, got, err)
+				}
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestTokenOfAnotherKind(t *testing.T) {
