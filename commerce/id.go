@@ -107,8 +107,8 @@ func Parse[T interface {
 	return T(raw), err
 }
 
-func parse(prefix, s string) (raw [16]byte, err error) {
-	if len(s) != IDLength || s[:prefixLength] != prefix {
+func parse[S string | []byte](prefix string, s S) (raw [16]byte, err error) {
+	if len(s) != IDLength || string(s[:prefixLength]) != prefix {
 		return raw, fmt.Errorf("%w: it starts with %q and has %d characters", ErrID, prefix, IDLength)
 	}
 	for _, c := range []byte(s[prefixLength:]) {
@@ -151,7 +151,7 @@ func (id ID[K]) MarshalText() ([]byte, error) {
 
 // UnmarshalText is Parse for JSON members, path and query parameters.
 func (id *ID[K]) UnmarshalText(text []byte) error {
-	raw, err := parse(id.kindPrefix(), string(text))
+	raw, err := parse(id.kindPrefix(), text)
 	if err != nil {
 		return err
 	}

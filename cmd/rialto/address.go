@@ -14,8 +14,9 @@ func remoteAddr(trustedProxy bool) func(*http.Request) netip.Addr {
 	return func(r *http.Request) netip.Addr {
 		if trustedProxy {
 			if list := r.Header.Values("X-Forwarded-For"); len(list) > 0 {
-				entries := strings.Split(list[len(list)-1], ",")
-				if addr, err := netip.ParseAddr(strings.TrimSpace(entries[len(entries)-1])); err == nil {
+				last := list[len(list)-1]
+				last = last[strings.LastIndexByte(last, ',')+1:]
+				if addr, err := netip.ParseAddr(strings.TrimSpace(last)); err == nil {
 					return addr.Unmap()
 				}
 			}

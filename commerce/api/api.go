@@ -89,6 +89,7 @@ type API struct {
 	translations []translation
 
 	sessions knownSessions // who taps; has its own lock
+	taps     tapTime       // the same
 }
 
 // New builds all operations. It reads nothing and starts nothing.

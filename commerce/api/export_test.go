@@ -50,8 +50,8 @@ func ErrNotNow() error { return problem(http.StatusConflict, "not_now", "Not now
 
 // Quick is whether a request is answered without the description of its operation.
 func (a *API) Quick(w http.ResponseWriter, r *http.Request) bool {
-	req := &request{w: &answer{ResponseWriter: w}, addr: netip.MustParseAddr("127.0.0.1")}
-	req.r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
+	req := newRequest(r.Context(), netip.MustParseAddr("127.0.0.1"), "")
+	req.r, req.w = r, &answer{ResponseWriter: w}
 	return a.quickHold(req)
 }
 
@@ -78,3 +78,24 @@ func FillKnown() (most, after int) {
 
 // HoldMembers is how many members a hold has, as it is answered.
 func HoldMembers() int { return reflect.TypeFor[holdBody]().NumField() }
+
+// Cookie is how cookies are read.
+func Cookie(header http.Header, name string) (string, bool) { return cookie(header, name) }
+
+// AnswerWithin is how long a tap may take.
+const AnswerWithin = answerWithin
+
+// Within is a function that gives taps what they are judged within.
+func Within() func() context.Context { return new(tapTime).within }
+
+// NothingLeft is what nearly all are told in a rush: as it is written, as JSON, and its members in a room.
+func NothingLeft() (text []byte, written []byte, members []byte, err error) {
+	plain := leftProblem(0)
+	if written, err = plain.MarshalJSON(); err == nil {
+		members, err = plain.Members()
+	}
+	if err == nil && string(members) != string(nothingLeft.members) {
+		members = nil
+	}
+	return nothingLeft.text, written, members, err
+}

@@ -83,7 +83,7 @@ func (a *API) registerMine() {
 
 // hold has a tap judged, whichever way it came; its source is the address of the request.
 func (a *API) hold(ctx context.Context, r checkout.HoldRequest) (checkout.Held, error) {
-	r.Source = addressKey(requestOf(ctx).addr)
+	r.Source = requestOf(ctx).from
 	return a.config.Sale.Checkout.Hold(ctx, r)
 }
 

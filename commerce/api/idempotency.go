@@ -96,7 +96,7 @@ func (a *API) claim(c huma.Context, op operation) (*guard.Claim, *guard.Answered
 	ctx, cancel := bounded(ctx, answerWithin)
 	defer cancel()
 	claim, before, err := guard.ClaimOnce(ctx, a.config.Pool, guard.Asked{
-		Subject: cmp.Or(who.Subject, "adr:"+addressKey(req.addr)), Key: key, Operation: op.ID,
+		Subject: cmp.Or(who.Subject, "adr:"+req.from), Key: key, Operation: op.ID,
 		Fingerprint: fingerprint(op.Method, req.r.URL.EscapedPath(), req.r.URL.RawQuery, c.Header("Content-Type"), string(body)),
 	})
 	return &claim, before, err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rialto-live/rialto/commerce"
@@ -32,9 +34,8 @@ type Identity struct {
 // Identify reads the cookies of any request (also WebSocket and WHEP): the session's account, else the guest,
 // else nobody. A cookie that does not hold is as none. An error means that it could not be found out.
 func (a *API) Identify(ctx context.Context, header http.Header) (Identity, error) {
-	r := http.Request{Header: header}
-	if c, err := r.Cookie(SessionCookie); err == nil {
-		s, err := a.config.Accounts.Session(ctx, c.Value)
+	if secret, ok := cookie(header, SessionCookie); ok {
+		s, err := a.config.Accounts.Session(ctx, secret)
 		if err == nil {
 			return identityOf(s), nil
 		}
@@ -42,8 +43,8 @@ func (a *API) Identify(ctx context.Context, header http.Header) (Identity, error
 			return Identity{}, fmt.Errorf("identify: %w", err)
 		}
 	}
-	if c, err := r.Cookie(GuestCookie); err == nil {
-		claims, err := a.config.Signer.Verify(guard.Guest, c.Value)
+	if token, ok := cookie(header, GuestCookie); ok {
+		claims, err := a.config.Signer.Verify(guard.Guest, token)
 		if err == nil {
 			if _, err := commerce.Parse[commerce.GuestID](claims.Subject); err == nil {
 				return Identity{Subject: claims.Subject}, nil
@@ -51,6 +52,34 @@ func (a *API) Identify(ctx context.Context, header http.Header) (Identity, error
 		}
 	}
 	return Identity{}, nil
+}
+
+// cookie is the value of the first cookie of a name. Most browsers have one of ours and no other, which is read here.
+func cookie(header http.Header, name string) (string, bool) {
+	lines := header["Cookie"]
+	if len(lines) == 1 && strings.HasPrefix(lines[0], name) {
+		if value, ok := strings.CutPrefix(lines[0][len(name):], "="); ok && madeHere(value) {
+			return value, true
+		}
+	}
+	if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, name) }) {
+		return "", false
+	}
+	c, err := (&http.Request{Header: header}).Cookie(name)
+	if err != nil {
+		return "", false
+	}
+	return c.Value, true
+}
+
+// madeHere says whether a cookie's value has only what those of ours are made of.
+func madeHere(value string) bool {
+	for _, c := range []byte(value) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return true
 }
 
 func identityOf(s account.Session) Identity {

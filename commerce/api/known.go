@@ -45,11 +45,11 @@ func (k *knownSessions) keep(key [sha256.Size]byte, who Identity, now time.Time)
 
 // tapper is person for taps.
 func (a *API) tapper(ctx context.Context) (Identity, error) {
-	c, err := requestOf(ctx).r.Cookie(SessionCookie)
-	if err != nil {
+	secret, ok := cookie(requestOf(ctx).r.Header, SessionCookie)
+	if !ok {
 		return a.person(ctx)
 	}
-	key, now := sha256.Sum256([]byte(c.Value)), a.config.Now()
+	key, now := sha256.Sum256([]byte(secret)), a.config.Now()
 	if who, ok := a.sessions.find(key, now); ok {
 		return who, nil
 	}

@@ -33,6 +33,8 @@ type Problem struct {
 	_     struct{}       `json:"-" additionalProperties:"true"`
 	// RetryAfter becomes the header of that name, in whole seconds, rounded up.
 	RetryAfter time.Duration `json:"-"`
+
+	text, members []byte // see settle
 }
 
 // FieldError points at one member of a request. The value is not repeated: it may be a password.
@@ -58,6 +60,19 @@ func (p *Problem) with(member string, value any) *Problem {
 
 func (p *Problem) retry(after time.Duration) *Problem {
 	p.RetryAfter = after
+	return p
+}
+
+// settle writes the problem once for all who are told it. Nobody changes it any more.
+func (p *Problem) settle() *Problem {
+	text, err := p.MarshalJSON()
+	if err == nil {
+		p.members, err = p.Members()
+	}
+	if err != nil {
+		panic(err)
+	}
+	p.text = append(text, '\n')
 	return p
 }
 
@@ -106,17 +121,34 @@ func (p *Problem) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
+// Members is an object of what a problem says beside its code and its detail: the status, and the extra members.
+func (p *Problem) Members() (json.RawMessage, error) {
+	if p.members != nil {
+		return p.members, nil
+	}
+	all := map[string]any{"status": p.Status}
+	maps.Copy(all, p.Extra)
+	return json.Marshal(all)
+}
+
 // write answers without huma, for what happens before or outside of an operation.
 func (p *Problem) write(w http.ResponseWriter) {
-	maps.Copy(w.Header(), p.GetHeaders())
-	w.Header().Set("Content-Type", p.ContentType(""))
-	w.Header().Set("Cache-Control", "no-store")
-	text, err := p.MarshalJSON()
-	if err != nil { // of an extra member, which no program needs to understand the rest
-		text, _ = (&Problem{Type: p.Type, Title: p.Title, Status: p.Status, Detail: p.Detail, Code: p.Code}).MarshalJSON()
+	header := w.Header()
+	if p.RetryAfter > 0 {
+		maps.Copy(header, p.GetHeaders())
+	}
+	header["Content-Type"] = problemBody
+	header["Cache-Control"] = noStore
+	text := p.text
+	if text == nil {
+		plain, err := p.MarshalJSON()
+		if err != nil { // of an extra member, which no program needs to understand the rest
+			plain, _ = (&Problem{Type: p.Type, Title: p.Title, Status: p.Status, Detail: p.Detail, Code: p.Code}).MarshalJSON()
+		}
+		text = append(plain, '\n')
 	}
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(text, '\n')) // the client may be gone; nobody is left to tell
+	_, _ = w.Write(text) // the client may be gone; nobody is left to tell
 }
 
 // translation says which problem an error of commerce is. Without make, the error's own text is the detail: such

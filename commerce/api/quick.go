@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -48,16 +47,14 @@ func (a *API) quickHold(req *request) bool {
 		return false
 	}
 	req.route = putHoldRoute
-	req.w.Header().Set("Cache-Control", "no-store")
-	h, err := a.putHold(r.Context(), checkout.HoldRequest{ID: id, Show: said.show, Variant: said.variant, Quantity: said.quantity, Unit: said.unit})
+	req.w.Header()["Cache-Control"] = noStore
+	h, err := a.putHold(req, checkout.HoldRequest{ID: id, Show: said.show, Variant: said.variant, Quantity: said.quantity, Unit: said.unit})
 	if err != nil {
-		p := a.refusedTap(r.Context(), err)
-		req.code = p.Code
-		p.write(req.w)
+		req.refuse(a.refusedTap(req, err))
 		return true
 	}
 	b := append(appendHold(nil, holdOf(h)), '\n')
-	req.w.Header().Set("Content-Type", "application/json")
+	req.w.Header()["Content-Type"] = jsonBody
 	req.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	req.w.WriteHeader(madeStatus(h))
 	_, _ = req.w.Write(b) // the client may be gone; its next tap of this id finds the hold
@@ -70,30 +67,48 @@ func usual(r *http.Request) bool {
 	return len(accept) == 0 || len(accept) == 1 && (accept[0] == "*/*" || accept[0] == "application/json")
 }
 
-// putHold counts and judges a tap that came over HTTP.
-func (a *API) putHold(ctx context.Context, tap checkout.HoldRequest) (checkout.Held, error) {
-	if err := a.limit(ctx, holdRule); err != nil {
+// putHold counts and judges a tap that came over HTTP. From when it is judged on it goes on without its client, as one in a
+// room does.
+func (a *API) putHold(req *request, tap checkout.HoldRequest) (checkout.Held, error) {
+	if err := a.limit(req, holdRule); err != nil {
 		return checkout.Held{}, err
 	}
-	ctx, cancel := bounded(ctx, answerWithin)
-	defer cancel()
-	who, err := a.tapper(ctx)
+	req.Context = a.taps.within()
+	who, err := a.tapper(req)
 	if err != nil {
-		return checkout.Held{}, a.asProblem(ctx, err)
+		return checkout.Held{}, err
 	}
 	tap.Buyer = who.Subject
-	h, err := a.hold(ctx, tap)
-	if err != nil {
-		return checkout.Held{}, a.refusedTap(ctx, err)
+	return a.hold(req, tap)
+}
+
+// tapSlice is for how long taps share the context that ends them.
+const tapSlice = time.Second
+
+// tapTime is what taps are judged within: a context of its own for each would cost more than some of what is done in it.
+type tapTime struct {
+	mu    sync.Mutex
+	ctx   context.Context // guarded by mu
+	began time.Time       // when it was made; guarded by mu
+}
+
+// within is a context that ends in answerWithin, or up to tapSlice before that.
+func (t *tapTime) within() context.Context {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now(); t.ctx == nil || now.Sub(t.began) >= tapSlice {
+		ctx, end := bounded(context.Background(), answerWithin)
+		time.AfterFunc(answerWithin, end)
+		t.ctx, t.began = ctx, now
 	}
-	return h, nil
+	return t.ctx
 }
 
 // refusedTap is asProblem, which would look through the errors of everything else before it comes to what nearly all
 // taps of a rush are told.
 func (a *API) refusedTap(ctx context.Context, err error) *Problem {
-	if errors.Is(err, stock.ErrSoldOut) {
-		return soldOut(err)
+	if e, ok := err.(*stock.SoldOutError); ok {
+		return soldOut(e)
 	}
 	return a.asProblem(ctx, err)
 }
@@ -157,7 +172,7 @@ type tapWords struct {
 // readTap reads the JSON object of a tap: members without escapes, ids as they are written, whole numbers. Of all else ok
 // is false.
 func readTap(text []byte) (said tapWords, ok bool) {
-	in := tapReader{text}
+	in := tapReader{left: text}
 	if !in.take('{') {
 		return said, false
 	}
@@ -169,13 +184,13 @@ func readTap(text []byte) (said tapWords, ok bool) {
 		before := said.has
 		switch string(name) {
 		case "hold":
-			ok = in.into(&said.hold)
+			ok = in.next() && said.hold.UnmarshalText(in.text) == nil
 			said.has |= saidHold
 		case "show":
-			ok = in.into(&said.show)
+			ok = in.next() && said.show.UnmarshalText(in.text) == nil
 			said.has |= saidShow
 		case "variant":
-			ok = in.into(&said.variant)
+			ok = in.next() && said.variant.UnmarshalText(in.text) == nil
 			said.has |= saidVariant
 		case "quantity":
 			var n int64
@@ -211,7 +226,10 @@ func ReadTap(data []byte) (tap HoldPut, ok bool) {
 }
 
 // tapReader takes a text apart from its beginning.
-type tapReader struct{ left []byte }
+type tapReader struct {
+	left []byte
+	text []byte // see next
+}
 
 func (r *tapReader) space() {
 	for len(r.left) > 0 && (r.left[0] == ' ' || r.left[0] == '\n' || r.left[0] == '\t' || r.left[0] == '\r') {
@@ -246,9 +264,10 @@ func (r *tapReader) quoted() ([]byte, bool) {
 	return nil, false
 }
 
-func (r *tapReader) into(id interface{ UnmarshalText([]byte) error }) bool {
-	s, ok := r.quoted()
-	return ok && id.UnmarshalText(s) == nil
+// next reads a string into text.
+func (r *tapReader) next() (ok bool) {
+	r.text, ok = r.quoted()
+	return ok
 }
 
 func (r *tapReader) number() (n int64, ok bool) {

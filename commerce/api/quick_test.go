@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -204,6 +205,54 @@ func TestProblemsAreWrittenAsJSON(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\n%s", err, text)
 	}
+}
+
+// What is written once for all is what would be written for each.
+func TestNothingLeft(t *testing.T) {
+	text, written, members, err := api.NothingLeft()
+	if err != nil || string(text) != string(written)+"\n" || string(members) != `{"left":0,"status":409}` {
+		t.Errorf("%v\n%s%s\n%s", err, text, written, members)
+	}
+}
+
+// Cookies are read as net/http reads them.
+func TestCookies(t *testing.T) {
+	piece := rapid.SampledFrom([]string{"a", "ab", "b", "=", "; ", ";", " ", "x.y-z_9", "\"", "é", "\\", ",", "a=1", "a=2"})
+	rapid.Check(t, func(t *rapid.T) {
+		header := http.Header{}
+		for range rapid.IntRange(0, 2).Draw(t, "lines") {
+			header["Cookie"] = append(header["Cookie"], strings.Join(rapid.SliceOfN(piece, 0, 7).Draw(t, "line"), ""))
+		}
+		for _, name := range []string{"a", "ab"} {
+			want, err := (&http.Request{Header: header}).Cookie(name)
+			got, ok := api.Cookie(header, name)
+			if ok != (err == nil) || ok && got != want.Value {
+				t.Fatalf("%s of %q is %q, %v; by net/http %v, %v", name, header["Cookie"], got, ok, want, err)
+			}
+		}
+	})
+}
+
+// Taps that come in one second are ended together, never later than each would be by itself.
+func TestTapsEndInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		within := api.Within()
+		for range 3 {
+			first, began := within(), time.Now()
+			time.Sleep(999 * time.Millisecond)
+			last := within()
+			if first != last {
+				t.Error("two taps of a second have two contexts")
+			}
+			if time.Sleep(time.Millisecond); within() == first {
+				t.Error("one of the next second has the same")
+			}
+			<-last.Done()
+			if took := time.Since(began); took != api.AnswerWithin || last.Err() == nil {
+				t.Errorf("it ends after %s: %v", took, last.Err())
+			}
+		}
+	})
 }
 
 // What is read quickly reads the same as JSON.

@@ -174,7 +174,7 @@ func (a *API) limit(ctx context.Context, rule guard.Rule) error {
 	if rule.Name == "" {
 		return nil
 	}
-	return a.limitKey(ctx, rule, addressKey(requestOf(ctx).addr))
+	return a.limitKey(ctx, rule, requestOf(ctx).from)
 }
 
 // limitKey is limit for something other than the address (an e-mail, an account).

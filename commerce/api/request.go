@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"reflect"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,17 +27,27 @@ var problemType = reflect.TypeFor[Problem]()
 var everything = guard.Rule{Name: "api_address", Burst: 600, Every: 10 * time.Millisecond, Alone: 60}
 
 // request is what the layers around the operations know of one request. Of one that came over a room's socket r and w
-// are nil.
+// are nil. It is the context of its own, so that a tap needs no other.
 type request struct {
+	context.Context
 	id    string
 	r     *http.Request
 	w     *answer
-	addr  netip.Addr
+	own   answer // what w points to
+	from  string // the address, as it is counted
 	route string // of the operation, for metrics: never the path itself
 	code  string // of the problem, if any
 }
 
 type requestKey struct{}
+
+// Value makes the request known to all that is done for it.
+func (r *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return r
+	}
+	return r.Context.Value(key)
+}
 
 func requestOf(ctx context.Context) *request { return ctx.Value(requestKey{}).(*request) }
 
@@ -80,11 +91,12 @@ func (a *API) wrap(mux *http.ServeMux) (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := a.config.Now()
-		req := &request{id: uuid.Must(uuid.NewV7()).String(), w: &answer{ResponseWriter: w}, addr: a.config.RemoteAddr(r), route: "none"}
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
-		req.r = r
-		req.w.Header().Set("X-Request-Id", req.id)
-		req.w.Header().Set("X-Content-Type-Options", "nosniff")
+		req := newRequest(r.Context(), a.config.RemoteAddr(r), "none")
+		req.r, req.own.ResponseWriter = r, w
+		req.w = &req.own
+		header := w.Header()
+		header["X-Request-Id"] = []string{req.id}
+		header["X-Content-Type-Options"] = nosniff
 		defer func() {
 			if cause := recover(); cause != nil {
 				if p := a.panicked(req, cause); req.w.status == 0 {
@@ -97,27 +109,42 @@ func (a *API) wrap(mux *http.ServeMux) (http.Handler, error) {
 	}), nil
 }
 
+// Values of headers that stand in nearly every answer. Nobody changes them.
+var (
+	nosniff     = []string{"nosniff"}
+	noStore     = []string{"no-store"}
+	jsonBody    = []string{"application/json"}
+	problemBody = []string{"application/problem+json"}
+)
+
+func newRequest(ctx context.Context, addr netip.Addr, route string) *request {
+	return &request{Context: ctx, id: uuid.Must(uuid.NewV7()).String(), from: addressKey(addr), route: route}
+}
+
 func (a *API) serve(cross *http.CrossOriginProtection, mux *http.ServeMux, req *request) {
 	if err := cross.Check(req.r); err != nil {
-		p := problem(http.StatusForbidden, "cross_origin", "This request came from another site. Open the page here and try again.")
-		req.code = p.Code
-		p.write(req.w)
+		req.refuse(problem(http.StatusForbidden, "cross_origin", "This request came from another site. Open the page here and try again."))
 		return
 	}
-	if err := a.limit(req.r.Context(), everything); err != nil {
-		p := a.asProblem(req.r.Context(), err)
-		req.code = p.Code
-		p.write(req.w)
+	if err := a.limit(req, everything); err != nil {
+		req.refuse(a.asProblem(req, err))
 		return
 	}
 	if a.quickHold(req) {
 		return
 	}
+	req.r = req.r.WithContext(req)
 	if _, pattern := mux.Handler(req.r); pattern == "" {
 		a.noRoute(mux, req.w, req.r)
 		return
 	}
 	mux.ServeHTTP(req.w, req.r)
+}
+
+// refuse answers outside of an operation.
+func (r *request) refuse(p *Problem) {
+	r.code = p.Code
+	p.write(r.w)
 }
 
 func (a *API) panicked(req *request, cause any) *Problem {
@@ -157,6 +184,22 @@ func unreachable(err error) bool {
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+
+	mu    sync.RWMutex
+	lines map[outcome]line // of those that have been; guarded by mu
+}
+
+// outcome is what requests are counted by.
+type outcome struct {
+	route  string
+	status int
+	code   string
+}
+
+// line is where they are counted: to look that up costs more than to count.
+type line struct {
+	requests prometheus.Counter
+	seconds  prometheus.Observer
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -168,11 +211,22 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "rialto_commerce_api_request_seconds", Help: "Time to answer, by operation.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
+		lines: map[outcome]line{},
 	}
 	return m, errors.Join(r.Register(m.requests), r.Register(m.seconds))
 }
 
 func (m *metrics) observe(req *request, status int, took time.Duration) {
-	m.requests.WithLabelValues(req.route, statusText(status), req.code).Inc()
-	m.seconds.WithLabelValues(req.route).Observe(took.Seconds())
+	is := outcome{req.route, status, req.code}
+	m.mu.RLock()
+	l, known := m.lines[is]
+	m.mu.RUnlock()
+	if !known {
+		l = line{m.requests.WithLabelValues(is.route, statusText(status), is.code), m.seconds.WithLabelValues(is.route)}
+		m.mu.Lock()
+		m.lines[is] = l
+		m.mu.Unlock()
+	}
+	l.requests.Inc()
+	l.seconds.Observe(took.Seconds())
 }

@@ -112,12 +112,18 @@ func stockAway(err error) *Problem {
 	return later("stock_unavailable", "We cannot reach the stock for a moment. Nothing was taken; try again.", stock.RetryAfter)(err)
 }
 
+// nothingLeft is what nearly everybody is told in a rush.
+var nothingLeft = leftProblem(0).settle()
+
 func soldOut(err error) *Problem {
-	left := 0
 	var e *stock.SoldOutError
-	if errors.As(err, &e) {
-		left = e.Left
+	if errors.As(err, &e) && e.Left > 0 {
+		return leftProblem(e.Left)
 	}
+	return nothingLeft
+}
+
+func leftProblem(left int) *Problem {
 	detail := "This is sold out."
 	if left > 0 {
 		detail = "There are not that many left. Take fewer."

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 
-	"github.com/google/uuid"
-
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/checkout"
 )
@@ -41,8 +39,7 @@ type Tapper struct {
 // with the body of a hold, or with why there is none.
 func (a *API) PutHold(ctx context.Context, by Tapper, tap HoldPut) (body any, refused *Problem) {
 	started := a.config.Now()
-	req := &request{id: uuid.Must(uuid.NewV7()).String(), addr: by.Addr, route: CallHold}
-	ctx = context.WithValue(ctx, requestKey{}, req)
+	req := newRequest(ctx, by.Addr, CallHold)
 	status := http.StatusCreated
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -53,9 +50,9 @@ func (a *API) PutHold(ctx context.Context, by Tapper, tap HoldPut) (body any, re
 		}
 		a.metrics.observe(req, status, a.config.Now().Sub(started))
 	}()
-	h, err := a.tapped(ctx, by, tap)
+	h, err := a.tapped(req, by, tap)
 	if err != nil {
-		return nil, a.refusedTap(ctx, err)
+		return nil, a.refusedTap(req, err)
 	}
 	status = madeStatus(h)
 	return json.RawMessage(appendHold(nil, holdOf(h))), nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"maps"
 
 	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/api"
@@ -49,9 +48,7 @@ func read(data json.RawMessage, tap *api.HoldPut) bool {
 // inRoom says a problem in the words of a room. Its status tells pages that it
 // is the shop's own answer, and whether asking again can help.
 func inRoom(p *api.Problem) error {
-	more := map[string]any{"status": p.Status}
-	maps.Copy(more, p.Extra)
-	data, err := json.Marshal(more)
+	data, err := p.Members()
 	if err != nil {
 		return err
 	}
