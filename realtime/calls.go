@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // A page may call: ask the server to do something, with an answer to this page
@@ -93,7 +94,13 @@ func refusalText(call string, why *CallError) []byte {
 	return append(b, "}}"...)
 }
 
+// appendText writes a string, with encoding/json where it is not plain.
 func appendText(b []byte, s string) []byte {
-	text, _ := json.Marshal(s) // a string can always be written
-	return append(b, text...)
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= utf8.RuneSelf {
+			text, _ := json.Marshal(s) // a string can always be written
+			return append(b, text...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }

@@ -44,18 +44,21 @@ func newReadiness(of what) (readiness, error) {
 }
 
 // watch holds both descriptors while it asks, so that neither can be closed and
-// become another's meanwhile. Closing a socket takes it off the list.
+// become another's meanwhile. Closing a socket takes it off the list. Whoever
+// speaks is asked about again after each word, and is in the list by then.
 func (e *epoll) watch(raw syscall.RawConn, id uint64) bool {
 	event := syscall.EpollEvent{Events: e.asks, Fd: int32(uint32(id)), Pad: int32(uint32(id >> 32))}
 	asked := errors.New("not asked")
 	err := e.raw.Control(func(list uintptr) {
 		err := raw.Control(func(fd uintptr) {
-			asked = syscall.EpollCtl(int(list), syscall.EPOLL_CTL_ADD, int(fd), &event)
-			if errors.Is(asked, syscall.EEXIST) {
-				asked = syscall.EpollCtl(int(list), syscall.EPOLL_CTL_MOD, int(fd), &event)
+			asked = syscall.EpollCtl(int(list), syscall.EPOLL_CTL_MOD, int(fd), &event)
+			if errors.Is(asked, syscall.ENOENT) {
+				asked = syscall.EpollCtl(int(list), syscall.EPOLL_CTL_ADD, int(fd), &event)
 			}
 		})
-		asked = errors.Join(asked, err)
+		if err != nil {
+			asked = err
+		}
 	})
 	return err == nil && asked == nil
 }

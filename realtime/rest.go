@@ -1,5 +1,7 @@
 package realtime
 
+import "runtime"
+
 // Nearly all viewers say nothing nearly all the time. What reads their sockets
 // rests meanwhile: there is a place in the kernel's list for it and no goroutine.
 
@@ -51,6 +53,20 @@ func (c *Conn) rouse() {
 	c.hub.metrics.resting.Dec()
 	go func() {
 		defer c.hub.tasks.Done()
+		roomy()
 		later()
 	}()
+}
+
+// callStack is how much of a stack a call takes, and a little more.
+const callStack = 6 << 10
+
+// roomy makes the stack of a goroutine that has just begun as large as a call
+// needs it. It would grow in steps on the way otherwise, and each time all that
+// stands on it would be moved, which costs more than most calls.
+//
+//go:noinline
+func roomy() {
+	var space [callStack]byte
+	runtime.KeepAlive(&space)
 }

@@ -100,6 +100,7 @@ type Handler struct {
 	upgrader websocket.Upgrader
 	trouble  rate.Sometimes // thousands of viewers meet the same error at once
 	streams  streams
+	calls    callTime
 }
 
 // New makes the handler. It serves while the hub runs.

@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"unicode/utf8"
+	"sync"
+	"time"
 
 	"github.com/rialto-live/rialto/realtime"
 )
@@ -15,26 +16,6 @@ type page struct {
 	handler *Handler
 	remote  *realtime.Conn
 	hello   *Hello // what its request said; dropped by the join
-}
-
-// message is anything a page sends.
-type message struct {
-	Type   string          `json:"t"`
-	Room   realtime.RoomID `json:"room"`
-	Epoch  string          `json:"epoch"`
-	Offset int64           `json:"o"`
-	Token  string          `json:"token"`
-	Clock  int64           `json:"c"`
-	ID     string          `json:"id"`
-	Call   string          `json:"call"`
-	Data   json.RawMessage `json:"d"`
-}
-
-// parse takes JSON in UTF-8 alone: encoding/json mends other bytes in strings but
-// hands them on in raw data, which is put into frames as it stands.
-func parse(data []byte) (m message, ok bool) {
-	ok = utf8.Valid(data) && json.Unmarshal(data, &m) == nil
-	return m, ok
 }
 
 func (p *page) join(m message) error {
@@ -81,9 +62,7 @@ func (p *page) call(m message) error {
 	}
 	from := p.remote.Caller()
 	from.Call = m.ID
-	ctx, cancel := context.WithTimeout(context.Background(), p.handler.cfg.CallTimeout)
-	defer cancel()
-	result, err := p.handler.cfg.Call(ctx, from, m.Call, m.Data)
+	result, err := p.handler.cfg.Call(p.handler.calls.within(p.handler.cfg.CallTimeout), from, m.Call, m.Data)
 	if m.ID == "" {
 		return nil
 	}
@@ -99,6 +78,30 @@ func (p *page) call(m message) error {
 	}
 	p.remote.Reply(m.ID, data)
 	return nil
+}
+
+// callTime is what calls are done within: a context of its own for each would cost
+// more than much of what they ask for.
+type callTime struct {
+	mu    sync.Mutex
+	ctx   context.Context // guarded by mu
+	began time.Time       // when it was made; guarded by mu
+}
+
+// callSlices is into how many parts the time of a call is cut: calls that begin in
+// the same one end together, at most one part early.
+const callSlices = 8
+
+// within is a context that ends within limit, which is always the same.
+func (t *callTime) within(limit time.Duration) context.Context {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now(); t.ctx == nil || now.Sub(t.began) >= limit/callSlices {
+		ctx, end := context.WithTimeout(context.Background(), limit)
+		time.AfterFunc(limit, end)
+		t.ctx, t.began = ctx, now
+	}
+	return t.ctx
 }
 
 // refusal is what the page is told of err.
