@@ -7,10 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -46,6 +43,7 @@ const (
 	letterClosed   = 'C'
 	letterOffer    = 'V'
 	letterRelease  = 'R'
+	letterInFull   = 'U'
 	// Beside a timed offer that is on and has too few units left.
 	letterBeside        = 'B'
 	letterPresentBeside = 'Q'
@@ -106,6 +104,8 @@ type gateCall struct {
 	epoch   int64
 	tag     tag
 	asks    []*ask
+	brief   int   // so many of them, the last, are asked by what they wish alone: a roster
+	stamp   int64 // of this stamp does not list them
 	settled []tag
 	back    []entry
 	due     due
@@ -124,7 +124,8 @@ type lapsedLease struct {
 }
 
 type gateAnswer struct {
-	letters string
+	letters string // one for each ask
+	stamp   int64  // of the copy
 	free    int
 	leases  int
 	timed   int // units free at the timed offer; -1: no cap, or none
@@ -138,15 +139,16 @@ func (g gate) call(ctx context.Context, pool commerce.PoolID, c gateCall) (gateA
 	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
 	defer cancel()
 	mode, at := c.due.encode()
+	wishes, of := c.wishes()
 	raw, err := gateScript.Run(ctx, g.redis, gateKeys(pool, c.epoch),
-		c.tag[:], leaseFor.Milliseconds(), encodeAsks(c.asks), encodeTags(c.settled), encodeEntries(c.back), mode, at).Slice()
+		c.tag[:], leaseFor.Milliseconds(), encodeAsks(c.whole()), encodeTags(c.settled), encodeEntries(c.back), mode, at, c.stamp, wishes).Slice()
 	if errors.Is(err, redis.Nil) {
 		return gateAnswer{}, errNotLoaded
 	}
 	if err != nil {
 		return gateAnswer{}, fmt.Errorf("%w: %w", ErrGate, err)
 	}
-	return decodeAnswer(raw, len(c.asks))
+	return decodeAnswer(raw, len(c.whole()), of)
 }
 
 func (d due) encode() (mode string, ms int64) {
@@ -180,14 +182,47 @@ func encodeAsks(asks []*ask) []byte {
 	for _, a := range asks {
 		out = append(out, a.tap.ID[:]...)
 		out = append(out, a.buyer[:]...)
-		quantity := byte(a.tap.Quantity)
-		if a.tries > 1 {
-			quantity += noReleaseBit // twice released and still nothing: what lapsed was not enough
-		}
-		out = append(out, quantity)
-		out = binary.BigEndian.AppendUint32(out, uint32(a.tap.Offer))
+		wish := a.wish()
+		out = append(out, wish[:]...)
 	}
 	return out
+}
+
+// wish is what a tap asks for, whoever it is, as gate.lua reads it.
+type wish [5]byte
+
+func (a *ask) wish() (w wish) {
+	w[0] = byte(a.tap.Quantity)
+	if a.tries > 1 {
+		w[0] += noReleaseBit // twice released and still nothing: what lapsed was not enough
+	}
+	binary.BigEndian.PutUint32(w[1:], uint32(a.tap.Offer))
+	return w
+}
+
+// whole are the asks that are asked in full.
+func (c *gateCall) whole() []*ask { return c.asks[:len(c.asks)-c.brief] }
+
+// wishes lists what those wish who are not asked in full, each once, and which of them each one's is.
+func (c *gateCall) wishes() (list []byte, of []int) {
+	if c.brief == 0 {
+		return nil, nil
+	}
+	of = make([]int, 0, c.brief)
+	numbers := map[wish]int{}
+	last, number := wish{}, -1
+	for _, a := range c.asks[len(c.asks)-c.brief:] {
+		if w := a.wish(); number < 0 || w != last {
+			var known bool
+			if number, known = numbers[w]; !known {
+				number, list = len(numbers), append(list, w[:]...)
+				numbers[w] = number
+			}
+			last = w
+		}
+		of = append(of, number)
+	}
+	return list, of
 }
 
 func encodeTags(tags []tag) []byte {
@@ -207,20 +242,34 @@ func encodeEntries(entries []entry) []byte {
 	return out
 }
 
-func decodeAnswer(raw []any, asks int) (gateAnswer, error) {
+// decodeAnswer reads the answer to a call of so many taps that were asked in full, and of the others' wishes.
+func decodeAnswer(raw []any, whole int, of []int) (gateAnswer, error) {
 	var a gateAnswer
-	if len(raw) < 4 || len(raw)%2 != 0 {
+	const fixed = 6
+	if len(raw) < fixed || len(raw)%2 != 0 {
 		return a, fmt.Errorf("gate: answer of %d parts", len(raw))
 	}
 	letters, ok := raw[0].(string)
 	free, okFree := raw[1].(int64)
 	leases, okLeases := raw[2].(int64)
 	timed, okTimed := raw[3].(int64)
-	if !ok || !okFree || !okLeases || !okTimed || len(letters) != asks {
-		return a, fmt.Errorf("gate: %d letters for %d taps", len(letters), asks)
+	refused, okRefused := raw[4].(string)
+	stamp, okStamp := raw[5].(int64)
+	if !ok || !okFree || !okLeases || !okTimed || !okRefused || !okStamp || len(letters) != whole {
+		return a, fmt.Errorf("gate: %d letters for %d taps", len(letters), whole)
 	}
-	a = gateAnswer{letters: letters, free: int(free), leases: int(leases), timed: int(timed)}
-	for i := 4; i < len(raw); i += 2 {
+	a = gateAnswer{letters: letters, stamp: stamp, free: int(free), leases: int(leases), timed: int(timed)}
+	if len(of) > 0 {
+		all := append(make([]byte, 0, whole+len(of)), letters...)
+		for _, wish := range of {
+			if wish >= len(refused) {
+				return a, fmt.Errorf("gate: %d letters for wishes", len(refused))
+			}
+			all = append(all, refused[wish])
+		}
+		a.letters = string(all)
+	}
+	for i := fixed; i < len(raw); i += 2 {
 		name, okName := raw[i].(string)
 		ids, okIDs := raw[i+1].(string)
 		if !okName || !okIDs || len(name) != 16 || len(ids)%32 != 0 {
@@ -233,155 +282,4 @@ func decodeAnswer(raw []any, asks int) (gateAnswer, error) {
 		a.lapsed = append(a.lapsed, lapsed)
 	}
 	return a, nil
-}
-
-// copyOf is what a gate's copy of a pool is made of.
-type copyOf struct {
-	epoch         int64
-	free, cap     int
-	version       int64
-	opens, closes *time.Time
-	due           *time.Time
-	timed         timedCopy
-	buyers        map[string][]byte // 16 bytes of buyer -> entries, as gate.lua keeps them
-}
-
-// timedCopy is the timed offer of a copy; version 0 is none.
-type timedCopy struct {
-	version       int64
-	opens, closes *time.Time
-	free          int // -1: no cap
-}
-
-// tableFiller is a value under a name that no buyer has. Redis keeps a hash of few short values as a list, which it reads from
-// end to end for each buyer that is not there; a value of more than 64 bytes (hash-max-listpack-value) makes it a table.
-var tableFiller = strings.Repeat(" ", 65)
-
-// load writes the copy of a new epoch, its head last: until then the script sees nothing. Nobody else writes
-// these keys: an epoch has one maker.
-func (g gate) load(ctx context.Context, pool commerce.PoolID, c copyOf) error {
-	if err := schema.Outside(ctx); err != nil {
-		return fmt.Errorf("load gate: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
-	keys := gateKeys(pool, c.epoch)
-	pipe := g.redis.Pipeline()
-	chunk := make([]any, 0, 2*loadChunk)
-	flush := func() {
-		if len(chunk) > 0 {
-			pipe.HSet(ctx, keys[1], chunk...)
-			chunk = make([]any, 0, 2*loadChunk)
-		}
-	}
-	chunk = append(chunk, "", tableFiller)
-	for buyer, entries := range c.buyers {
-		if chunk = append(chunk, buyer, entries); len(chunk) == 2*loadChunk {
-			flush()
-		}
-	}
-	flush()
-	pipe.PExpire(ctx, keys[1], copyLives)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("%w: load: %w", ErrGate, err)
-	}
-	head := []any{"free", c.free, "cap", c.cap, "version", c.version, "opens", milli(c.opens), "closes", milli(c.closes), "due", milli(c.due),
-		"timed", c.timed.version, "timed_opens", milli(c.timed.opens), "timed_closes", milli(c.timed.closes), "timed_free", c.timed.free}
-	if err := g.redis.HSet(ctx, keys[0], head...).Err(); err != nil {
-		return fmt.Errorf("%w: load: %w", ErrGate, err)
-	}
-	// Tidiness: a copy whose expiry could not be set only stays longer, and the epoch before is dead.
-	g.redis.PExpire(ctx, keys[0], copyLives)
-	g.redis.Del(ctx, gateKeys(pool, c.epoch-1)...)
-	return nil
-}
-
-// peek reads a copy without the script, which would mark lapsed leases as shown.
-func (g gate) peek(ctx context.Context, pool commerce.PoolID, epoch int64) (Copy, error) {
-	if err := schema.Outside(ctx); err != nil {
-		return Copy{}, fmt.Errorf("peek at gate: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
-	defer cancel()
-	keys := gateKeys(pool, epoch)
-	pipe := g.redis.TxPipeline()
-	head, leases := pipe.HMGet(ctx, keys[0], "free", "timed_free"), pipe.ZCard(ctx, keys[2])
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return Copy{}, fmt.Errorf("peek at gate: %w", err)
-	}
-	var c struct {
-		Free  *int `redis:"free"`
-		Timed *int `redis:"timed_free"`
-	}
-	if err := head.Scan(&c); err != nil {
-		return Copy{}, fmt.Errorf("peek at gate: %w", err)
-	}
-	if c.Free == nil || c.Timed == nil {
-		return Copy{}, nil
-	}
-	return Copy{Loaded: true, Free: *c.Free, TimedFree: *c.Timed, Leases: int(leases.Val())}, nil
-}
-
-// forgets is how many epochs back a change looks for copies: one transaction may change a pool several times.
-const forgets = 4
-
-// forget removes the copies before an epoch, so that whoever still uses one notices.
-func (g gate) forget(ctx context.Context, pool commerce.PoolID, epoch int64) error {
-	if err := schema.Outside(ctx); err != nil {
-		return fmt.Errorf("forget gate: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
-	defer cancel()
-	var keys []string
-	for back := int64(1); back <= min(forgets, epoch); back++ {
-		keys = append(keys, gateKeys(pool, epoch-back)...)
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	return g.redis.Del(ctx, keys...).Err()
-}
-
-// runID names the server process where INFO says so, of a cluster all of them, and is "" where it does not.
-func (g gate) runID(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
-	defer cancel()
-	cluster, ok := g.redis.(*redis.ClusterClient)
-	if !ok {
-		return runID(ctx, g.redis)
-	}
-	var mu sync.Mutex
-	var ids []string
-	err := cluster.ForEachMaster(ctx, func(ctx context.Context, client *redis.Client) error {
-		id, err := runID(ctx, client)
-		mu.Lock()
-		defer mu.Unlock()
-		ids = append(ids, id)
-		return err
-	})
-	slices.Sort(ids)
-	return strings.Join(ids, " "), err
-}
-
-func runID(ctx context.Context, client redis.UniversalClient) (string, error) {
-	if err := client.Ping(ctx).Err(); err != nil {
-		return "", err
-	}
-	info, err := client.Info(ctx, "server").Result()
-	if err != nil {
-		return "", nil // a Redis-like store without this section
-	}
-	for line := range strings.Lines(info) {
-		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "run_id:"); ok {
-			return id, nil
-		}
-	}
-	return "", nil
-}
-
-func milli(t *time.Time) int64 {
-	if t == nil {
-		return 0
-	}
-	return t.UnixMilli()
 }

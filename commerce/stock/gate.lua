@@ -1,7 +1,7 @@
 -- The gate: answers many taps of one pool in one call. It admits; Postgres decides.
 --
 -- KEYS  1 head     hash: free, cap, version, opens, closes, due (times in ms; 0 is none); of the timed offer: timed (its
---                  version, 0 is none), timed_opens, timed_closes, timed_free (-1 is no cap)
+--                  version, 0 is none), timed_opens, timed_closes, timed_free (-1 is no cap); stamp: how many calls have admitted
 --       2 buyers   hash: buyer (16 bytes) -> entries of id (16 bytes) and quantity (1 byte; 16 is added for units at
 --                  the timed offer, 32 for units beside it, see answer B)
 --       3 leases   zset: tag -> when the lease lapses, ms
@@ -14,6 +14,8 @@
 --       5 units that come back: id (16) buyer (16); an id that is not here is ignored, so saying it twice is safe
 --       6 how to take 7: "" not at all, "min" when earlier than known, "set" as it is
 --       7 due: the earliest deadline of a hold, ms
+--       8 the stamp of the caller's roster (roster.lua), -1 when it has none
+--       9 what is wished by buyers who are not on that roster: quantity and offer version as in 3, each wish once
 -- Answer: nil when this epoch is not loaded, else an array:
 --       1 one letter per tap: A admitted, P present already, S sold out, L limit, N not open, C closed,
 --         V the wrong offer: another version, the timed one outside of its window or without so many units left,
@@ -21,25 +23,28 @@
 --         B admitted at the standing offer beside a timed one that is on and has too few units left, Q present and was B,
 --         R too few free but something has lapsed: release it and ask again
 --       2 free units now    3 number of leases that are open    4 units free at the timed offer (-1: no cap, or none)
---       5.. tag, ids of each lapsed lease (a few per call; each is shown again a second later until settled)
+--       5 one letter per wish, as in 1, or U: ask in full, since the roster is old or there are units
+--       6 the stamp now
+--       7.. tag, ids of each lapsed lease (a few per call; each is shown again a second later until settled)
 --
 -- A surge is many taps per call, so a call asks Redis a handful of times however many taps it has: each redis.call costs
 -- more than judging a tap. Only string.byte/sub/char are used on binary data: not every Redis-like store has struct or bit.
 
-local ID, WHO, TAP, ENTRY, PAIR = 16, 16, 37, 17, 32
+local ID, WHO, TAP, ENTRY, PAIR, WISH = 16, 16, 37, 17, 32, 5
 local LAPSED_PER_CALL, SHOW_AGAIN = 8, 1000
 local CHUNK = 500 -- values in one redis.call: Lua's stack is bounded
 local byte, sub, char, floor, min, call = string.byte, string.sub, string.char, math.floor, math.min, redis.call
 
 local TIMED, BESIDE, NO_RELEASE = 16, 32, 128
 
-local head = call('HMGET', KEYS[1], 'free', 'cap', 'version', 'opens', 'closes', 'due', 'timed', 'timed_opens', 'timed_closes', 'timed_free')
+local head = call('HMGET', KEYS[1], 'free', 'cap', 'version', 'opens', 'closes', 'due', 'timed', 'timed_opens', 'timed_closes', 'timed_free', 'stamp')
 if not head[1] or not head[7] then return false end -- no copy, or one of a program that knew no timed offers
 local free, cap, version = tonumber(head[1]), tonumber(head[2]), tonumber(head[3])
 local opens, closes, due = tonumber(head[4]), tonumber(head[5]), tonumber(head[6])
 local timed, timed_opens, timed_closes, timed_free = tonumber(head[7]), tonumber(head[8]), tonumber(head[9]), tonumber(head[10])
 local free_before, due_before, timed_before = free, due, timed_free
-local taps, back = ARGV[3], ARGV[5]
+local taps, back, wishes = ARGV[3], ARGV[5], ARGV[9]
+local stamp = tonumber(head[11] or -1) -- -1: of a program that counts none
 
 local clock = call('TIME')
 local now = tonumber(clock[1]) * 1000 + floor(tonumber(clock[2]) / 1000)
@@ -127,6 +132,25 @@ local function judge(quantity, offer, total, may_wait)
   return not at_timed and timed_on and 'B' or 'A'
 end
 
+-- of reads a wish: quantity, offer version, whether it may be answered R.
+local function of(wish)
+  local quantity, v1, v2, v3, v4 = byte(wish, 1, WISH)
+  return quantity % NO_RELEASE, ((v1 * 256 + v2) * 256 + v3) * 256 + v4, something_lapsed and quantity < NO_RELEASE
+end
+
+-- Who is not on a roster that is still true has nothing here, so one answer serves all who wish the same. It is given before
+-- this call admits anybody.
+local refused = {}
+for i = 1, #wishes, WISH do
+  local answer = 'U'
+  if stamp >= 0 and stamp == tonumber(ARGV[8]) then
+    local quantity, offer, may_wait = of(sub(wishes, i, i + WISH - 1))
+    answer = judge(quantity, offer, 0, may_wait)
+    if answer == 'A' or answer == 'B' then answer = 'U' end
+  end
+  refused[#refused + 1] = answer
+end
+
 -- Most taps of a surge lose, and lose alike: what was said to one who has nothing here holds for the next, until units go.
 local answers, admitted, said = {}, {}, {}
 for tap = 1, asked do
@@ -136,10 +160,7 @@ for tap = 1, asked do
   local wish = sub(taps, start + PAIR + 1, start + TAP) -- quantity and offer
   local answer = not list and said[wish]
   if not answer then
-    local quantity, v1, v2, v3, v4 = byte(wish, 1, 5)
-    local may_wait = something_lapsed and quantity < NO_RELEASE
-    quantity = quantity % NO_RELEASE
-    local offer = ((v1 * 256 + v2) * 256 + v3) * 256 + v4
+    local quantity, offer, may_wait = of(wish)
     local id = sub(taps, start + 1, start + ID)
     local at, n, total = nil, 0, 0
     if list then at, n, total = find(list, id) end
@@ -180,12 +201,13 @@ flush('HSET', set)
 if #admitted > 0 then
   call('ZADD', KEYS[3], now + tonumber(ARGV[2]), ARGV[1])
   call('HSET', KEYS[4], ARGV[1], table.concat(admitted))
+  stamp = stamp + 1
 end
 if free ~= free_before or due ~= due_before or timed_free ~= timed_before then
-  call('HSET', KEYS[1], 'free', free, 'due', due, 'timed_free', timed_free)
+  call('HSET', KEYS[1], 'free', free, 'due', due, 'timed_free', timed_free, 'stamp', stamp)
 end
 
-local result = { table.concat(answers), free, call('ZCARD', KEYS[3]), timed_free }
+local result = { table.concat(answers), free, call('ZCARD', KEYS[3]), timed_free, table.concat(refused), stamp }
 for _, tag in ipairs(lapsed) do
   call('ZADD', KEYS[3], now + SHOW_AGAIN, tag)
   result[#result + 1] = tag

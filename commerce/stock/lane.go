@@ -37,6 +37,8 @@ type lane struct {
 	poked    int    // so often the gate is asked without waiting for a tap, until it has the copy
 	away     bool   // Redis does not answer
 
+	roster roster // owned by the gate loop
+
 	wary int // claims that look every id up first; owned by the claim loop
 }
 
@@ -50,6 +52,7 @@ type ask struct {
 	tries  int           // rounds; owned by the loop that has the ask
 	epoch  int64         // of the call that admitted it
 	call   *admission    // that call
+	whole  bool          // asked in full, whatever the roster says
 	met    bool          // the gate, or a try before, knew its id
 	beside bool          // the gate let it in beside a timed offer that had too few units left
 	taken  time.Time     // when a gate call first had it
@@ -178,8 +181,16 @@ func (l *lane) again(asks []*ask) {
 		}
 		keep = append(keep, a)
 	}
+	l.back(keep)
+}
+
+// back puts asks in front of the queue.
+func (l *lane) back(asks []*ask) {
+	if len(asks) == 0 {
+		return
+	}
 	l.mu.Lock()
-	l.queue = append(keep, l.queue...)
+	l.queue = append(asks[:len(asks):len(asks)], l.queue...)
 	l.mu.Unlock()
 }
 
@@ -217,7 +228,9 @@ func (l *lane) gateLoop(ctx context.Context) {
 			continue
 		}
 		l.s.metrics.batch.WithLabelValues("gate").Observe(float64(len(call.asks)))
+		l.roster.follow(call, got)
 		l.admitted(ctx, call, got)
+		l.readRoster(ctx, call, got)
 	}
 }
 
@@ -234,11 +247,8 @@ func (l *lane) nextCall() (call gateCall, reason string, ok bool) {
 	}
 	poked := l.poked
 	l.poked = 0
-	n := min(len(l.queue), MaxBatch)
-	call = gateCall{direct: l.away, poked: poked, epoch: l.epoch, tag: newTag(), asks: l.queue[:n:n]}
-	if l.queue = l.queue[n:]; len(l.queue) == 0 {
-		l.queue = nil
-	}
+	call = gateCall{direct: l.away, poked: poked, epoch: l.epoch, tag: newTag()}
+	l.pick(&call)
 	now := time.Now()
 	for _, a := range call.asks {
 		if a.taken.IsZero() {
@@ -286,7 +296,7 @@ func (l *lane) dropped(n int) {
 
 // admitted sorts the answers of one call.
 func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
-	var winners, release, offers []*ask
+	var winners, release, offers, unseen []*ask
 	soldOut := &SoldOutError{Left: got.free}
 	for i, a := range call.asks {
 		switch letter := got.letters[i]; letter {
@@ -299,6 +309,9 @@ func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 			release = append(release, a)
 		case letterOffer:
 			offers = append(offers, a)
+		case letterInFull:
+			a.whole = true
+			unseen = append(unseen, a)
 		default:
 			l.reply(a, nil, refusal(letter, soldOut))
 		}
@@ -307,6 +320,7 @@ func (l *lane) admitted(ctx context.Context, call gateCall, got gateAnswer) {
 		crash.Here("stock.admitted")
 	}
 	l.toClaims(call, winners)
+	l.back(unseen)
 	l.wake(fromInside)
 	l.otherOffer(ctx, call.epoch, offers)
 	if len(release) > 0 || len(got.lapsed) > 0 {
