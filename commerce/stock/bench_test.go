@@ -157,8 +157,8 @@ func BenchmarkDrift(b *testing.B) {
 			for _, sql := range []string{
 				fmt.Sprintf(`insert into pool (id, show, variant, on_hand, taken) select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), %d, %[1]d from generate_series(1, %d)`,
 					size.holds, size.pools),
-				fmt.Sprintf(`set stock.movement = 'written'; insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, expires_at)
-					select gen_random_uuid(), id, 'gst_' || n, 1, 'sold', 1, 'EUR', now() from pool, generate_series(1, %d) n`, size.holds),
+				fmt.Sprintf(`insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, expires_at, version)
+					select gen_random_uuid(), id, 'gst_' || n, 1, 'sold', 1, 'EUR', now(), 0 from pool, generate_series(1, %d) n`, size.holds),
 				`insert into unit_movement (pool, origin, target, kind, units, holds) select pool, 'available', 'sold', 'edit', count(*), array_agg(id order by id) from hold
 					group by pool, floor(random() * (select count(*) from hold) / 512)`,
 				`analyze`,

@@ -22,6 +22,10 @@ var errMet = errors.New("an id is known")
 func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (got claimed, err error) {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
+	for _, a := range asks {
+		a.source = sourceOf(a.tap.Source)
+		a.again = s.addresses.again(a.source)
+	}
 	met := false
 	for try := 1; ; try++ {
 		got, err = s.commitOnce(ctx, pool, epoch, asks, wary || met)
@@ -82,7 +86,7 @@ type claim struct {
 func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin`)
-	batch.Queue(`select set_config('enable_seqscan', 'off', true), set_config('stock.movement', 'written', true)`) // see unitsSQL, and held
+	batch.Queue(`select set_config('enable_seqscan', 'off', true)`) // see unitsSQL
 	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
 	batch.Queue(`
 		update hold set state = 'expired', lapses_at = null, changed_at = now(), version = version + 1
@@ -95,7 +99,7 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 		if c.wary || a.met {
 			met = append(met, a.tap.ID)
 		}
-		if a.source = sourceOf(a.tap.Source); a.source != 0 {
+		if a.again {
 			sources = append(sources, int64(a.source))
 		}
 	}

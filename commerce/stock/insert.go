@@ -18,9 +18,13 @@ type row struct {
 }
 
 const (
-	insertSQL = `copy hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, expires_at, lapses_at) from stdin binary`
-	columns   = 11
+	insertSQL = `copy hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, expires_at, lapses_at, version) from stdin binary`
+	columns   = 12
 	rowBytes  = 224 // a guess, for the buffer
+
+	// withMovement is the version of a hold whose movement of units is written with it. The table writes one for each hold
+	// that is inserted with another (migration 00037).
+	withMovement = 0
 )
 
 // insert writes the rows of a batch: COPY fills a page at a time, and takes them in half the time that INSERT does.
@@ -38,8 +42,7 @@ func (c *claim) insert(ctx context.Context, rows []row) error {
 	return err
 }
 
-// held is what the batch's one movement of units is made of, in id order. The table would write one for each hold of a
-// transaction that has not promised to write its own (migration 00029).
+// held is what the batch's one movement of units is made of, in id order.
 func held(rows []row) (units int, holds []commerce.HoldID) {
 	for _, r := range rows {
 		if r.state == Held {
@@ -65,14 +68,19 @@ func encodeRows(rows []row, pool commerce.PoolID, expires time.Time) []byte {
 		b.text(string(r.state))
 		b.int8(uint64(t.Unit.Minor))
 		b.text(string(t.Unit.Currency))
-		b.int8OrNull(uint64(r.ask.source))
+		if r.ask.again {
+			b.int8(uint64(r.ask.source))
+		} else {
+			b.null()
+		}
 		b.int8(uint64(t.Offer))
 		b.int8(deadline)
-		lapses := deadline
-		if r.state != Held {
-			lapses = 0
+		if r.state == Held {
+			b.int8(deadline)
+		} else {
+			b.null()
 		}
-		b.int8OrNull(lapses)
+		b.int4(withMovement)
 	}
 	return append(b, 0xff, 0xff)
 }
@@ -99,11 +107,4 @@ func (b *copyData) int8(v uint64) {
 	*b = binary.BigEndian.AppendUint64(append(*b, 0, 0, 0, 8), v)
 }
 
-// int8OrNull appends a number that is never 0.
-func (b *copyData) int8OrNull(v uint64) {
-	if v == 0 {
-		*b = append(*b, 0xff, 0xff, 0xff, 0xff)
-		return
-	}
-	b.int8(v)
-}
+func (b *copyData) null() { *b = append(*b, 0xff, 0xff, 0xff, 0xff) }

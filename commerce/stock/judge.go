@@ -70,7 +70,7 @@ func (s *shelf) timed() int {
 // has is what people and addresses have of a pool already, and who may have nothing.
 type has struct {
 	units  map[string]int    // of the pool, by buyer
-	holds  map[sourceKey]int // open in any pool
+	holds  map[sourceKey]int // open in any pool, of addresses that have been here before, without the first
 	barred map[string]bool   // buyers who may have nothing
 }
 
@@ -92,7 +92,7 @@ func (s *shelf) judge(a *ask, h has) error {
 		return errOfferLate
 	case s.level.Cap > 0 && h.units[t.Buyer]+t.Quantity > s.level.Cap:
 		return ErrLimit
-	case a.source != 0 && h.holds[a.source] >= MaxPerSource:
+	case a.again && h.holds[a.source]+1 >= MaxPerSource: // its first is not among them
 		return ErrLimit
 	case atTimed && s.capped && t.Quantity > s.timedFree:
 		return errUsedUp
@@ -101,7 +101,7 @@ func (s *shelf) judge(a *ask, h has) error {
 	}
 	s.move(t.Quantity, t.Offer)
 	h.units[t.Buyer] += t.Quantity
-	if a.source != 0 {
+	if a.again {
 		h.holds[a.source]++
 	}
 	return nil

@@ -39,7 +39,7 @@ func TestJudgedInTurn(t *testing.T) {
 		"the limit of a buyer": {shelf: open, cap: 3, free: 2, has: has{units: map[string]int{"a": 1}}, taps: []tap{
 			{buyer: "a", quantity: 3, want: ErrLimit}, {buyer: "a", quantity: 2}, {buyer: "a", quantity: 1, want: ErrLimit}, {buyer: "b", quantity: 1},
 		}},
-		"the limit of an address": {shelf: open, free: 4, has: has{holds: map[sourceKey]int{sourceOf("here"): MaxPerSource - 1}}, taps: []tap{
+		"the limit of an address": {shelf: open, free: 4, has: has{holds: map[sourceKey]int{sourceOf("here"): MaxPerSource - 2}}, taps: []tap{
 			{buyer: "a", source: "here", quantity: 9, want: ErrSoldOut}, {buyer: "b", source: "here", quantity: 1}, {buyer: "c", source: "here", quantity: 1, want: ErrLimit},
 		}},
 		"whoever is banned": {shelf: open, free: 4, has: has{barred: map[string]bool{"a": true}}, taps: []tap{
@@ -72,7 +72,7 @@ func TestJudgedInTurn(t *testing.T) {
 			if tap.offer == 0 {
 				tap.offer = standing
 			}
-			got := s.judge(&ask{beside: tap.beside, source: sourceOf(tap.source), tap: Tap{Buyer: tap.buyer, Quantity: tap.quantity, Offer: tap.offer}}, h)
+			got := s.judge(&ask{beside: tap.beside, source: sourceOf(tap.source), again: tap.source != "", tap: Tap{Buyer: tap.buyer, Quantity: tap.quantity, Offer: tap.offer}}, h)
 			if !errors.Is(got, tap.want) || (got == nil) != (tap.want == nil) {
 				t.Errorf("%s, tap %d: %v, want %v", name, i, got, tap.want)
 			}

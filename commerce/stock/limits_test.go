@@ -23,14 +23,15 @@ func TestHoldsPerSource(t *testing.T) {
 			tap.Source = source
 			return tap
 		}
-		first := from(0, "here")
-		w.hold(s, first)
-		for i := 1; i < MaxPerSource; i++ {
+		w.hold(s, from(0, "here"))
+		second := from(1, "here") // the first counts for the address's while, open or not
+		w.hold(s, second)
+		for i := 2; i < MaxPerSource; i++ {
 			w.hold(s, from(i, "here"))
 		}
 		w.refused(s, from(1000, "here"), ErrLimit)
 		w.hold(s, from(1001, "there"))
-		if _, err := s.Release(t.Context(), first.ID, first.Buyer); err != nil {
+		if _, err := s.Release(t.Context(), second.ID, second.Buyer); err != nil {
 			t.Fatal(err)
 		}
 		w.hold(s, from(1002, "here"))

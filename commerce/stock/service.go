@@ -59,15 +59,16 @@ func (c Config) Validate() error {
 // Service answers taps. Any number of them, in any number of programs, work on the same stores.
 type Service struct {
 	// static after New
-	db      *pgxpool.Pool
-	gate    gate
-	log     *slog.Logger
-	metrics *metrics
-	barred  Barred
-	holdFor time.Duration
-	payFor  time.Duration
-	sweep   time.Duration
-	outages *outages
+	db        *pgxpool.Pool
+	gate      gate
+	log       *slog.Logger
+	metrics   *metrics
+	barred    Barred
+	holdFor   time.Duration
+	payFor    time.Duration
+	sweep     time.Duration
+	outages   *outages
+	addresses addresses // who has tapped here
 
 	work     sync.WaitGroup // the lanes' loops
 	stopping chan struct{}  // closed when Run ends
@@ -104,6 +105,7 @@ func New(c Config) (*Service, error) {
 	if s.sweep == 0 {
 		s.sweep = defaultSweep
 	}
+	s.addresses.lasts = s.holdFor
 	return s, nil
 }
 

@@ -13,7 +13,7 @@ import (
 const (
 	MaxQuantity   = 10        // units in one hold
 	MaxOnHand     = 1_000_000 // units in one pool
-	MaxPerSource  = 30        // holds that one address may have open at once, in all pools
+	MaxPerSource  = 30        // holds that one address may have open at once, in all pools (addresses.go: give or take one)
 	MaxPools      = 4096      // pools that are being bought from at once on this node
 	MaxWaiting    = 8192      // taps of one pool that wait for an answer on this node
 	MaxBatch      = 512       // taps in one gate call or one claim
