@@ -80,6 +80,9 @@ func (l *lane) claim(ctx context.Context, asks []*ask) {
 		return
 	}
 	crash.Here("stock.committed")
+	if got.past {
+		l.pastCopy(ctx, got.epoch)
+	}
 	l.s.metrics.batch.WithLabelValues("claim").Observe(float64(len(asks)))
 	l.s.metrics.swept.WithLabelValues("hold").Add(float64(len(got.lapsed)))
 	l.settle(epoch, asks, &got)

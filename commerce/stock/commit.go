@@ -198,7 +198,7 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 			rows = append(rows, row{ask: a, state: h.State})
 		}
 	}
-	got.left = c.shelf.free
+	got.left, got.epoch = c.shelf.free, c.shelf.epoch
 	change := moved{took: free - c.shelf.free, timed: timedFree - c.shelf.timedFree}
 	for i, quantity := range c.lapsed.quantities {
 		change.took -= int(quantity)
@@ -206,6 +206,7 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 			change.timed -= int(quantity)
 		}
 	}
+	got.past = c.direct && change != moved{}
 	l := c.shelf.level
 	l.usedUp = l.TimedLeft != nil && *l.TimedLeft == 0 && *before.TimedLeft > 0
 	return got, c.write(ctx, l, rows, change, took || len(c.gone) > 0)

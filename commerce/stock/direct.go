@@ -9,7 +9,8 @@ import (
 )
 
 // While a pool's Redis is away its taps go straight to Postgres, which decides anyway. Postgres would not stand a crowd
-// that no gate turns away, so taps go at a pace; the others are told to come again. When Redis answers again the pool's
+// that no gate turns away, so taps go at a pace and wait for their turn, for a moment; whoever would wait longer is told to come
+// again. When Redis answers again the pool's
 // copy is made anew, with the next epoch, since it has not seen what was sold meanwhile.
 
 const (
@@ -18,6 +19,11 @@ const (
 	// directPerSecond and directBurst are how many taps a node takes to Postgres without the gate.
 	directPerSecond = 5000
 	directBurst     = 2 * MaxBatch
+	// directPatience is how long a tap waits for its turn, directRest how long its lane does when nobody's has come.
+	directPatience = time.Second
+	directRest     = 2 * time.Millisecond
+	// forgetWithin bounds how long whoever has units waits for the removal of a copy that does not know it.
+	forgetWithin = 250 * time.Millisecond
 	// probeEvery is how often Redis is asked whether it is back.
 	probeEvery = 100 * time.Millisecond
 )
@@ -105,12 +111,16 @@ func (l *lane) direct(call gateCall) {
 	l.notes.urgent = false
 	l.rebuild = "away"
 	l.mu.Unlock()
-	var taken, refused []*ask
+	var taken, waiting, refused []*ask
+	now := time.Now()
 	for _, a := range call.asks {
-		if l.s.outages.pace.Allow() {
+		switch {
+		case len(waiting) == 0 && l.s.outages.pace.AllowN(now, 1):
 			a.epoch = directEpoch
 			taken = append(taken, a)
-		} else {
+		case now.Sub(a.taken) < directPatience:
+			waiting = append(waiting, a)
+		default:
 			refused = append(refused, a)
 		}
 	}
@@ -118,5 +128,28 @@ func (l *lane) direct(call gateCall) {
 	l.s.metrics.direct.WithLabelValues("refused").Add(float64(len(refused)))
 	l.fail(refused, errPace)
 	l.toClaims(call, taken)
+	l.back(waiting)
 	l.wake(fromInside)
+	if len(waiting) > 0 {
+		time.Sleep(directRest)
+	}
+}
+
+// pastCopy is called when a claim without the gate has moved units in an epoch. Another node may have found Redis earlier, and
+// made a copy before that was committed: it would tell whoever repeats such a tap that all is sold. It goes before anybody
+// hears "yours", and is made anew. What is left of this when the node dies here is found by visit.
+func (l *lane) pastCopy(ctx context.Context, epoch int64) {
+	l.mu.Lock()
+	used := !l.away || epoch != l.epoch
+	l.epoch = max(l.epoch, epoch)
+	l.mu.Unlock()
+	if !used {
+		return
+	}
+	l.force("away")
+	ctx, cancel := context.WithTimeout(ctx, forgetWithin)
+	defer cancel()
+	if err := l.s.gate.forget(ctx, l.id, epoch+1); err != nil {
+		l.s.log.Warn("the gate's copy knows nothing of what was sold past it, and could not be removed", "pool", l.id, "error", err)
+	}
 }

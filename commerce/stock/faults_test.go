@@ -174,10 +174,14 @@ func TestRedisKilledAndBack(t *testing.T) {
 
 // A whole sale without Redis, over two nodes: it goes on to the last unit, at a pace, and nothing twice.
 func TestAWholeSaleWithoutRedis(t *testing.T) {
-	const units, buyers = 700, 3 * directBurst
+	const units, buyers, perSecond, burst = 700, 3000, 500, 100
 	server := embeddedtest.NewRedisServer(t)
 	w := newWorld(t, func() redis.UniversalClient { return open(t, server.URL()) }, server.Flush)
 	nodes, l := []*Service{w.service(), w.service()}, w.supply(units, 0)
+	for _, s := range nodes { // slower than Postgres, however slow this machine is
+		s.outages.pace.SetLimit(perSecond)
+		s.outages.pace.SetBurst(burst)
+	}
 	server.Kill()
 	var group sync.WaitGroup
 	var won, paced atomic.Int64
@@ -215,6 +219,52 @@ func TestAWholeSaleWithoutRedis(t *testing.T) {
 	w.settled(nodes[0], l.Pool)
 	w.refused(nodes[1], tapOf(l, "gst_late"), ErrSoldOut)
 	w.balanced(l.Pool)
+}
+
+// A tap goes to Postgres without the gate while another node has made a copy already, which does not know of it. The copy is
+// gone before the buyer hears "yours"; when the node died before that, whoever sells from the pool makes it anew.
+func TestACopyThatSomethingWasSoldPast(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		here, there := w.service(), w.service(sweepEvery(50*time.Millisecond))
+		l := w.supply(3, 0)
+		w.hold(there, tapOf(l, "gst_first"))
+		_, _, _, epoch := w.level(l.Pool)
+		past := func(buyer string) *ask {
+			a := newAsk(tapOf(l, buyer))
+			a.epoch, a.call = directEpoch, &admission{open: 1}
+			return a
+		}
+		lane, err := here.lane(l.Pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := past("gst_past")
+		tap := a.tap
+		lane.waiting.Add(1)
+		lane.claim(t.Context(), []*ask{a})
+		<-a.done
+		if got := a.end(); got.err != nil {
+			t.Fatal(got.err)
+		}
+		if c, err := there.ReadCopy(t.Context(), l.Pool, epoch); err != nil || c.Loaded {
+			t.Errorf("a copy that knows nothing of a hold is still there: %+v %v", c, err)
+		}
+		if again, err := there.Hold(t.Context(), tap); err != nil || !again.Replayed {
+			t.Errorf("the same tap at the other node: %+v %v", again, err)
+		}
+		// Here the node is killed once Postgres has it.
+		w.hold(there, tapOf(l, "gst_second"))
+		_, _, _, epoch = w.level(l.Pool)
+		if _, err := there.Release(t.Context(), tap.ID, tap.Buyer); err != nil {
+			t.Fatal(err)
+		}
+		late := past("gst_late")
+		if got, err := there.commit(t.Context(), l.Pool, directEpoch, []*ask{late}, false); err != nil || got.fates[late.tap.ID] != nil {
+			t.Fatal(err, got.fates)
+		}
+		w.eventually(func() bool { _, _, _, now := w.level(l.Pool); return now > epoch }, func() string { return "the copy stays as it is" })
+		w.settled(there, l.Pool)
+	})
 }
 
 func TestPostgresKilledAndBack(t *testing.T) {

@@ -157,7 +157,7 @@ func (s *Service) GiveBack(r Returned) {
 
 // Lapses tells the gate the deadline of a hold that went back from paying to held.
 func (s *Service) Lapses(ctx context.Context, h Hold) error {
-	epoch, err := s.readEpoch(ctx, h.Pool)
+	epoch, _, err := s.readEpoch(ctx, h.Pool)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (s *Service) Lapses(ctx context.Context, h Hold) error {
 // that the next tap finds the new epoch. A node that misses it notices at its next sweep.
 func (s *Service) Changed(ctx context.Context, pools ...commerce.PoolID) {
 	for _, pool := range pools {
-		epoch, err := s.readEpoch(ctx, pool)
+		epoch, _, err := s.readEpoch(ctx, pool)
 		if err == nil {
 			err = s.gate.forget(ctx, pool, epoch)
 		}

@@ -342,7 +342,7 @@ func (l *lane) otherOffer(ctx context.Context, epoch int64, asks []*ask) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
-	now, err := l.s.readEpoch(ctx, l.id)
+	now, _, err := l.s.readEpoch(ctx, l.id)
 	switch {
 	case err != nil:
 		l.fail(asks, unavailable(err))

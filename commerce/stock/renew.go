@@ -27,12 +27,15 @@ func (l *lane) renew(ctx context.Context, epoch int64, reason string, asked time
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
 	if epoch == 0 {
-		now, err := l.s.readEpoch(ctx, l.id)
+		now, past, err := l.s.readEpoch(ctx, l.id)
 		if err != nil {
 			return err
 		}
 		if now > 0 {
 			l.moveTo(now)
+			if past {
+				l.distrust(now)
+			}
 			return nil
 		}
 	}
@@ -56,7 +59,7 @@ func (l *lane) renew(ctx context.Context, epoch int64, reason string, asked time
 
 // follow takes over the epoch that somebody else has made, or waits a moment while they load it.
 func (l *lane) follow(ctx context.Context, epoch int64) error {
-	now, err := l.s.readEpoch(ctx, l.id)
+	now, _, err := l.s.readEpoch(ctx, l.id)
 	if err != nil {
 		return err
 	}
@@ -81,6 +84,15 @@ func (l *lane) moveTo(epoch int64) {
 	l.epoch = epoch
 }
 
+// distrust has the copy of an epoch made anew that knows nothing of what was sold past it.
+func (l *lane) distrust(epoch int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.epoch == epoch && l.rebuild == "" {
+		l.rebuild = "away"
+	}
+}
+
 // force makes the next copy of the pool, whatever the present one says.
 func (l *lane) force(reason string) {
 	l.mu.Lock()
@@ -89,15 +101,17 @@ func (l *lane) force(reason string) {
 	l.wake(fromInside) // Run calls this
 }
 
-func (s *Service) readEpoch(ctx context.Context, pool commerce.PoolID) (epoch int64, err error) {
-	err = s.db.QueryRow(ctx, `select epoch from pool where id = $1`, pool).Scan(&epoch)
+// readEpoch answers the present epoch of a pool. past: units have moved that its copy knows nothing of (direct.go), so that it
+// has to be made anew.
+func (s *Service) readEpoch(ctx context.Context, pool commerce.PoolID) (epoch int64, past bool, err error) {
+	err = s.db.QueryRow(ctx, `select epoch, past_epoch = epoch from pool where id = $1`, pool).Scan(&epoch, &past)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, fmt.Errorf("%w: pool %s", ErrUnknown, pool)
+		return 0, false, fmt.Errorf("%w: pool %s", ErrUnknown, pool)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read epoch of %s: %w", pool, err)
+		return 0, false, fmt.Errorf("read epoch of %s: %w", pool, err)
 	}
-	return epoch, nil
+	return epoch, past, nil
 }
 
 // nextEpoch ends epoch and reads, under the pool's lock, what the copy of the next one is made of: from here on

@@ -107,9 +107,12 @@ func (s *Service) visit(ctx context.Context) error {
 // visit brings the lane to a newer epoch that it has not heard of, sends notes that had to wait, and asks the gate for leases
 // that have lapsed.
 func (l *lane) visit(ctx context.Context) error {
-	now, err := l.s.readEpoch(ctx, l.id)
+	now, past, err := l.s.readEpoch(ctx, l.id)
 	if err != nil {
 		return err
+	}
+	if past {
+		l.distrust(now)
 	}
 	l.mu.Lock()
 	if l.epoch != 0 && now > l.epoch {
