@@ -39,6 +39,10 @@ func (l *lane) renew(ctx context.Context, epoch int64, reason string, asked time
 			return nil
 		}
 	}
+	// A Redis that is dead is found out soon so, and before an epoch has ended for it.
+	if _, err := l.s.gate.peek(ctx, l.id, epoch); err != nil {
+		return fmt.Errorf("%w: %w", ErrGate, err)
+	}
 	made, err := l.s.nextEpoch(ctx, l.id, epoch, reason != "", asked)
 	if err != nil {
 		return err
