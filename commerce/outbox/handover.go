@@ -85,6 +85,11 @@ func (d *Dispatcher) round(ctx context.Context, l lane, claim func(context.Conte
 		if err != nil {
 			return fmt.Errorf("claim: %w", err)
 		}
+		if l == laneEvent && len(rows) > 0 {
+			if err := schema.Durable(work, d.config.Pool, tx); err != nil {
+				return err
+			}
+		}
 		delivered, err := d.handOver(ctx, work, tx, l, rows)
 		if err != nil {
 			return err

@@ -90,7 +90,7 @@ func claimRound(b *testing.B, db *pgxpool.Pool, batch int) func() {
 			tap.Source = tap.Buyer // each from an address of its own
 			asks[i] = newAsk(tap)
 		}
-		got, err := s.commit(b.Context(), l.Pool, 0, asks, false)
+		got, err := durably(b, s, l.Pool, 0, asks, false)
 		if err != nil || len(got.fates) != batch {
 			b.Fatal(len(got.fates), err)
 		}
@@ -112,7 +112,7 @@ func paidRound(b *testing.B, db *pgxpool.Pool) func() {
 		for i := range asks {
 			asks[i] = newAsk(tapOf(l, "gst_a"))
 		}
-		if _, err := s.commit(b.Context(), l.Pool, 0, asks, false); err != nil {
+		if _, err := durably(b, s, l.Pool, 0, asks, false); err != nil {
 			b.Fatal(err)
 		}
 		for _, a := range asks {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/crash"
 )
 
 const (
@@ -62,41 +61,24 @@ func (l *lane) nextClaim() ([]*ask, bool) {
 
 func (l *lane) claim(ctx context.Context, asks []*ask) {
 	epoch := asks[0].epoch
+	l.flushes <- struct{}{}
 	got, err := l.s.commit(ctx, l.id, epoch, distinct(asks), l.wary > 0)
 	l.wary = max(0, l.wary-1)
 	if got.met {
 		l.wary = waryFor
 	}
+	if err == nil {
+		l.s.start(fromInside, func(ctx context.Context) { l.answer(ctx, epoch, asks, got) })
+		return
+	}
+	<-l.flushes
 	l.s.metrics.calls.WithLabelValues("claim", result(err)).Inc()
-	switch {
-	case errors.Is(err, errStaleEpoch):
+	if errors.Is(err, errStaleEpoch) {
 		l.outdated(epoch)
 		l.again(asks)
 		return
-	case err != nil:
-		// The outcome may be unknown. Nothing is promised; the leases lapse, and the id finds what there is.
-		l.s.log.Warn("claim failed", "pool", l.id, "taps", len(asks), "error", err)
-		l.fail(asks, unavailable(err))
-		return
 	}
-	crash.Here("stock.committed")
-	if got.past {
-		l.pastCopy(ctx, got.epoch)
-	}
-	l.s.metrics.batch.WithLabelValues("claim").Observe(float64(len(asks)))
-	l.s.metrics.swept.WithLabelValues("hold").Add(float64(len(got.lapsed)))
-	l.settle(epoch, asks, &got)
-	first := make(map[commerce.HoldID]bool, len(asks))
-	for _, a := range asks {
-		h, err := verdict(&a.tap, &got)
-		if _, fresh := got.fates[a.tap.ID]; err == nil && (!fresh || first[a.tap.ID]) {
-			again := *h
-			again.Replayed = true
-			h = &again
-		}
-		first[a.tap.ID] = true
-		l.reply(a, h, err)
-	}
+	l.unknown(asks, err)
 }
 
 // distinct leaves the first ask of each id.

@@ -18,8 +18,9 @@ import (
 // tombstone of a lapsed lease is written without the pool's lock). The batch is judged again.
 var errMet = errors.New("an id is known")
 
-// commit decides a batch, all or nothing. The asks are judged in their order. wary: every id is looked up first.
-func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (got claimed, err error) {
+// commit decides a batch, all or nothing. The asks are judged in their order. wary: every id is looked up first. What it
+// answers is decided, and durable after settled.flush, which must be called.
+func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (settled, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
 	for _, a := range asks {
@@ -28,28 +29,26 @@ func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64,
 	}
 	met := false
 	for try := 1; ; try++ {
-		got, err = s.commitOnce(ctx, pool, epoch, asks, wary || met)
+		got, err := s.commitOnce(ctx, pool, epoch, asks, wary || met)
+		got.met = met
+		if err == nil {
+			return got, nil
+		}
 		met = met || errors.Is(err, errMet)
 		if try == schema.MaxTries || !errors.Is(err, errMet) && !schema.Retryable(err) {
-			break
+			return settled{claimed: claimed{met: met}}, fmt.Errorf("claim %d holds of %s: %w", len(asks), pool, err)
 		}
 	}
-	got.met = met
-	if err != nil {
-		return claimed{}, fmt.Errorf("claim %d holds of %s: %w", len(asks), pool, err)
-	}
-	return got, nil
 }
 
 // commitOnce is one transaction of three trips to Postgres: one locks the pool's row and reads what there is to know about
 // the batch, the second copies in the holds that came of it, the last writes the rest and commits. What is written is the
 // same few statements for one tap or 512.
-func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (claimed, error) {
+func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (settled, error) {
 	conn, err := s.db.Acquire(ctx)
 	if err != nil {
-		return claimed{}, err
+		return settled{}, err
 	}
-	defer conn.Release() // one that is still in a transaction is closed
 	c := claim{Conn: conn, asks: asks, known: make(map[commerce.HoldID]*Hold, len(asks)), direct: epoch == directEpoch, holdFor: s.holdFor, has: has{units: map[string]int{}, holds: map[sourceKey]int{}, barred: map[string]bool{}}}
 	c.wary = wary || c.direct // no gate has told who is known
 	err = c.read(ctx, pool, s.barred)
@@ -62,9 +61,10 @@ func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch in
 	}
 	if err != nil {
 		_, _ = c.Exec(ctx, `rollback`) // what cannot be undone so is undone with its connection
-		return claimed{}, err
+		conn.Release()                 // which is closed when it is still in a transaction
+		return settled{}, err
 	}
-	return got, nil
+	return settled{claimed: got, conn: conn}, nil
 }
 
 // claim is one try to commit a batch.
@@ -86,7 +86,7 @@ type claim struct {
 func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin`)
-	batch.Queue(`select set_config('enable_seqscan', 'off', true)`) // see unitsSQL
+	batch.Queue(`select set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true)`) // see unitsSQL, and flush
 	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
 	batch.Queue(`
 		update hold set state = 'expired', lapses_at = null, changed_at = now(), version = version + 1

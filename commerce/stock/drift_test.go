@@ -433,7 +433,7 @@ func TestAnOldCopyIsMadeAnewWithoutAFinding(t *testing.T) {
 		s, l := w.service(sweepEvery(never)), w.supply(9, 0)
 		w.hold(s, tapOf(l, "gst_a"))
 		w.settled(s, l.Pool)
-		if _, err := s.commit(t.Context(), l.Pool, directEpoch, []*ask{newAsk(tapOf(l, "gst_b"))}, false); err != nil {
+		if _, err := durably(t, s, l.Pool, directEpoch, []*ask{newAsk(tapOf(l, "gst_b"))}, false); err != nil {
 			t.Fatal(err)
 		}
 		watch := newWatch(s)

@@ -259,7 +259,7 @@ func TestACopyThatSomethingWasSoldPast(t *testing.T) {
 			t.Fatal(err)
 		}
 		late := past("gst_late")
-		if got, err := there.commit(t.Context(), l.Pool, directEpoch, []*ask{late}, false); err != nil || got.fates[late.tap.ID] != nil {
+		if got, err := durably(t, there, l.Pool, directEpoch, []*ask{late}, false); err != nil || got.fates[late.tap.ID] != nil {
 			t.Fatal(err, got.fates)
 		}
 		w.eventually(func() bool { _, _, _, now := w.level(l.Pool); return now > epoch }, func() string { return "the copy stays as it is" })
@@ -412,5 +412,35 @@ func TestLoadedCopyIsNotReplaced(t *testing.T) {
 	}
 	if again := next(1, time.Now()); again == nil || again.epoch != 2 {
 		t.Fatalf("nobody follows a maker that died: %+v", again)
+	}
+}
+
+// Postgres dies between the commit of a claim and the wait for the disk, and is back before anybody looks: what it may have
+// lost is not taken for durable because the server that came after answers.
+func TestWhatPostgresMayHaveLostIsNotDurable(t *testing.T) {
+	t.Parallel()
+	server := embeddedtest.NewPostgresServer(t)
+	db := schematest.Open(t, server.DSN())
+	if _, err := schema.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, db: db, show: commerce.NewID[commerce.ShowID]()}
+	s, l := &Service{db: db, holdFor: time.Minute}, w.supply(2, 0)
+	if _, err := durably(t, s, l.Pool, 0, []*ask{newAsk(tapOf(l, "gst_a"))}, false); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.commit(t.Context(), l.Pool, 0, []*ask{newAsk(tapOf(l, "gst_b"))}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	server.Start()
+	w.eventually(func() bool { return db.Ping(t.Context()) == nil }, func() string { return "Postgres does not come back" })
+	if err := got.flush(t.Context()); err == nil {
+		t.Error("a claim of a server that died is said to be durable")
+	}
+	var first int
+	if err := db.QueryRow(t.Context(), `select count(*) from hold where buyer = 'gst_a'`).Scan(&first); err != nil || first != 1 {
+		t.Errorf("%d of one hold that was durable: %v", first, err)
 	}
 }

@@ -15,14 +15,15 @@ import (
 
 // lane carries the taps of one pool through the two stages, in batches.
 //
-//	ask -> queue -> gate loop -> claims -> claim loop -> answer
+//	ask -> queue -> gate loop -> claims -> claim loop -> flush -> answer
 //	        ^  ^________ epoch moved __________|
 //	        |________ something lapsed: released, asked again
 type lane struct {
 	s  *Service
 	id commerce.PoolID
 
-	waiting atomic.Int64 // asks that have no answer yet; grows with mu alone
+	flushes chan struct{} // static; of maxFlushes places, one for each claim under way
+	waiting atomic.Int64  // asks that have no answer yet; grows with mu alone
 
 	mu sync.Mutex
 	// guarded by mu
@@ -152,7 +153,7 @@ func (l *lane) endQueue() {
 func (l *lane) retireIfIdle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waiting.Load() > 0 || l.away || l.gating || l.claiming || l.notes.any() {
+	if l.waiting.Load() > 0 || l.away || l.gating || l.claiming || len(l.flushes) > 0 || l.notes.any() {
 		return false
 	}
 	l.retired = true

@@ -110,7 +110,7 @@ func TestBatchIsOneMovement(t *testing.T) {
 	}
 	commit := func(asks []*ask) {
 		t.Helper()
-		if _, err := s.commit(t.Context(), l.Pool, 0, distinct(asks), false); err != nil {
+		if _, err := durably(t, s, l.Pool, 0, distinct(asks), false); err != nil {
 			t.Fatal(err)
 		}
 	}

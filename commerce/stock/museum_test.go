@@ -117,7 +117,7 @@ func (w *world) batch(l Level, epoch int64, taps ...Tap) (claimed, error) {
 	for i, tap := range taps {
 		asks[i] = newAsk(tap)
 	}
-	return s.commit(w.t.Context(), l.Pool, epoch, distinct(asks), false)
+	return durably(w.t, s, l.Pool, epoch, distinct(asks), false)
 }
 
 // medusa #16502, two lines share one stock item and are checked apart: what is taken together is summed before the check.

@@ -161,7 +161,7 @@ func (s *Service) lane(id commerce.PoolID) (*lane, error) {
 		s.metrics.refused.WithLabelValues("pools").Inc()
 		return nil, fmt.Errorf("%w: too many pools at once", ErrUnavailable)
 	}
-	l := &lane{s: s, id: id}
+	l := &lane{s: s, id: id, flushes: make(chan struct{}, maxFlushes)}
 	s.lanes[id] = l
 	return l, nil
 }

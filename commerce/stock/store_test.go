@@ -233,7 +233,7 @@ func (w *world) idle(nodes ...*Service) {
 			w.eventually(func() bool {
 				l.mu.Lock()
 				defer l.mu.Unlock()
-				return l.waiting.Load() == 0 && !l.gating && !l.claiming && !l.notes.any()
+				return l.waiting.Load() == 0 && !l.gating && !l.claiming && len(l.flushes) == 0 && !l.notes.any()
 			}, func() string { return "a lane is never idle" })
 		}
 	}
@@ -253,4 +253,14 @@ func (w *world) eventually(done func() bool, state func() string) {
 		}
 		<-tick.C
 	}
+}
+
+// durably commits a claim as a lane does.
+func durably(t testing.TB, s *Service, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (claimed, error) {
+	t.Helper()
+	got, err := s.commit(t.Context(), pool, epoch, asks, wary)
+	if err == nil {
+		err = got.flush(t.Context())
+	}
+	return got.claimed, err
 }
