@@ -214,7 +214,7 @@ func Check(ctx context.Context, q schema.Querier, id commerce.ShowID, subject st
 func Barred(batch *pgx.Batch, pool commerce.PoolID, subjects []string, bar func(subject string)) {
 	batch.Queue(`
 		select distinct b.subject from pool p join show s on s.id = p.show join ban b on b.creator = s.creator
-		where p.id = $1 and b.subject = any($2) and (b.show = s.id or b.show is null)`, pool, subjects).Query(func(rows pgx.Rows) error {
+		where p.id = $1 and b.subject = any(`+schema.NamesSQL("$2")+`) and (b.show = s.id or b.show is null)`, pool, schema.Names(subjects)).Query(func(rows pgx.Rows) error {
 		var subject string
 		_, err := pgx.ForEachRow(rows, []any{&subject}, func() error { bar(subject); return nil })
 		return err

@@ -1,6 +1,22 @@
 package schema
 
-import "github.com/jackc/pgx/v5"
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// namesEnd ends a name in Names; no name has it.
+const namesEnd = "\x1f"
+
+// Names are texts for a statement that seldom looks at them, of many rows at once: NamesSQL takes them apart when it does, which
+// costs more than to send them.
+func Names(names []string) string { return strings.Join(names, namesEnd) }
+
+// NamesSQL is a text[] of the parameter (as "$2") that Names has made.
+func NamesSQL(parameter string) string {
+	return `(select string_to_array(` + parameter + `, E'\x1f'))::text[]`
+}
 
 // ByKey makes the rest of a batch, and of its transaction, look rows up by their keys. A plan that is made while the tables
 // are small, and kept with its prepared statement, would otherwise read them from end to end when they have grown. Whoever

@@ -106,7 +106,7 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 	if len(met) > 0 {
 		batch.Queue(knownSQL, met).Query(c.readKnown)
 	}
-	batch.Queue(unitsSQL, pool, buyers).
+	batch.Queue(unitsSQL, pool, schema.Names(buyers)).
 		Query(func(rows pgx.Rows) error { return count(rows, c.has.units) })
 	if len(sources) > 0 {
 		batch.Queue(openSQL, sources).
@@ -125,11 +125,11 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 // What a batch is judged by is looked up in an index. Seqscan is off, and openSQL hides lapses_at from another index: a plan
 // that is made while the tables are small, and kept, would read a table that has grown from end to end and compare each
 // row with each tap.
-const (
+var (
 	knownSQL = holdSQL + ` where h.id = any($1)`
 	unitsSQL = `
 		select buyer, sum(quantity) from hold
-		where (select buyer_cap > 0 from pool where id = $1) and buyer = any($2) and pool = $1 and state in ('held', 'paying', 'sold')
+		where (select buyer_cap > 0 from pool where id = $1) and buyer = any(` + schema.NamesSQL("$2") + `) and pool = $1 and state in ('held', 'paying', 'sold')
 		group by buyer`
 	openSQL = `
 		select source, count(*) from hold

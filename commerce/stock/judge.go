@@ -100,7 +100,9 @@ func (s *shelf) judge(a *ask, h has) error {
 		return ErrSoldOut
 	}
 	s.move(t.Quantity, t.Offer)
-	h.units[t.Buyer] += t.Quantity
+	if s.level.Cap > 0 {
+		h.units[t.Buyer] += t.Quantity
+	}
 	if a.again {
 		h.holds[a.source]++
 	}
