@@ -195,7 +195,7 @@ func (a *App) Run(ctx context.Context) error {
 		stage{"promises", []func(context.Context) error{a.stock.Run, a.checkout.Run, a.outages.Run, a.keeper.Run, a.sealer.Run, a.reap, a.sweep, a.subscribe}},
 		stage{"outbox", []func(context.Context) error{a.dispatcher.Run}},
 		stage{"rooms", []func(context.Context) error{a.hub.Run, a.chat.Run, a.obey}},
-		stage{"bus", []func(context.Context) error{a.bus.Run, a.nodes.run, a.serveAdmin, a.collect}},
+		stage{"bus", []func(context.Context) error{a.bus.Run, a.nodes.run, a.serveAdmin, collect}},
 	)
 }
 

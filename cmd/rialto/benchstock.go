@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/cmd/rialto/bench/rush"
 )
@@ -22,5 +25,10 @@ func runBenchStock(ctx context.Context, args []string, at terminal) error {
 	if err := o.Validate(); err != nil {
 		return wordsError("bench stock", err)
 	}
-	return rush.Run(ctx, o, at.out)
+	ctx, stop := context.WithCancel(ctx)
+	var collecting errgroup.Group
+	collecting.Go(func() error { return collect(ctx) }) // as in a node
+	err := rush.Run(ctx, o, at.out)
+	stop()
+	return errors.Join(err, collecting.Wait())
 }

@@ -38,7 +38,7 @@ func runtimeSays(name string) uint64 {
 // collect keeps the collector from coming before the heap has heapFloor. What is
 // in use may be more: then it comes as it would by itself. Whoever has set GOGC or
 // GOMEMLIMIT knows better, and nothing is changed.
-func (a *App) collect(ctx context.Context) error {
+func collect(ctx context.Context) error {
 	if runtimeSays(gcPercent) != goPercent || runtimeSays(memoryLimit) != math.MaxInt64 {
 		<-ctx.Done()
 		return nil

@@ -29,7 +29,7 @@ func TestCollect(t *testing.T) {
 	while := func() (percent uint64) {
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- (&App{}).collect(ctx) }()
+		go func() { done <- collect(ctx) }()
 		for range 100 {
 			if percent = now(); percent > goPercent {
 				break

@@ -18,7 +18,8 @@
 // At least once: a node may die between the call and its note of it. Handlers are idempotent by Message.ID.
 // Events and controls are claimed by locking their rows with SKIP LOCKED while they are handed over, so a
 // dead node's claim is free at once; the head row of a show stands for the show, so no two nodes speak for
-// it. Effects may be slow, so they are claimed by a lease in the row, and no transaction is open meanwhile.
+// it. Events are told when they are durable, though the transaction that wrote one may not have waited for the disk (schema.Durable):
+// a number that has been told is never given again. Effects may be slow, so they are claimed by a lease in the row, and no transaction is open meanwhile.
 //
 // A failure wrapped in Unavailable (the receiver is away) is tried again for ever. Any other failure is tried
 // again too, until its lane's limit; then the row is parked: kept, counted, passed over, brought back by

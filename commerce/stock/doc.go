@@ -8,7 +8,8 @@
 // admit too few or too many, and Postgres' CHECK refuses the second.
 //
 // A claim is one transaction of three trips: the first locks the pool's row, ends what has lapsed and reads what is known of
-// the batch; then the batch is judged (judge.go), the second copies its rows in, and the third writes the rest and commits.
+// the batch; then the batch is judged (judge.go), the second copies its rows in, and the third writes the rest and commits. The
+// row is free for the next claim then; the buyers hear of it when the disk has it (flush.go).
 //
 // Each pool has a lane: taps that arrive while a call is in flight gather and go together in the next one, so
 // a surge costs one Redis call and one Postgres transaction per few hundred taps. An idle lane sends at once.
@@ -20,6 +21,11 @@
 // last). The epoch travels with each tap from the call that admitted it to the claim that commits it: a claim
 // of another epoch breaks the pool's CHECK and undoes itself. So units are counted by exactly one copy, and a
 // unit that comes back goes to the copy of the epoch in which Postgres took it back, or to none.
+//
+// # Crowds that lose
+//
+// Once a pool is sold out nearly all taps are by people who have nothing of it. A lane that has read who has something (roster.go)
+// asks the gate about all others together, by what they wish; the copy's stamp says whether what it has read is still so.
 //
 // # The timed offer
 //
@@ -38,8 +44,10 @@
 //
 // # Without Redis
 //
-// While Redis does not answer, taps go to Postgres alone (direct.go), at a pace that it holds; those beyond it are told to
-// come again. Whoever loses leaves nothing there. When Redis is back the copies are made anew, with the next epoch.
+// While Redis does not answer, taps go to Postgres alone (direct.go), at a pace that it holds; they wait for their turn for a
+// moment, and are told to come again beyond it. Whoever loses leaves nothing there. When Redis is back the copies are made anew,
+// with the next epoch; a copy that another node has made before the last such claim was committed is removed before its buyers
+// hear "yours" (pool.past_epoch, pastCopy).
 //
 // # Time that was lost
 //
@@ -112,6 +120,7 @@
 //	watch.run       one per Service.Run, which waits for it: looks for drift
 //	lane gate loop  at most one per pool, started by the first tap, ends when its queue is empty
 //	lane claim loop the same, for the second stage
+//	lane.answer     at most maxFlushes per pool, each for one claim that is committed
 //	awaitGate       one while Redis is away; ends when it is back, or with Run
 //
 // Run waits for all lanes before it returns; taps that come later are refused with ErrUnavailable.
