@@ -33,7 +33,7 @@ func (a *App) buildMedia() (err error) {
 	m.relay, err = media.New(media.Config{
 		Registerer: a.registry,
 		OnAir: bridge.OnAir(notes, bridge.Air{
-			Pool: a.pool, Node: a.nodes.id, Log: a.log, Set: a.outages.SetOnAir, Wrote: a.dispatcher.Kick,
+			Pool: a.pool, Node: a.nodes.id, Log: a.log, Set: a.outages.SetOnAir, Wrote: func() { a.dispatcher.Kick() },
 			Silent: func(ctx context.Context, id media.StreamID) {
 				if err := a.nodes.Release(ctx, id); err != nil {
 					a.log.Warn("another node may have to wait before this show can move to it", "show", id, "error", err)

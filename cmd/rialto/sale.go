@@ -65,7 +65,7 @@ func (a *App) buildSale() (err error) {
 	}); err != nil {
 		return err
 	}
-	if err := a.buildCheckout(kick, limiter); err != nil {
+	if err := a.buildCheckout(limiter); err != nil {
 		return err
 	}
 	if s.outages, err = outage.New(outage.Config{
@@ -118,10 +118,10 @@ func (a *App) buildMail() (err error) {
 // buildCheckout chooses the payment provider: Stripe where its keys are set, the
 // sandbox where it is allowed, else none, and then every Buy says so. What it tells
 // comes in by a door of its own.
-func (a *App) buildCheckout(kick func(), limiter *guard.Limiter) (err error) {
+func (a *App) buildCheckout(limiter *guard.Limiter) (err error) {
 	cfg := checkout.Config{
 		Pool: a.pool, Stock: a.stock, Provider: payment.NotConfigured{}, Vault: payment.NotConfigured{}, Name: "none",
-		Log: a.log, Registerer: a.registry, Kick: kick, OrderURL: a.orderURL, Mail: a.mails, Home: a.cfg.ShopCountry,
+		Log: a.log, Registerer: a.registry, Kick: func(kinds ...string) { a.dispatcher.Kick(kinds...) }, OrderURL: a.orderURL, Mail: a.mails, Home: a.cfg.ShopCountry,
 	}
 	switch {
 	case a.cfg.stripe():

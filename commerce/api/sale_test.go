@@ -72,7 +72,7 @@ func (w *shop) checkout(t *testing.T, c *api.Config) *checkout.Service {
 		}
 	})
 	config := checkout.Config{
-		Pool: c.Pool, Stock: stocks, Name: sandbox.Name, Log: log, Registerer: prometheus.NewRegistry(), Kick: func() {},
+		Pool: c.Pool, Stock: stocks, Name: sandbox.Name, Log: log, Registerer: prometheus.NewRegistry(), Kick: func(...string) {},
 		Provider: payment.NotConfigured{}, Vault: payment.NotConfigured{},
 	}
 	if !w.notConfigured {

@@ -31,15 +31,13 @@ type stages struct {
 	looks    *gather.Stage[*payTap]
 	begins   *gather.Stage[*payTap]
 	confirms *gather.Stage[*confirmation]
-	reads    *gather.Stage[*taking]
 	marks    *gather.Stage[*taking]
 }
 
 func (s *Service) newStages() stages {
 	return stages{
 		looks: gather.New(oneWriter, stageTime, s.look), begins: gather.New(oneWriter, stageTime, s.beginAll),
-		confirms: gather.New(oneWriter, stageTime, s.confirmAll), reads: gather.New(oneWriter, stageTime, s.readAll),
-		marks: gather.New(oneWriter, stageTime, s.markAll),
+		confirms: gather.New(oneWriter, stageTime, s.confirmAll), marks: gather.New(oneWriter, stageTime, s.markAll),
 	}
 }
 

@@ -153,7 +153,7 @@ func TestConfirmsOfABatch(t *testing.T) {
 	w.expect(odd.Order, "cancelled sent paying")
 	w.expect(posted.Order, "pending sent paying")
 	if sales, captures := w.count(`select count(*) from ledger_transaction where ref <> $1`, "sale:"+posted.Order.String()),
-		w.count(`select count(*) from outbox where kind = $1`, EffectCapture); sales != 3 || captures != 3 {
+		w.count(`select count(*) from outbox, json_array_elements(payload->'payments') where kind = $1`, EffectCaptures); sales != 3 || captures != 3 {
 		t.Errorf("%d sales and %d captures, want 3 of each", sales, captures)
 	}
 	if n := w.count(`select count(*) from outbox where lane = 'control' and payload::text like '%gst_first%'`); n != 1 {
@@ -167,9 +167,9 @@ func TestMarksOfABatch(t *testing.T) {
 	var all []*taking
 	for n := range 5 {
 		p := w.payment(w.paid(s, payFor(w.hold(s, fmt.Sprintf("gst_%d", n)), good)).ID)
-		all = append(all, &taking{id: p.ID, payment: p, captured: p.Amount.Minor})
+		all = append(all, &taking{payment: p, captured: p.Amount.Minor})
 	}
-	w.exec(`update payment set state = 'voiding' where id = $1`, all[1].id)
+	w.exec(`update payment set state = 'voiding', next_at = now() where id = $1`, all[1].payment.ID)
 	w.exec(`update orders set state = 'cancelled' where id = $1`, all[2].payment.Order)
 	all[3].captured++ // more than was reserved: the table refuses it, and does not say whose it is
 	errs := s.markAll(t.Context(), all)

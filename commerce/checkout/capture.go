@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,57 +20,124 @@ import (
 )
 
 const (
-	// CapturesAtOnce is how many captures one node works on at the same time; those whose calls have been answered are noted
-	// together.
-	CapturesAtOnce = 128
-	// captureCalls is how many of them are with the company: at three a second each no more than companies allow.
+	// captureTogetherMost is how many payments one effect is about: at the speed that companies allow their calls end within one try.
+	captureTogetherMost = 64
+	// capturesAtOnce is how many such effects one node works on at the same time; those whose calls have been answered are
+	// noted together.
+	capturesAtOnce = 4
+	// captureCalls is how many calls are with the company: at three a second each no more than companies allow.
 	captureCalls = 32
 )
 
-// taking is the money of one confirmed order, on its way.
-type taking struct {
-	id       commerce.PaymentID
-	payment  payment.Payment // once read
-	captured int64           // once taken, in minor units
+// captures is the payload of EffectCaptures.
+type captures struct {
+	Payments []commerce.PaymentID `json:"payments"`
 }
 
-// capture is an outbox handler: it takes the money of a confirmed order, once.
-func (s *Service) capture(ctx context.Context, m outbox.Message) (err error) {
-	defer func() { s.count("capture", err) }()
-	var e effect
+// captureTogether has the money of orders taken which are confirmed together. A payment is confirmed once, so that the first
+// one names them all.
+func captureTogether(all []*confirmation) (rows []outbox.EffectRow) {
+	for some := range slices.Chunk(all, captureTogetherMost) {
+		of := captures{Payments: make([]commerce.PaymentID, len(some))}
+		for i, c := range some {
+			of.Payments[i] = c.ID
+		}
+		rows = append(rows, outbox.EffectRow{Kind: EffectCaptures, ID: some[0].CaptureKey(), Payload: of})
+	}
+	return rows
+}
+
+// taking is the money of one confirmed order, on its way.
+type taking struct {
+	payment  payment.Payment
+	captured int64 // in minor units
+}
+
+// errNever: no try will take this money.
+var errNever = errors.New("it cannot be captured")
+
+// capture is an outbox handler: it takes the money of orders that were confirmed together, of each once. One that fails hurts
+// no neighbour: each try goes on with all that is not taken.
+func (s *Service) capture(ctx context.Context, m outbox.Message) error {
+	var e struct {
+		captures
+		effect
+	}
 	if err := json.Unmarshal(m.Data, &e); err != nil {
 		return outbox.Permanent(fmt.Errorf("effect %s: %w", m.ID, err))
 	}
-	t := &taking{id: e.Payment}
-	if err := s.stages.reads.Do(ctx, t); err != nil {
+	ids := e.Payments
+	if !e.Payment.IsZero() {
+		ids = append(ids, e.Payment)
+	}
+	var found map[commerce.PaymentID]payment.Payment
+	if err := s.read(ctx, func(batch *pgx.Batch) { found = payment.QueueGet(batch, ids) }); err != nil {
+		s.count("capture", err)
 		return err
 	}
-	p := t.payment
-	if p.State == payment.Captured {
+	errs := make([]error, len(ids))
+	var calls sync.WaitGroup
+	for i, id := range ids {
+		p, ok := found[id]
+		if !ok {
+			errs[i] = fmt.Errorf("%w: %s", payment.ErrUnknownPayment, id)
+			continue
+		}
+		calls.Go(func() {
+			defer func() {
+				if cause := recover(); cause != nil { // a failure like any other
+					errs[i] = fmt.Errorf("capture %s panicked: %v\n%s", p.ID, cause, debug.Stack())
+				}
+				s.count("capture", errs[i])
+			}()
+			errs[i] = s.capturePayment(ctx, p)
+		})
+	}
+	calls.Wait()
+	return captureError(errs)
+}
+
+// captureError is what all of them say together: it is put aside for a person when nothing else is left of it, and tried for ever
+// while the company of one is away.
+func captureError(errs []error) error {
+	all, never := errors.Join(errs...), true
+	for _, err := range errs {
+		if away(err) {
+			return outbox.Unavailable(all)
+		}
+		never = never && (err == nil || errors.Is(err, errNever))
+	}
+	if all != nil && never {
+		return outbox.Permanent(all)
+	}
+	return all
+}
+
+// capturePayment takes the money of one payment, and notes it with those of others.
+func (s *Service) capturePayment(ctx context.Context, p payment.Payment) error {
+	switch {
+	case p.State == payment.Captured:
 		return nil
-	}
-	if p.State != payment.Authorised {
-		return outbox.Permanent(fmt.Errorf("%w: capture of a payment that is %s", payment.ErrState, p.State))
-	}
-	if p.Provider != s.Name {
-		return effectError(p.Elsewhere())
+	case p.State != payment.Authorised:
+		return fmt.Errorf("%w: %w: %s is %s", errNever, payment.ErrState, p.ID, p.State)
+	case p.Provider != s.Name:
+		return p.Elsewhere()
 	}
 	charge, err := s.takeMoney(ctx, p)
 	if err != nil {
-		return effectError(err)
+		return fmt.Errorf("capture %s: %w", p.ID, err)
 	}
 	crash.Here("checkout.capture_called")
 	if charge.Captured != p.Amount.Minor {
-		return outbox.Permanent(fmt.Errorf("%w: captured %d of %v", payment.ErrRejected, charge.Captured, p.Amount))
+		return fmt.Errorf("%w: %w: %d of %v was captured of %s", errNever, payment.ErrRejected, charge.Captured, p.Amount, p.ID)
 	}
-	t.captured = charge.Captured
-	err = s.stages.marks.Do(ctx, t)
+	err = s.stages.marks.Do(ctx, &taking{payment: p, captured: charge.Captured})
 	if errors.Is(err, payment.ErrState) {
 		return nil // another dispatcher was faster
 	}
 	if err == nil {
 		crash.Here("checkout.captured")
-		s.Kick()
+		s.Kick(outbox.KindControl)
 	}
 	return err
 }
@@ -90,24 +160,6 @@ func (s *Service) takeMoney(ctx context.Context, p payment.Payment) (payment.Cha
 	return charge, err
 }
 
-// readAll reads the payments whose money shall be taken.
-func (s *Service) readAll(ctx context.Context, all []*taking) []error {
-	ids, errs := make([]commerce.PaymentID, len(all)), make([]error, len(all))
-	for i, t := range all {
-		ids[i] = t.id
-	}
-	var found map[commerce.PaymentID]payment.Payment
-	err := s.read(ctx, func(batch *pgx.Batch) { found = payment.QueueGet(batch, ids) })
-	for i, t := range all {
-		p, ok := found[t.id]
-		if errs[i] = err; err == nil && !ok {
-			errs[i] = payment.ErrUnknownPayment
-		}
-		t.payment = p
-	}
-	return errs
-}
-
 func (s *Service) markAll(ctx context.Context, all []*taking) []error {
 	return together(ctx, s.Pool, all, func(t *taking) [16]byte { return t.payment.Hold }, s.markTogether)
 }
@@ -116,7 +168,7 @@ func (s *Service) markAll(ctx context.Context, all []*taking) []error {
 func (s *Service) markTogether(ctx context.Context, tx pgx.Tx, _ time.Time, all []*taking) ([]error, error) {
 	news, orders, errs := make([]payment.News, len(all)), make([]commerce.OrderID, len(all)), make([]error, len(all))
 	for i, t := range all {
-		news[i], orders[i] = payment.News{ID: t.id, Captured: t.captured}, t.payment.Order
+		news[i], orders[i] = payment.News{ID: t.payment.ID, Captured: t.captured}, t.payment.Order
 	}
 	paid, buyers := make(map[commerce.PaymentID]bool, len(all)), make(map[commerce.OrderID]string, len(all))
 	batch := newBatch()
@@ -132,8 +184,8 @@ func (s *Service) markTogether(ctx context.Context, tx pgx.Tx, _ time.Time, all 
 	for i, t := range all {
 		buyer, ok := buyers[t.payment.Order]
 		switch {
-		case !paid[t.id]:
-			errs[i] = fmt.Errorf("%w: %s to %s", payment.ErrState, t.id, payment.Captured)
+		case !paid[t.payment.ID]:
+			errs[i] = fmt.Errorf("%w: %s to %s", payment.ErrState, t.payment.ID, payment.Captured)
 		case !ok:
 			errs[i] = fmt.Errorf("%w: %s to %s", order.ErrState, t.payment.Order, order.Captured)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/delivery"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/order"
+	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
 	"github.com/rialto-live/rialto/commerce/stock"
 )
@@ -95,7 +96,7 @@ func (s *Service) Release(ctx context.Context, id commerce.HoldID, buyer string)
 }
 
 func (s *Service) held(ctx context.Context, h stock.Hold) (Held, error) {
-	s.Kick()
+	s.Kick(outbox.KindEvent)
 	o, err := s.offers.get(ctx, offerKey{h.Show, h.Variant})
 	if err != nil {
 		return Held{}, err

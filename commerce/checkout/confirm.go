@@ -38,7 +38,7 @@ func (s *Service) confirm(ctx context.Context, p driven, charge payment.Charge) 
 		return "", err
 	}
 	crash.Here("checkout.confirmed")
-	s.Kick()
+	s.Kick(EffectCaptures, EffectOrderMail, outbox.KindControl)
 	return c.receipt.Number, nil
 }
 
@@ -51,11 +51,10 @@ func (s *Service) confirmTogether(ctx context.Context, tx pgx.Tx, _ time.Time, a
 	if err != nil || errs != nil {
 		return errs, err
 	}
-	sales, effects := make([]ledger.Transaction, len(all)), make([]outbox.EffectRow, 0, 2*len(all))
+	sales, effects := make([]ledger.Transaction, len(all)), captureTogether(all)
 	var told []string
 	for i, c := range all {
 		sales[i] = sale(c.Payment, c.receipt, creators[c.receipt.Show])
-		effects = append(effects, outbox.EffectRow{Kind: EffectCapture, ID: c.CaptureKey(), Payload: effect{Payment: c.ID}})
 		if s.Mail.On() {
 			effects = append(effects, receiptMail(c.Order))
 		}

@@ -15,7 +15,7 @@
 //	           Look           the buyer is back, or looks at the order
 //	           DrainNotices   the provider has told a node; any node goes on
 //	           RedriveDue     nobody came, nothing was told, a driver died or got no answer
-//	capture  an outbox effect, repeated until it is done
+//	capture  an outbox effect for all that were confirmed together, repeated until each is done
 //	void     at the pay deadline: the provider ends the payment first, then the units go back
 //	mail     an outbox effect: the receipt of an order; to whoever left for their bank also that nothing was taken
 //

@@ -146,7 +146,7 @@ func (s *Service) wait(ctx context.Context, p driven, charge payment.Charge) (er
 	}
 	crash.Here("checkout.waits")
 	if p.alone {
-		s.Kick()
+		s.Kick(outbox.KindControl)
 	}
 	return nil
 }

@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	// EffectCapture takes the money of a confirmed order; EffectVoid ends a payment that shall not be.
-	EffectCapture = "payment.capture"
-	EffectVoid    = "payment.void"
+	// EffectCaptures takes the money of orders that were confirmed together; EffectCapture, which earlier versions wrote, of one.
+	// EffectVoid ends a payment that shall not be.
+	EffectCaptures = "payment.captures"
+	EffectCapture  = "payment.capture"
+	EffectVoid     = "payment.void"
 
 	redriveBatch = 64
 	atOnce       = 8 // payments that one node asks about at the same time
@@ -30,14 +32,14 @@ const (
 	lookFor   = 2 * time.Second
 )
 
-// effect is the payload of both.
+// effect is the payload of what is about one payment.
 type effect struct {
 	Payment commerce.PaymentID `json:"payment"`
 }
 
 // Handlers is what the outbox's dispatcher needs of checkout.
 func (s *Service) Handlers() map[string]outbox.Handler {
-	handlers := map[string]outbox.Handler{EffectCapture: s.capture, EffectVoid: s.voidEffect}
+	handlers := map[string]outbox.Handler{EffectCaptures: s.capture, EffectCapture: s.capture, EffectVoid: s.voidEffect}
 	if s.Mail.On() {
 		handlers[EffectOrderMail], handlers[EffectEndedMail] = s.mailReceipt, s.mailEnded
 	}
@@ -45,7 +47,7 @@ func (s *Service) Handlers() map[string]outbox.Handler {
 }
 
 // AtOnce is how many effects of a kind the dispatcher shall have this node work on at once; see outbox.Config.
-func (s *Service) AtOnce() map[string]int { return map[string]int{EffectCapture: CapturesAtOnce} }
+func (s *Service) AtOnce() map[string]int { return map[string]int{EffectCaptures: capturesAtOnce} }
 
 // Run goes on with payments whose driver died or got no answer, and with what payment companies tell, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
@@ -179,8 +181,13 @@ func (s *Service) subject(ctx context.Context, m outbox.Message) (payment.Paymen
 
 // effectError says whether trying for ever is right: while a provider is away, yes.
 func effectError(err error) error {
-	if errors.Is(err, payment.ErrOutcomeUnknown) || errors.Is(err, payment.ErrNotConfigured) || errors.Is(err, payment.ErrBusy) {
+	if away(err) {
 		return outbox.Unavailable(err)
 	}
 	return err
+}
+
+// away says that a provider cannot be asked now, or has not answered.
+func away(err error) bool {
+	return errors.Is(err, payment.ErrOutcomeUnknown) || errors.Is(err, payment.ErrNotConfigured) || errors.Is(err, payment.ErrBusy)
 }

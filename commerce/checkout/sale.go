@@ -27,7 +27,7 @@ func sale(p payment.Payment, r order.Receipt, creator commerce.AccountID) ledger
 // queueCreators adds to a batch the question whose shows some orders are of. The answers are there when it has been sent.
 func queueCreators(batch *pgx.Batch, ids []commerce.OrderID) map[commerce.ShowID]commerce.AccountID {
 	creators := map[commerce.ShowID]commerce.AccountID{}
-	batch.Queue(`select s.id, s.creator from show s where s.id in (select o.show from orders o where o.id = any($1))`, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(`select distinct s.id, s.creator from unnest($1::uuid[]) as w(id) join orders o on o.id = w.id join show s on s.id = o.show`, ids).Query(func(rows pgx.Rows) error {
 		var show commerce.ShowID
 		var creator commerce.AccountID
 		_, err := pgx.ForEachRow(rows, []any{&show, &creator}, func() error { creators[show] = creator; return nil })

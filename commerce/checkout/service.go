@@ -76,7 +76,7 @@ type Config struct {
 	Name       string           // of the provider, in payments and ledger accounts
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
-	Kick       func() // outbox.Dispatcher.Kick, after each commit that wrote to the outbox
+	Kick       func(kinds ...string) // outbox.Dispatcher.Kick, after each commit that wrote to the outbox
 	// OrderURL is the whole address of an order's page, signed: whoever has it may read the order. nil: the way back
 	// from a bank, and mails, lead nowhere.
 	OrderURL func(id commerce.OrderID, created time.Time) (string, error)

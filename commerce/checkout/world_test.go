@@ -121,7 +121,7 @@ func (w *world) service(change ...func(*stock.Config, *Config)) *Service {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c := Config{Pool: w.db, Provider: provider, Vault: provider, Name: sandbox.Name, Log: log, Registerer: prometheus.NewRegistry(), Kick: func() {}}
+	c := Config{Pool: w.db, Provider: provider, Vault: provider, Name: sandbox.Name, Log: log, Registerer: prometheus.NewRegistry(), Kick: func(...string) {}}
 	for _, f := range change {
 		f(&stocks, &c)
 	}

@@ -50,7 +50,7 @@ func (s *stage) site(url string, wrong time.Duration) *site {
 	bank, err := sandbox.NewClient("http://127.0.0.1:9", "nobody pays in this test", "", 0)
 	s.must(err)
 	n.sale, err = checkout.New(checkout.Config{
-		Pool: s.db, Stock: stocks, Provider: bank, Vault: bank, Name: sandbox.Name, Log: log, Registerer: prometheus.NewRegistry(), Kick: func() {},
+		Pool: s.db, Stock: stocks, Provider: bank, Vault: bank, Name: sandbox.Name, Log: log, Registerer: prometheus.NewRegistry(), Kick: func(...string) {},
 	})
 	s.must(err)
 	signer, err := guard.NewSigner(now, strings.Repeat("s", guard.MinSecret))

@@ -44,7 +44,7 @@ func Get(ctx context.Context, q schema.Querier, id commerce.OrderID) (Order, err
 
 // QueueKnown adds to a batch the question which of some ids stand for an order, whosever, and calls known for each.
 func QueueKnown(batch *pgx.Batch, ids []commerce.OrderID, known func(commerce.OrderID)) {
-	batch.Queue(`select id from orders where id = any($1)`, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(`select o.id from unnest($1::uuid[]) as w(id) join orders o on o.id = w.id`, ids).Query(func(rows pgx.Rows) error {
 		var id commerce.OrderID
 		_, err := pgx.ForEachRow(rows, []any{&id}, func() error { known(id); return nil })
 		return err

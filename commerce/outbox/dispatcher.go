@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -27,8 +28,6 @@ const (
 	// breathFor is the least time from one round of a loop to the next, so that a crowd of kicks is no crowd of rounds. Who
 	// kicks a loop that has been still for so long waits for nothing.
 	breathFor = 5 * time.Millisecond
-	// crowdBreath is breathFor of kinds that come in crowds (Config.AtOnce): a claim costs the same for one as for many.
-	crowdBreath = 20 * time.Millisecond
 
 	// MaxAtOnce bounds Config.AtOnce: each claim is a goroutine, and so many calls are lost for a lease when a node dies.
 	MaxAtOnce = gather.MaxTogether
@@ -85,16 +84,15 @@ type Dispatcher struct {
 	config  Config
 	metrics *metrics
 	workers []worker
-	crews   []crew
+	crews   []*crew
 	done    *gather.Stage[row] // effects that are to be marked as done
 }
 
 // worker is one loop: round does what there is and says whether there may be more at once.
 type worker struct {
-	lane   string
-	breath time.Duration // see breathFor
-	round  func(ctx context.Context) (more bool, err error)
-	kick   chan struct{} // capacity 1
+	lane  string
+	round func(ctx context.Context) (more bool, err error)
+	kick  chan struct{} // capacity 1; workers who do the same share it, so that a kick wakes one of them
 }
 
 // New makes a Dispatcher; nothing runs until Run.
@@ -111,16 +109,17 @@ func New(config Config) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{config: config, metrics: m, crews: config.crews()}
 	d.done = gather.New(1, dbLimit, d.noteDone)
-	add := func(lane string, round func(context.Context) (bool, error)) {
-		d.workers = append(d.workers, worker{lane: lane, breath: breathFor, round: round, kick: make(chan struct{}, 1)})
-	}
-	if config.Handlers[KindEvent] != nil {
-		for range eventWorkers {
-			add(laneEvent.name, d.eventRound)
+	add := func(lane string, round func(context.Context) (bool, error), n int) {
+		kick := make(chan struct{}, 1)
+		for range n {
+			d.workers = append(d.workers, worker{lane: lane, round: round, kick: kick})
 		}
 	}
+	if config.Handlers[KindEvent] != nil {
+		add(laneEvent.name, d.eventRound, eventWorkers)
+	}
 	if config.Handlers[KindControl] != nil {
-		add(laneControl.name, d.controlRound)
+		add(laneControl.name, d.controlRound, 1)
 	}
 	return d, nil
 }
@@ -139,13 +138,18 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// Kick tells the workers that rows have just been committed. It never blocks.
-func (d *Dispatcher) Kick() {
+// Kick tells those who work on some kinds (KindEvent, KindControl, effects') that rows of them have just been committed, or
+// everybody when no kind is named: who looks for what nobody has written looks in vain. It never blocks.
+func (d *Dispatcher) Kick(kinds ...string) {
 	for _, w := range d.workers {
-		tell(w.kick)
+		if len(kinds) == 0 || slices.Contains(kinds, w.lane) {
+			tell(w.kick)
+		}
 	}
 	for _, c := range d.crews {
-		tell(c.kick)
+		if len(kinds) == 0 || slices.ContainsFunc(c.kinds, func(kind string) bool { return slices.Contains(kinds, kind) }) {
+			tell(c.kick)
+		}
 	}
 }
 
@@ -169,7 +173,7 @@ func (d *Dispatcher) loop(ctx context.Context, w worker) {
 			return
 		case <-breath.C:
 		}
-		breath.Reset(w.breath)
+		breath.Reset(breathFor)
 		more, err := w.round(ctx)
 		d.note(w.lane, &failing, err)
 		if more && err == nil {

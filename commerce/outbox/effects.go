@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,19 +36,19 @@ const (
 type crew struct {
 	kinds  []string
 	atOnce int
-	breath time.Duration // see breathFor
 	kick   chan struct{} // capacity 1, wakes its claimer
+	hungry atomic.Bool   // its last claim found as many as it had places for, so that there may be more
 }
 
 // crews has one for each kind that has a number of its own, and one for all others.
-func (c Config) crews() []crew {
-	others := crew{atOnce: MaxEffects, breath: breathFor, kick: make(chan struct{}, 1)}
-	var all []crew
+func (c Config) crews() []*crew {
+	others := &crew{atOnce: MaxEffects, kick: make(chan struct{}, 1)}
+	var all []*crew
 	for _, kind := range slices.Sorted(maps.Keys(c.Handlers)) {
 		switch n := c.AtOnce[kind]; {
 		case kind == KindEvent || kind == KindControl:
 		case n > 0:
-			all = append(all, crew{kinds: []string{kind}, atOnce: n, breath: crowdBreath, kick: make(chan struct{}, 1)})
+			all = append(all, &crew{kinds: []string{kind}, atOnce: n, kick: make(chan struct{}, 1)})
 		default:
 			others.kinds = append(others.kinds, kind)
 		}
@@ -59,24 +60,28 @@ func (c Config) crews() []crew {
 }
 
 // effects claims a crew's effects and works on as many of them at once as it may. No transaction is open meanwhile.
-func (d *Dispatcher) effects(ctx context.Context, c crew) {
+func (d *Dispatcher) effects(ctx context.Context, c *crew) {
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 
 	var group errgroup.Group
 	slots := make(chan struct{}, c.atOnce)
-	d.loop(ctx, worker{lane: laneEffect.name, breath: c.breath, kick: c.kick, round: func(ctx context.Context) (bool, error) {
+	d.loop(ctx, worker{lane: laneEffect.name, kick: c.kick, round: func(ctx context.Context) (bool, error) {
+		c.hungry.Store(true)
 		free := cap(slots) - len(slots) // only this loop fills slots, so there are at least so many
 		if free == 0 {
 			return false, nil // each one that ends kicks
 		}
 		rows, err := d.claimEffects(ctx, c.kinds, free)
+		c.hungry.Store(len(rows) == free)
 		for _, r := range rows {
 			slots <- struct{}{}
 			group.Go(func() error {
 				d.effect(work, r)
 				<-slots
-				tell(c.kick)
+				if c.hungry.Load() {
+					tell(c.kick)
+				}
 				return nil
 			})
 		}
@@ -93,8 +98,10 @@ func (d *Dispatcher) claimEffects(ctx context.Context, kinds []string, most int)
 	defer cancel()
 	rows, err := claimed(ctx, d.config.Pool, `
 		update outbox o set attempts = attempts + 1, not_before = now() + $3::interval
-		from (select id from outbox where lane = 'effect' and done_at is null and parked_at is null
-			and not_before <= now() and kind = any($1) order by not_before limit $2 for update skip locked) due
+		from (select due.id from unnest($1::text[]) as w(kind) cross join lateral (
+			select id, not_before from outbox where lane = 'effect' and done_at is null and parked_at is null
+				and kind = w.kind and not_before <= now() order by not_before limit $2 for update skip locked) due
+			order by due.not_before limit $2) due
 		where o.id = due.id
 		returning o.id, o.kind, o.ref, o.payload, o.attempts, o.failures, o.created_at, '', 0::bigint`, kinds, most, lease)
 	if err != nil {

@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -51,12 +50,11 @@ func (d *Dispatcher) eventRound(ctx context.Context) (more bool, err error) {
 					select id, key from outbox where lane = 'event' and parked_at is null and key > h.key
 					order by key, seq limit 1) n)
 			select o.key from outbox o where o.id = any(array(select id from head)) and o.parked_at is null and o.not_before <= now()
-			order by o.not_before, o.id limit 1 for update of o skip locked`).QueryRow(func(row pgx.Row) error { return row.Scan(&key) })
-		err := tx.SendBatch(ctx, heads).Close()
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil, nil
-		}
-		if err != nil {
+			order by o.not_before, o.id limit 1 for update of o skip locked`).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&key}, func() error { return nil }) // no row is no error: after one all is prepared again
+			return err
+		})
+		if err := tx.SendBatch(ctx, heads).Close(); err != nil || key == "" {
 			return nil, err
 		}
 		return collect(tx.Query(ctx, `

@@ -121,7 +121,7 @@ func OfOrders(ctx context.Context, q schema.Querier, ids []commerce.OrderID) (ma
 // QueueGet adds to a batch that many payments are read. They are there when it has been sent; an id that is not has none.
 func QueueGet(batch *pgx.Batch, ids []commerce.PaymentID) map[commerce.PaymentID]Payment {
 	of := make(map[commerce.PaymentID]Payment, len(ids))
-	batch.Queue(`select `+columns+` from payment where id = any($1)`, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(`select `+columns+` from unnest($1::uuid[]) as w(of) join payment on id = w.of`, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			p, err := scan(rows)
 			if err != nil {

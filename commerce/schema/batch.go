@@ -19,10 +19,13 @@ func NamesSQL(parameter string) string {
 }
 
 // ByKey makes the rest of a batch, and of its transaction, look rows up by their keys. A plan that is made while the tables
-// are small, and kept with its prepared statement, would otherwise read them from end to end when they have grown. Whoever
-// sends the same statement elsewhere does so too: it has one plan on a connection, made by whoever comes first.
+// are small, and kept with its prepared statement, would otherwise read them from end to end when they have grown. And no
+// plan is made a second time: by their keys there is only one way, where the statement joins a table with the keys that it is
+// given (unnest). With "= any" of them it may read all of an index. Whoever sends the same statement elsewhere does so too: it has
+// one plan on a connection, made by whoever comes first.
 func ByKey(batch *pgx.Batch) {
-	batch.Queue(`select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
+	batch.Queue(`select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+		set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`)
 }
 
 // Column is one value of each row, in the form in which a statement takes them all.

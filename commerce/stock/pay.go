@@ -35,7 +35,7 @@ func QueueSell(batch *pgx.Batch, ids []commerce.HoldID, moved func(Hold)) {
 
 // QueueFind adds to a batch that holds are read; see Find. Those that there are come in any order.
 func QueueFind(batch *pgx.Batch, ids []commerce.HoldID, found func(Hold)) {
-	batch.Queue(holdSQL+` where h.id = any($1)`, ids).Query(each(func(h Hold) { found(h.now()) }))
+	batch.Queue(`select `+holdColumns+` from unnest($1::uuid[]) as w(id) join hold h on h.id = w.id join pool p on p.id = h.pool`, ids).Query(each(func(h Hold) { found(h.now()) }))
 }
 
 func each(do func(Hold)) func(pgx.Rows) error {

@@ -75,10 +75,10 @@ func newWorld(t *testing.T, units int, change ...func(*stock.Config)) *world {
 	}
 	w.stock, err = stock.New(settings)
 	w.must(err)
-	var kick func()
+	var kick func(...string)
 	w.checkout, err = checkout.New(checkout.Config{
 		Pool: w.db, Stock: w.stock, Provider: provider, Vault: provider, Name: sandbox.Name, Log: log, Registerer: prometheus.NewRegistry(),
-		Kick: func() { kick() },
+		Kick: func(kinds ...string) { kick(kinds...) },
 	})
 	w.must(err)
 	handlers := w.checkout.Handlers()
@@ -90,7 +90,7 @@ func newWorld(t *testing.T, units int, change ...func(*stock.Config)) *world {
 	for _, run := range []func(context.Context) error{w.stock.Run, w.checkout.Run, dispatcher.Run} {
 		w.background(run)
 	}
-	w.serve(log, client, kick)
+	w.serve(log, client, func() { kick() })
 	w.sell(units)
 	return w
 }

@@ -57,7 +57,7 @@ func newShop(t *testing.T, units int, provider payment.Provider) *shop {
 	stocks, err := stock.New(stock.Config{Pool: s.db, Redis: client, Log: log, Registerer: s.registry, Barred: community.Barred})
 	s.must(err)
 	sale, err := checkout.New(checkout.Config{
-		Pool: s.db, Stock: stocks, Name: sandbox.Name, Log: log, Registerer: s.registry, Kick: func() {}, Provider: provider,
+		Pool: s.db, Stock: stocks, Name: sandbox.Name, Log: log, Registerer: s.registry, Kick: func(...string) {}, Provider: provider,
 	})
 	s.must(err)
 	limiter, err := guard.NewLimiter(nil, log, s.registry, time.Now)

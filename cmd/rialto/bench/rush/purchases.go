@@ -121,7 +121,7 @@ func (b *bench) mall(ctx context.Context, with company, name string) (*mall, err
 	}
 	var dispatcher *outbox.Dispatcher
 	if m.checkout, err = checkout.New(checkout.Config{
-		Pool: b.db, Stock: units, Provider: with, Vault: with, Name: name, Log: log, Registerer: registry, Kick: func() { dispatcher.Kick() },
+		Pool: b.db, Stock: units, Provider: with, Vault: with, Name: name, Log: log, Registerer: registry, Kick: func(kinds ...string) { dispatcher.Kick(kinds...) },
 	}); err != nil {
 		return nil, err
 	}
