@@ -17,6 +17,7 @@ import (
 	"github.com/rialto-live/rialto/commerce/order"
 	"github.com/rialto-live/rialto/commerce/outbox"
 	"github.com/rialto-live/rialto/commerce/payment"
+	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 const (
@@ -195,4 +196,26 @@ func (s *Service) markTogether(ctx context.Context, tx pgx.Tx, _ time.Time, all 
 		return errs, nil
 	}
 	return nil, outbox.Me(ctx, tx, told...)
+}
+
+// uncaptured counts the payments whose money has been reserved for longer than that and is not taken, and says since when the
+// oldest is. Their captures are in the outbox until they are done, also when they have been put aside.
+func uncaptured(ctx context.Context, q schema.Querier, longer time.Duration) (n int, oldest time.Duration, err error) {
+	var ms int64
+	err = q.QueryRow(ctx, `
+		with waiting as (
+			select payload, created_at from outbox where lane = 'effect' and kind = any($2) and done_at is null and parked_at is null
+			union all
+			select payload, created_at from outbox where lane = 'effect' and kind = any($2) and parked_at is not null),
+		each as (
+			select json_array_elements_text(payload -> 'payments') as id, created_at from waiting
+			union all
+			select payload ->> 'payment', created_at from waiting)
+		select count(*), coalesce((extract(epoch from now() - min(each.created_at)) * 1000)::bigint, 0)
+		from each join payment p on p.id = replace(each.id, 'pay_', '')::uuid and p.state = 'authorised'
+		where each.created_at < now() - $1::interval`, longer, []string{EffectCaptures, EffectCapture}).Scan(&n, &ms)
+	if err != nil {
+		return 0, 0, fmt.Errorf("uncaptured payments: %w", err)
+	}
+	return n, time.Duration(ms) * time.Millisecond, nil
 }

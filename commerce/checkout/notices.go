@@ -84,7 +84,7 @@ func (s *Service) drain(ctx context.Context) error {
 // watchCaptures is the alarm before a reservation ends: a capture is repeated until it is done or put aside, and either
 // way somebody must know when it takes hours.
 func (s *Service) watchCaptures(ctx context.Context) error {
-	n, oldest, err := payment.Uncaptured(ctx, s.Pool, captureWithin)
+	n, oldest, err := uncaptured(ctx, s.Pool, captureWithin)
 	if err != nil {
 		return err
 	}

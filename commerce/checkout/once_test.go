@@ -134,7 +134,8 @@ func TestUncapturedMoneyIsAnAlarm(t *testing.T) {
 	if n := alarms(); n != 0 || said.Len() != 0 {
 		t.Errorf("%v, %s", n, said.String())
 	}
-	w.exec(`update payment set changed_at = now() - $2::interval where order_id = $1`, o.ID, captureWithin+time.Minute)
+	w.exec(`update outbox set created_at = now() - $2::interval where kind = $3 and payload::text like '%' || $1 || '%'`,
+		w.payment(o.ID).ID.String(), captureWithin+time.Minute, EffectCaptures)
 	if n := alarms(); n != 1 || !strings.Contains(said.String(), "level=ERROR") {
 		t.Errorf("%v, %s", n, said.String())
 	}

@@ -44,7 +44,8 @@ type News struct {
 }
 
 // QueueMove adds to a batch that payments make one step of the machine, which ends their drives, and calls moved for each
-// that did. (The state is hidden from the indexes that list what is due and what is not captured: payments are found by id.)
+// that did. next_at is null as soon as nobody has to see to it. (No index has the state, but it is hidden all the same: payments
+// are found by id.)
 func QueueMove(batch *pgx.Batch, to State, news []News, moved func(commerce.PaymentID)) {
 	batch.Queue(`
 		update payment p set state = $1, charge = coalesce(nullif(w.charge, ''), p.charge), decline = coalesce(nullif(w.decline, ''), p.decline),
@@ -54,12 +55,12 @@ func QueueMove(batch *pgx.Batch, to State, news []News, moved func(commerce.Paym
 			action = case when $1 = 'requires_action' then nullif(w.action, '') when $1 in ('sent', 'unknown') then p.action end,
 			next_at = case $1 when 'unknown' then now() + least($8::interval, interval '1 second' * power(2, least(attempts, 10)))
 				when 'requires_action' then least(greatest(deadline, now()), now() + least($10::interval, greatest($9::interval, (now() - created_at) / 2)))
-				else now() end
+				else case when $1 = any($11) then now() end end
 		from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[]) as w(id, charge, decline, action, captured)
 		where p.id = w.id and p.state || '' = any($7) returning p.id`,
 		to, schema.Column(news, func(n *News) commerce.PaymentID { return n.ID }), schema.Column(news, func(n *News) string { return n.Charge }),
 		schema.Column(news, func(n *News) string { return n.Decline[:min(len(n.Decline), maxDecline)] }), schema.Column(news, func(n *News) string { return n.Action }),
-		schema.Column(news, func(n *News) int64 { return n.Captured }), sources(to), maxBackoff, firstLook, lastLook,
+		schema.Column(news, func(n *News) int64 { return n.Captured }), sources(to), maxBackoff, firstLook, lastLook, dueStates,
 	).Query(func(rows pgx.Rows) error {
 		var id commerce.PaymentID
 		_, err := pgx.ForEachRow(rows, []any{&id}, func() error { moved(id); return nil })

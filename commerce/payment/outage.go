@@ -10,8 +10,8 @@ import (
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-// open is State.Open as SQL.
-const open = `state in ('intent', 'sent', 'unknown', 'requires_action')`
+// open is State.Open as SQL, by the index of what is due.
+const open = `next_at is not null and state in ('intent', 'sent', 'unknown', 'requires_action')`
 
 // Extend gives back to open payments their part of time in which no outcome could be written, unless their deadline was over
 // before. It answers the holds that they are for. Its rows are locked before any hold's.

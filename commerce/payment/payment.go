@@ -207,7 +207,7 @@ func Hurry(ctx context.Context, q schema.Querier, id commerce.PaymentID, within 
 // Due lists payments of a provider whose outcome somebody must see to, the oldest first.
 func Due(ctx context.Context, q schema.Querier, provider string, most int) ([]commerce.PaymentID, error) {
 	rows, err := q.Query(ctx, `
-		select id from payment where state in ('intent', 'sent', 'unknown', 'requires_action', 'voiding') and next_at <= now()
+		select id from payment where next_at <= now() and state in ('intent', 'sent', 'unknown', 'requires_action', 'voiding')
 			and (driven_until is null or driven_until <= now()) and provider = $1 order by next_at limit $2`, provider, most)
 	if err != nil {
 		return nil, fmt.Errorf("due payments: %w", err)
@@ -217,17 +217,4 @@ func Due(ctx context.Context, q schema.Querier, provider string, most int) ([]co
 		return nil, fmt.Errorf("due payments: %w", err)
 	}
 	return ids, nil
-}
-
-// Uncaptured counts the payments whose money has been reserved for longer than that and is not taken, and says since
-// when the oldest is.
-func Uncaptured(ctx context.Context, q schema.Querier, longer time.Duration) (n int, oldest time.Duration, err error) {
-	var ms int64
-	err = q.QueryRow(ctx, `
-		select count(*), coalesce((extract(epoch from now() - min(changed_at)) * 1000)::bigint, 0) from payment
-		where state = 'authorised' and changed_at < now() - $1::interval`, longer).Scan(&n, &ms)
-	if err != nil {
-		return 0, 0, fmt.Errorf("uncaptured payments: %w", err)
-	}
-	return n, time.Duration(ms) * time.Millisecond, nil
 }

@@ -73,7 +73,7 @@ func TestPaymentTransitionMatrix(t *testing.T) {
 		for _, to := range States() {
 			t.Run(fmt.Sprintf("%s to %s", from, to), func(t *testing.T) {
 				exec(t, db, `
-					update payment set state = $2, captured_minor = case when $2 = 'captured' then amount_minor else 0 end,
+					update payment set state = $2, next_at = now(), captured_minor = case when $2 = 'captured' then amount_minor else 0 end,
 						action = case when $2 = 'requires_action' then 'https://bank.example/1' end where id = $1`, p.ID, from)
 				news := News{}
 				switch to {

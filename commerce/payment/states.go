@@ -44,7 +44,7 @@ func (s State) Open() bool {
 // Due says whether somebody must go on with it: it is open, or it is to be ended.
 func (s State) Due() bool { return s.Open() || s == Voiding }
 
-// dueStates is Due for SQL; the index payment_due has the same list.
+// dueStates is Due for SQL; the constraint payment_next has the same list.
 var dueStates = []string{string(Intent), string(Sent), string(Unknown), string(RequiresAction), string(Voiding)}
 
 func sources(to State) []string {
