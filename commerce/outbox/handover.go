@@ -41,7 +41,7 @@ func (d *Dispatcher) eventRound(ctx context.Context) (more bool, err error) {
 		// The heads are found by hopping from key to key in the index. The conditions on o are judged again
 		// on the newest version when the lock is taken, so a head that was delivered meanwhile is passed over.
 		heads := &pgx.Batch{}
-		schema.ByKey(heads)
+		schema.InOrder(heads)
 		heads.Queue(`
 			with recursive head as (
 				(select id, key from outbox where lane = 'event' and parked_at is null order by key, seq limit 1)
@@ -133,10 +133,10 @@ func (d *Dispatcher) handOver(ctx, work context.Context, tx pgx.Tx, l lane, rows
 	return delivered, nil
 }
 
-// claimed sends a statement that looks its rows up by their keys.
+// claimed sends a statement that takes the first rows of an index.
 func claimed(ctx context.Context, to sender, sql string, args ...any) (rows []row, err error) {
 	list := &pgx.Batch{}
-	schema.ByKey(list)
+	schema.InOrder(list)
 	list.Queue(sql, args...).Query(func(all pgx.Rows) error {
 		rows, err = collect(all, nil)
 		return err
