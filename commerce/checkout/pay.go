@@ -126,7 +126,7 @@ func (s *Service) beginAll(ctx context.Context, taps []*payTap) []error {
 	errs := together(ctx, s.Pool, taps, func(t *payTap) [16]byte { return t.hold.ID }, s.beginTogether)
 	for i, t := range taps {
 		switch {
-		case schema.Violates(errs[i], order.OnePerHold):
+		case schema.Violates(errs[i], order.OnePerHold) || schema.Violates(errs[i], order.OnePerID):
 			errs[i] = ErrOrderConflict
 		case errs[i] == nil && !t.made:
 			errs[i] = errNotMoved
@@ -136,12 +136,11 @@ func (s *Service) beginAll(ctx context.Context, taps []*payTap) []error {
 }
 
 func (s *Service) beginTogether(ctx context.Context, tx pgx.Tx, now time.Time, taps []*payTap) ([]error, error) {
-	moved, offers, quotes, err := s.pay(ctx, tx, taps)
+	moved, known, offers, quotes, err := s.pay(ctx, tx, taps)
 	if err != nil {
 		return nil, err
 	}
-	errs := make([]error, len(taps))
-	bad, made := false, make(map[commerce.OrderID]int, len(taps))
+	errs, bad := make([]error, len(taps)), false
 	var orders []order.Order
 	var payments []payment.Payment
 	batch := &pgx.Batch{}
@@ -152,51 +151,51 @@ func (s *Service) beginTogether(ctx context.Context, tx pgx.Tx, now time.Time, t
 			continue
 		}
 		delete(moved, h.ID) // a second tap on the same hold comes too late
-		if _, twice := made[t.Order]; twice {
+		if known[t.Order] { // the id belongs to another hold's order
 			errs[i], bad = ErrOrderConflict, true
 			continue
 		}
+		known[t.Order] = true
 		if errs[i] = s.compose(t, now, h, offers, quotes); errs[i] != nil {
 			bad = true
 			continue
 		}
-		made[t.Order] = i
 		orders, payments = append(orders, t.order), append(payments, t.payment)
 		t.save(batch)
 	}
 	if bad || len(orders) == 0 {
 		return errs, nil
 	}
-	if err := order.QueueCreate(batch, orders, func(id commerce.OrderID, _ time.Time) { delete(made, id) }); err != nil {
+	if err := order.QueueCreate(batch, orders); err != nil {
 		return nil, err
 	}
 	payment.QueueCreate(batch, payments, s.PayFor)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("write %d orders: %w", len(orders), err)
 	}
-	for _, i := range made {
-		errs[i] = ErrOrderConflict // the id belongs to another hold's order; undo
-	}
-	return errs, nil
+	return nil, nil
 }
 
-// pay sets holds paying, and reads what their orders are made of.
-func (s *Service) pay(ctx context.Context, tx pgx.Tx, taps []*payTap) (map[commerce.HoldID]stock.Hold, map[offerKey]offer, delivery.Quotes, error) {
+// pay sets holds paying, and reads which orders are there already and what those that are not are made of.
+func (s *Service) pay(ctx context.Context, tx pgx.Tx, taps []*payTap) (
+	moved map[commerce.HoldID]stock.Hold, known map[commerce.OrderID]bool, offers map[offerKey]offer, quotes delivery.Quotes, err error,
+) {
 	ids, buyers, keys := make([]commerce.HoldID, len(taps)), make([]string, len(taps)), map[offerKey]bool{}
-	sent := make([]delivery.Order, len(taps))
+	orders, sent := make([]commerce.OrderID, len(taps)), make([]delivery.Order, len(taps))
 	for i, t := range taps {
-		ids[i], buyers[i] = t.hold.ID, t.Buyer
+		ids[i], buyers[i], orders[i] = t.hold.ID, t.Buyer, t.Order
 		keys[offerKey{t.hold.Show, t.hold.Variant}] = true
 		sent[i] = s.sent(t.hold, t.Delivery)
 	}
-	moved := make(map[commerce.HoldID]stock.Hold, len(taps))
+	moved, known = make(map[commerce.HoldID]stock.Hold, len(taps)), map[commerce.OrderID]bool{}
 	batch := newBatch()
 	stock.QueuePay(batch, ids, buyers, func(h stock.Hold) { moved[h.ID] = h })
-	offers, quotes := queueOffers(batch, keys), delivery.Queue(batch, sent)
+	order.QueueKnown(batch, orders, func(id commerce.OrderID) { known[id] = true })
+	offers, quotes = queueOffers(batch, keys), delivery.Queue(batch, sent)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, nil, nil, fmt.Errorf("pay %d holds: %w", len(taps), err)
+		return nil, nil, nil, nil, fmt.Errorf("pay %d holds: %w", len(taps), err)
 	}
-	return moved, offers, quotes, nil
+	return moved, known, offers, quotes, nil
 }
 
 // compose makes the order that a tap asks for, at the costs of now, and its payment.

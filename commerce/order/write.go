@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,13 +12,16 @@ import (
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-// OnePerHold is the constraint that a batch of QueueCreate violates when a hold has another order that lives.
-const OnePerHold = "orders_one_per_hold"
+// What a batch of QueueCreate violates when a hold has another order that lives, and when an order of this id is there.
+const (
+	OnePerHold = "orders_one_per_hold"
+	OnePerID   = "orders_pkey"
+)
 
-// QueueCreate adds to a batch that pending orders are written, with their costs, lines and addresses, and calls made for
-// each order that was, with its time. The id of one that was not is there already, whosever it is: the caller undoes the
-// batch. An order that is not Valid is an error, and nothing is added.
-func QueueCreate(batch *pgx.Batch, orders []Order, made func(id commerce.OrderID, created time.Time)) error {
+// QueueCreate adds to a batch that pending orders are written, with their costs, lines and addresses. Whoever knows that an
+// id is there already (QueueKnown) leaves it out: every row would pay for a softer way than a violation, and hardly any needs
+// it. An order that is not Valid is an error, and nothing is added.
+func QueueCreate(batch *pgx.Batch, orders []Order) error {
 	for i := range orders {
 		if err := orders[i].Valid(); err != nil {
 			return err
@@ -31,8 +33,7 @@ func QueueCreate(batch *pgx.Batch, orders []Order, made func(id commerce.OrderID
 		select id, hold, show, buyer, email, name, 'pending', total, currency, goods, delivery, tax, rate, included, kind, region, zone
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::bigint[], $10::bigint[],
 			$11::bigint[], $12::int[], $13::bool[], $14::text[], $15::text[], $16::text[])
-			as w(id, hold, show, buyer, email, name, total, currency, goods, delivery, tax, rate, included, kind, region, zone)
-		on conflict (id) do nothing returning id, created_at`,
+			as w(id, hold, show, buyer, email, name, total, currency, goods, delivery, tax, rate, included, kind, region, zone)`,
 		schema.Column(orders, func(o *Order) commerce.OrderID { return o.ID }), schema.Column(orders, func(o *Order) commerce.HoldID { return o.Hold }),
 		schema.Column(orders, func(o *Order) commerce.ShowID { return o.Show }), schema.Column(orders, func(o *Order) string { return o.Buyer }),
 		schema.Column(orders, func(o *Order) string { return o.Email }), schema.Column(orders, func(o *Order) string { return o.Name }),
@@ -40,18 +41,11 @@ func QueueCreate(batch *pgx.Batch, orders []Order, made func(id commerce.OrderID
 		schema.Column(orders, func(o *Order) int64 { return o.Costs.Goods.Minor }), schema.Column(orders, func(o *Order) int64 { return o.Costs.Delivery.Minor }),
 		schema.Column(orders, func(o *Order) int64 { return o.Costs.Tax.Amount.Minor }), schema.Column(orders, func(o *Order) int32 { return int32(o.Costs.Tax.Rate) }),
 		schema.Column(orders, func(o *Order) bool { return o.Costs.Tax.Included }), schema.Column(orders, func(o *Order) string { return o.Costs.Tax.Kind }),
-		schema.Column(orders, func(o *Order) string { return o.Costs.Tax.Region }), schema.Column(orders, func(o *Order) string { return string(o.Costs.Zone) }),
-	).Query(func(rows pgx.Rows) error {
-		var id commerce.OrderID
-		var created time.Time
-		_, err := pgx.ForEachRow(rows, []any{&id, &created}, func() error { made(id, created); return nil })
-		return err
-	})
+		schema.Column(orders, func(o *Order) string { return o.Costs.Tax.Region }), schema.Column(orders, func(o *Order) string { return string(o.Costs.Zone) }))
 	queueLines(batch, orders)
 	batch.Queue(`
 		insert into order_delivery (order_id, name, line1, line2, city, region, postcode, country)
-		select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-		on conflict do nothing`, // of an order that is there already
+		select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])`,
 		schema.Column(orders, func(o *Order) commerce.OrderID { return o.ID }), schema.Column(orders, func(o *Order) string { return o.Delivery.Name }),
 		schema.Column(orders, func(o *Order) string { return o.Delivery.Line1 }), schema.Column(orders, func(o *Order) string { return o.Delivery.Line2 }),
 		schema.Column(orders, func(o *Order) string { return o.Delivery.City }), schema.Column(orders, func(o *Order) string { return o.Delivery.Region }),
@@ -75,8 +69,7 @@ func queueLines(batch *pgx.Batch, orders []Order) {
 	}
 	batch.Queue(`
 		insert into order_line (order_id, place, variant, product, title, quantity, unit_minor, owner)
-		select * from unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::text[], $6::int[], $7::bigint[], $8::uuid[])
-		on conflict do nothing`, // of an order that is there already
+		select * from unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::text[], $6::int[], $7::bigint[], $8::uuid[])`,
 		schema.Column(lines, func(l *placed) commerce.OrderID { return l.of }), schema.Column(lines, func(l *placed) int32 { return l.place }),
 		schema.Column(lines, func(l *placed) commerce.VariantID { return l.Variant }), schema.Column(lines, func(l *placed) commerce.ProductID { return l.Product }),
 		schema.Column(lines, func(l *placed) string { return clip(l.Title) }), schema.Column(lines, func(l *placed) int32 { return int32(l.Quantity) }),

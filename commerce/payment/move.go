@@ -26,8 +26,7 @@ func QueueCreate(batch *pgx.Batch, payments []Payment, payFor time.Duration) {
 		select id, order_id, hold, provider, 'sent', amount, currency, token, nullif(return_to, ''), 1,
 			now() + $9::interval, now() + $9::interval + interval '1 second', now() + $10::interval
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
-			as w(id, order_id, hold, provider, amount, currency, token, return_to)
-		on conflict (order_id) do nothing`, // of an order that is there already: see order.QueueCreate
+			as w(id, order_id, hold, provider, amount, currency, token, return_to)`,
 		schema.Column(payments, func(p *Payment) commerce.PaymentID { return p.ID }), schema.Column(payments, func(p *Payment) commerce.OrderID { return p.Order }),
 		schema.Column(payments, func(p *Payment) commerce.HoldID { return p.Hold }), schema.Column(payments, func(p *Payment) string { return p.Provider }),
 		schema.Column(payments, func(p *Payment) int64 { return p.Amount.Minor }), schema.Column(payments, func(p *Payment) string { return string(p.Amount.Currency) }),
