@@ -284,7 +284,7 @@ func (h harm) do(w *world, l Level) (at time.Time) {
 // machine of this test may be busy with others for longer than that, so the best of a few rounds counts: whoever broke
 // the promise by design would break it in each.
 func TestEachDriftIsRepairedWhileSelling(t *testing.T) {
-	const rounds, units = 5, 100_000
+	const rounds, units = 8, 100_000
 	server := embeddedtest.NewRedisServer(t)
 	client := open(t, server.URL())
 	w := newWorld(t, func() redis.UniversalClient { return client }, server.Flush)

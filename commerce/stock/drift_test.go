@@ -225,7 +225,9 @@ func TestTwoDetectorsRepairOnce(t *testing.T) {
 				if want = append(want, fmt.Sprintf("%s 1", kind)); !steps(find, repair) {
 					t.Errorf("%s, %s: a node found what it should not have, or the other way round", name, kind)
 				}
-				if _, _, _, now := w.level(l.Pool); now != epoch+1 {
+				// One epoch has ended with its copy, and one has been made for the next.
+				w.settled(a, l.Pool)
+				if _, _, _, now := w.level(l.Pool); now != epoch+2 {
 					t.Errorf("%s, %s: epoch %d after %d", name, kind, now, epoch)
 				}
 				w.hold(a, tapOf(l, "gst_a"))
