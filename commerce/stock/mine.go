@@ -32,5 +32,5 @@ func ListMine(ctx context.Context, q schema.Querier, buyer string) ([]Hold, erro
 // the number grows with every commit that changes one of them. (A hold whose time has passed changes when it is
 // swept; whoever has its deadline knows earlier.)
 func Changes(ctx context.Context, q schema.Querier, buyers []string) (map[string]int64, error) {
-	return schema.Counts(ctx, q, "changes of holds", `select buyer, sum(version)::bigint from hold where buyer = any($1) group by buyer`, buyers)
+	return schema.Counts(ctx, q, "changes of holds", `select buyer, sum(version + 1)::bigint from hold where buyer = any($1) group by buyer`, buyers)
 }
