@@ -92,7 +92,7 @@ type Dispatcher struct {
 type worker struct {
 	lane  string
 	round func(ctx context.Context) (more bool, err error)
-	kick  chan struct{} // capacity 1; workers who do the same share it, so that a kick wakes one of them
+	kick  chan struct{} // capacity 1
 }
 
 // New makes a Dispatcher; nothing runs until Run.
@@ -110,9 +110,8 @@ func New(config Config) (*Dispatcher, error) {
 	d := &Dispatcher{config: config, metrics: m, crews: config.crews()}
 	d.done = gather.New(1, dbLimit, d.noteDone)
 	add := func(lane string, round func(context.Context) (bool, error), n int) {
-		kick := make(chan struct{}, 1)
 		for range n {
-			d.workers = append(d.workers, worker{lane: lane, round: round, kick: kick})
+			d.workers = append(d.workers, worker{lane: lane, round: round, kick: make(chan struct{}, 1)})
 		}
 	}
 	if config.Handlers[KindEvent] != nil {

@@ -34,8 +34,7 @@
 //	                    up to MaxEffects calls. Those that are done are marked together, by whoever comes first
 //	  trimmer           one, deletes effects that were done long ago
 //
-// Kick may be called by anybody, any time; it never blocks. It wakes those who work on the kinds that were written, and one of
-// those who do the same.
+// Kick may be called by anybody, any time; it never blocks. It wakes those who work on the kinds that were written.
 //
 // # Invariants
 //

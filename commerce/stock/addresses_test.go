@@ -8,7 +8,7 @@ import (
 
 func TestAddressesAreRemembered(t *testing.T) {
 	a := addresses{lasts: time.Hour}
-	if a.again(0) || a.again(0) {
+	if first, second := a.again(0), a.again(0); first || second {
 		t.Error("nowhere has been here before")
 	}
 	here := sourceOf("here")

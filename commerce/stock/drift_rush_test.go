@@ -294,7 +294,7 @@ func TestEachDriftIsRepairedWhileSelling(t *testing.T) {
 		pools[i] = w.offer(w.supply(units, 0), units/2, time.Hour)
 		w.seed(pools[i], rounds)
 	}
-	r := w.rush(nodes, pools, 3*len(pools), 150*time.Millisecond)
+	r := w.rush(nodes, pools, 2*len(pools), 400*time.Millisecond)
 	best := make([]time.Duration, len(harms))
 	for round := range rounds {
 		late := false
