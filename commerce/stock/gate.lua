@@ -203,7 +203,7 @@ if #admitted > 0 then
   call('HSET', KEYS[4], ARGV[1], table.concat(admitted))
   stamp = stamp + 1
 end
-if free ~= free_before or due ~= due_before or timed_free ~= timed_before then
+if #admitted > 0 or free ~= free_before or due ~= due_before or timed_free ~= timed_before then
   call('HSET', KEYS[1], 'free', free, 'due', due, 'timed_free', timed_free, 'stamp', stamp)
 end
 

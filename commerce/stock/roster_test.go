@@ -55,6 +55,17 @@ func TestTheGateRefusesWhoIsOnNoRoster(t *testing.T) {
 		if got := say("U", back); got.free != 2 || got.stamp != 1 {
 			t.Fatalf("%d free, stamp %d", got.free, got.stamp)
 		}
+		// A call that takes back as many units as it lets in changes nothing but who has them.
+		say("A", taps(tap("gst_f", 1, 1)))
+		winner = tap("gst_g", 1, 1)
+		say("A", taps(winner))
+		swap := taps(tap("gst_h", 1, 1))
+		swap.back = []entry{{id: winner.tap.ID, buyer: winner.buyer}}
+		say("A", swap)
+		if stamp, buyers, err := g.roster(t.Context(), pool, 1); err != nil || stamp != 4 || len(buyers) != 2 {
+			t.Fatalf("%d buyers, stamp %d after four calls that admitted: %v", len(buyers), stamp, err)
+		}
+		say("U", briefly(3, tap("gst_h", 1, 1)))
 	})
 }
 
