@@ -29,9 +29,9 @@ const (
 
 type filter [filterBits / 64]uint64
 
-// again says whether an address has been here before, and notes that it was. It is remembered for at least lasts, or until so
+// seen says whether an address has been here before, and notes that it was. It is remembered for at least lasts, or until so
 // many others have come that there is no room.
-func (a *addresses) again(from sourceKey) bool {
+func (a *addresses) seen(from sourceKey) bool {
 	if from == 0 {
 		return false
 	}

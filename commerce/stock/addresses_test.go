@@ -8,32 +8,32 @@ import (
 
 func TestAddressesAreRemembered(t *testing.T) {
 	a := addresses{lasts: time.Hour}
-	if first, second := a.again(0), a.again(0); first || second {
+	if first, second := a.seen(0), a.seen(0); first || second {
 		t.Error("nowhere has been here before")
 	}
 	here := sourceOf("here")
-	if a.again(here) {
+	if a.seen(here) {
 		t.Error("known before it came")
 	}
 	// Until twice as many have come as a set holds, less the first set's share.
 	wrong := 0
 	for i := range filterHolds + filterHolds/2 {
-		if a.again(sourceOf(fmt.Sprint(i))) {
+		if a.seen(sourceOf(fmt.Sprint(i))) {
 			wrong++
 		}
 	}
-	if !a.again(here) {
+	if !a.seen(here) {
 		t.Error("forgotten while there is room")
 	}
 	if most := filterHolds / 20; wrong > most {
 		t.Errorf("%d of %d taken for others, at most %d", wrong, filterHolds+filterHolds/2, most)
 	}
 	for i := range 3 * filterHolds {
-		a.again(sourceOf(fmt.Sprint("later ", i)))
+		a.seen(sourceOf(fmt.Sprint("later ", i)))
 	}
 	forgotten := 0
 	for i := range 100 {
-		if !a.again(sourceOf(fmt.Sprint("0", i))) {
+		if !a.seen(sourceOf(fmt.Sprint("0", i))) {
 			forgotten++
 		}
 	}
@@ -46,17 +46,17 @@ func TestAddressesAreForgottenInTime(t *testing.T) {
 	a := addresses{lasts: time.Nanosecond}
 	here := sourceOf("here")
 	for range 100 {
-		a.again(sourceOf("there"))
+		a.seen(sourceOf("there"))
 		time.Sleep(time.Microsecond)
 	}
-	if a.again(here) {
+	if a.seen(here) {
 		t.Error("known before it came")
 	}
 	for range 2 { // one set is kept beside the present one
 		time.Sleep(time.Microsecond)
-		a.again(sourceOf("there"))
+		a.seen(sourceOf("there"))
 	}
-	if a.again(here) {
+	if a.seen(here) {
 		t.Error("remembered for longer than twice its time")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/crash"
 )
 
 const (
@@ -68,6 +69,7 @@ func (l *lane) claim(ctx context.Context, asks []*ask) {
 		l.wary = waryFor
 	}
 	if err == nil {
+		crash.Here("stock.committed")
 		l.s.start(fromInside, func(ctx context.Context) { l.answer(ctx, epoch, asks, got) })
 		return
 	}

@@ -19,13 +19,13 @@ import (
 var errMet = errors.New("an id is known")
 
 // commit decides a batch, all or nothing. The asks are judged in their order. wary: every id is looked up first. What it
-// answers is decided, and durable after settled.flush, which must be called.
-func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (settled, error) {
+// answers is decided, and durable after decided.flush, which must be called.
+func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (decided, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
 	for _, a := range asks {
 		a.source = sourceOf(a.tap.Source)
-		a.again = s.addresses.again(a.source)
+		a.seen = s.addresses.seen(a.source)
 	}
 	met := false
 	for try := 1; ; try++ {
@@ -36,7 +36,7 @@ func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64,
 		}
 		met = met || errors.Is(err, errMet)
 		if try == schema.MaxTries || !errors.Is(err, errMet) && !schema.Retryable(err) {
-			return settled{claimed: claimed{met: met}}, fmt.Errorf("claim %d holds of %s: %w", len(asks), pool, err)
+			return decided{claimed: claimed{met: met}}, fmt.Errorf("claim %d holds of %s: %w", len(asks), pool, err)
 		}
 	}
 }
@@ -44,10 +44,10 @@ func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64,
 // commitOnce is one transaction of three trips to Postgres: one locks the pool's row and reads what there is to know about
 // the batch, the second copies in the holds that came of it, the last writes the rest and commits. What is written is the
 // same few statements for one tap or 512.
-func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (settled, error) {
+func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (decided, error) {
 	conn, err := s.db.Acquire(ctx)
 	if err != nil {
-		return settled{}, err
+		return decided{}, err
 	}
 	c := claim{Conn: conn, asks: asks, known: make(map[commerce.HoldID]*Hold, len(asks)), direct: epoch == directEpoch, holdFor: s.holdFor, has: has{units: map[string]int{}, holds: map[sourceKey]int{}, barred: map[string]bool{}}}
 	c.wary = wary || c.direct // no gate has told who is known
@@ -62,9 +62,9 @@ func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch in
 	if err != nil {
 		_, _ = c.Exec(ctx, `rollback`) // what cannot be undone so is undone with its connection
 		conn.Release()                 // which is closed when it is still in a transaction
-		return settled{}, err
+		return decided{}, err
 	}
-	return settled{claimed: got, conn: conn}, nil
+	return decided{claimed: got, conn: conn}, nil
 }
 
 // claim is one try to commit a batch.
@@ -99,7 +99,7 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 		if c.wary || a.met {
 			met = append(met, a.tap.ID)
 		}
-		if a.again {
+		if a.seen {
 			sources = append(sources, int64(a.source))
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/crash"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
@@ -17,8 +16,8 @@ import (
 // maxFlushes is how many claims of a pool wait for the disk at once.
 const maxFlushes = 2
 
-// settled is a claim that is decided and committed, but may not be durable.
-type settled struct {
+// decided is a claim that is judged and committed, but may not be durable.
+type decided struct {
 	claimed
 	// conn is the one that has committed it. Only there can be waited: when Postgres dies and loses the commit the connection
 	// dies with it, where another one could be to the server that came after.
@@ -26,18 +25,18 @@ type settled struct {
 }
 
 // flush returns when the claim is durable. An error leaves open whether it is.
-func (s settled) flush(ctx context.Context) error {
-	defer s.conn.Release()
+func (d decided) flush(ctx context.Context) error {
+	defer d.conn.Release()
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
-	if _, err := s.conn.Exec(ctx, schema.FlushSQL); err != nil {
+	if _, err := d.conn.Exec(ctx, schema.FlushSQL); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
 	return nil
 }
 
 // answer tells the gate and the buyers what became of a claim, once it is durable.
-func (l *lane) answer(ctx context.Context, epoch int64, asks []*ask, got settled) {
+func (l *lane) answer(ctx context.Context, epoch int64, asks []*ask, got decided) {
 	defer func() { <-l.flushes }()
 	err := got.flush(ctx)
 	l.s.metrics.calls.WithLabelValues("claim", result(err)).Inc()
@@ -45,7 +44,6 @@ func (l *lane) answer(ctx context.Context, epoch int64, asks []*ask, got settled
 		l.unknown(asks, err)
 		return
 	}
-	crash.Here("stock.committed")
 	if got.past {
 		l.pastCopy(ctx, got.epoch)
 	}

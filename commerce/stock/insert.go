@@ -68,7 +68,7 @@ func encodeRows(rows []row, pool commerce.PoolID, expires time.Time) []byte {
 		b.text(string(r.state))
 		b.int8(uint64(t.Unit.Minor))
 		b.text(string(t.Unit.Currency))
-		if r.ask.again {
+		if r.ask.seen {
 			b.int8(uint64(r.ask.source))
 		} else {
 			b.null()

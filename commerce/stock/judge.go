@@ -92,7 +92,7 @@ func (s *shelf) judge(a *ask, h has) error {
 		return errOfferLate
 	case s.level.Cap > 0 && h.units[t.Buyer]+t.Quantity > s.level.Cap:
 		return ErrLimit
-	case a.again && h.holds[a.source]+1 >= MaxPerSource: // its first is not among them
+	case a.seen && h.holds[a.source]+1 >= MaxPerSource: // its first is not among them
 		return ErrLimit
 	case atTimed && s.capped && t.Quantity > s.timedFree:
 		return errUsedUp
@@ -103,7 +103,7 @@ func (s *shelf) judge(a *ask, h has) error {
 	if s.level.Cap > 0 {
 		h.units[t.Buyer] += t.Quantity
 	}
-	if a.again {
+	if a.seen {
 		h.holds[a.source]++
 	}
 	return nil

@@ -72,7 +72,7 @@ func TestJudgedInTurn(t *testing.T) {
 			if tap.offer == 0 {
 				tap.offer = standing
 			}
-			got := s.judge(&ask{beside: tap.beside, source: sourceOf(tap.source), again: tap.source != "", tap: Tap{Buyer: tap.buyer, Quantity: tap.quantity, Offer: tap.offer}}, h)
+			got := s.judge(&ask{beside: tap.beside, source: sourceOf(tap.source), seen: tap.source != "", tap: Tap{Buyer: tap.buyer, Quantity: tap.quantity, Offer: tap.offer}}, h)
 			if !errors.Is(got, tap.want) || (got == nil) != (tap.want == nil) {
 				t.Errorf("%s, tap %d: %v, want %v", name, i, got, tap.want)
 			}

@@ -48,7 +48,7 @@ type ask struct {
 	tap    Tap
 	buyer  buyerKey
 	source sourceKey     // owned by the claim, with
-	again  bool          // whether it has been here before
+	seen   bool          // whether it has been here before
 	got    answer        // what it has come to, once done says so
 	done   chan struct{} // of one place: whoever answers never waits
 	tries  int           // rounds; owned by the loop that has the ask
