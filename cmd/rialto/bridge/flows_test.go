@@ -367,7 +367,7 @@ func TestMediaIsNotedOnceThePostgresIsBack(t *testing.T) {
 	}
 }
 
-// Who is told of their document is told the version that it has once the order is carried.
+// Who is told of their document is told the changes that it has once the order is carried: a hold of version 7 began as a change.
 func TestMeIsToldWithItsVersion(t *testing.T) {
 	w := newWorld(t)
 	pan := w.sell(w.newShow(w.mara), 2)
@@ -395,7 +395,7 @@ func TestMeIsToldWithItsVersion(t *testing.T) {
 		case got := <-heard:
 			var m outbox.MeMessage
 			w.must(json.Unmarshal(got, &m))
-			want := []outbox.Told{{Subject: "gst_other"}, {Subject: guest, Version: 7}}
+			want := []outbox.Told{{Subject: "gst_other"}, {Subject: guest, Version: 8}}
 			slices.SortFunc(want, func(a, b outbox.Told) int { return strings.Compare(a.Subject, b.Subject) })
 			if m.Op != outbox.OpMe || !slices.Equal(m.People, want) {
 				t.Errorf("heard %s, want %v", got, want)
