@@ -61,7 +61,7 @@ func (a *App) buildSale() (err error) {
 	}
 	s.accounts = account.New(a.pool, account.NewHasher(), kick).WithMail(s.mails, s.signer)
 	if s.stock, err = stock.New(stock.Config{
-		Pool: a.pool, Redis: a.redis, Log: a.log, Registerer: a.registry, HoldFor: a.cfg.HoldTTL, Barred: community.Barred,
+		Pool: a.pool, Redis: a.redis, Log: a.log, Registerer: a.registry, HoldFor: a.cfg.HoldTTL, Barred: community.BarredSQL,
 	}); err != nil {
 		return err
 	}

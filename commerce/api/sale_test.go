@@ -58,7 +58,7 @@ func (w *shop) checkout(t *testing.T, c *api.Config) *checkout.Service {
 	client := redis.NewClient(&redis.Options{Addr: w.store.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	log := slog.New(slog.DiscardHandler)
-	stocks, err := stock.New(stock.Config{Pool: c.Pool, Redis: client, Log: log, Registerer: prometheus.NewRegistry(), HoldFor: w.holdFor, Barred: community.Barred})
+	stocks, err := stock.New(stock.Config{Pool: c.Pool, Redis: client, Log: log, Registerer: prometheus.NewRegistry(), HoldFor: w.holdFor, Barred: community.BarredSQL})
 	if err != nil {
 		t.Fatal(err)
 	}

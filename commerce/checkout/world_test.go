@@ -116,7 +116,7 @@ func (w *world) service(change ...func(*stock.Config, *Config)) *Service {
 	}
 	client := redis.NewClient(options)
 	log := slog.New(slog.DiscardHandler)
-	stocks := stock.Config{Pool: w.db, Redis: client, Log: log, Registerer: prometheus.NewRegistry(), Barred: community.Barred}
+	stocks := stock.Config{Pool: w.db, Redis: client, Log: log, Registerer: prometheus.NewRegistry(), Barred: community.BarredSQL}
 	provider, err := sandbox.NewClient(w.sandbox.URL, secret, "", time.Second)
 	if err != nil {
 		w.t.Fatal(err)

@@ -209,12 +209,15 @@ func Check(ctx context.Context, q schema.Querier, id commerce.ShowID, subject st
 	return nil
 }
 
-// Barred adds to a batch the question who of subjects may not take part in the show of a pool, and calls bar for each. It
-// is Check for a claim of stock, which asks once for all of its buyers.
+// BarredSQL asks which subjects ($2, schema.Names) may not take part in the show of a pool ($1). It is Check for a claim of stock,
+// which asks once for all of its buyers.
+var BarredSQL = `
+	select distinct b.subject from pool p join show s on s.id = p.show join ban b on b.creator = s.creator
+	where p.id = $1 and b.subject = any(` + schema.NamesSQL("$2") + `) and (b.show = s.id or b.show is null)`
+
+// Barred adds BarredSQL to a batch, and calls bar for each.
 func Barred(batch *pgx.Batch, pool commerce.PoolID, subjects []string, bar func(subject string)) {
-	batch.Queue(`
-		select distinct b.subject from pool p join show s on s.id = p.show join ban b on b.creator = s.creator
-		where p.id = $1 and b.subject = any(`+schema.NamesSQL("$2")+`) and (b.show = s.id or b.show is null)`, pool, schema.Names(subjects)).Query(func(rows pgx.Rows) error {
+	batch.Queue(BarredSQL, pool, schema.Names(subjects)).Query(func(rows pgx.Rows) error {
 		var subject string
 		_, err := pgx.ForEachRow(rows, []any{&subject}, func() error { bar(subject); return nil })
 		return err

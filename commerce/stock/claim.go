@@ -15,6 +15,9 @@ const (
 	// waryFor claims look every id up, after one that met an id that nobody knew to be known and had to be made again:
 	// whoever sends used up ids makes claims no more than a little slower.
 	waryFor = 64
+	// doubtFor claims look the pool up first, after one that found it to be other than it was believed to be: somebody else works
+	// on it.
+	doubtFor = 16
 	// takenRange is the CHECK that judges every sale.
 	takenRange = "pool_taken_range"
 )
@@ -63,11 +66,7 @@ func (l *lane) nextClaim() ([]*ask, bool) {
 func (l *lane) claim(ctx context.Context, asks []*ask) {
 	epoch := asks[0].epoch
 	l.flushes <- struct{}{}
-	got, err := l.s.commit(ctx, l.id, epoch, distinct(asks), l.wary > 0)
-	l.wary = max(0, l.wary-1)
-	if got.met {
-		l.wary = waryFor
-	}
+	got, err := l.commit(ctx, epoch, distinct(asks))
 	if err == nil {
 		crash.Here("stock.committed")
 		l.s.start(fromInside, func(ctx context.Context) { l.answer(ctx, epoch, asks, got) })
@@ -81,6 +80,23 @@ func (l *lane) claim(ctx context.Context, asks []*ask) {
 		return
 	}
 	l.unknown(asks, err)
+}
+
+// commit has a batch decided, and remembers what that says of the pool.
+func (l *lane) commit(ctx context.Context, epoch int64, batch []*ask) (decided, error) {
+	believed := l.believed
+	if l.doubt > 0 {
+		believed = nil
+	}
+	got, err := l.s.commit(ctx, l.id, epoch, batch, l.wary > 0, believed)
+	l.wary, l.doubt, l.believed = max(0, l.wary-1), max(0, l.doubt-1), got.believed
+	if got.met {
+		l.wary = waryFor
+	}
+	if got.dashed {
+		l.doubt = doubtFor
+	}
+	return got, err
 }
 
 // distinct leaves the first ask of each id.

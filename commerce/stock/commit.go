@@ -18,19 +18,28 @@ import (
 // tombstone of a lapsed lease is written without the pool's lock). The batch is judged again.
 var errMet = errors.New("an id is known")
 
-// commit decides a batch, all or nothing. The asks are judged in their order. wary: every id is looked up first. What it
-// answers is decided, and durable after decided.flush, which must be called.
-func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (decided, error) {
+// commit decides a batch, all or nothing. The asks are judged in their order. wary: every id is looked up first. believed is what
+// the pool is taken to be, nil: not known. What it answers is decided, and durable after decided.flush, which must be called.
+func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool, believed *belief) (decided, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
+	allNew := !wary
 	for _, a := range asks {
 		a.source = sourceOf(a.tap.Source)
 		a.seen = s.addresses.seen(a.source)
+		allNew = allNew && !a.met
 	}
-	met := false
+	met, dashed := false, false
+	if allNew && believed != nil && believed.fresh(epoch) {
+		got, err := s.hope(ctx, pool, asks, believed)
+		if !errors.Is(err, errDashed) {
+			return got, err
+		}
+		met, dashed = errors.Is(err, errMet), true
+	}
 	for try := 1; ; try++ {
 		got, err := s.commitOnce(ctx, pool, epoch, asks, wary || met)
-		got.met = met
+		got.met, got.dashed = met, dashed
 		if err == nil {
 			return got, nil
 		}
@@ -41,15 +50,16 @@ func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64,
 	}
 }
 
-// commitOnce is one transaction of three trips to Postgres: one locks the pool's row and reads what there is to know about
-// the batch, the second copies in the holds that came of it, the last writes the rest and commits. What is written is the
+// commitOnce is one transaction of two trips to Postgres: the first locks the pool's row and reads what there is to know about
+// the batch, the second copies in the holds that came of it, writes the rest and commits. What is written is the
 // same few statements for one tap or 512.
 func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (decided, error) {
 	conn, err := s.db.Acquire(ctx)
 	if err != nil {
 		return decided{}, err
 	}
-	c := claim{Conn: conn, asks: asks, known: make(map[commerce.HoldID]*Hold, len(asks)), direct: epoch == directEpoch, holdFor: s.holdFor, has: has{units: map[string]int{}, holds: map[sourceKey]int{}, barred: map[string]bool{}}}
+	c := s.newClaim(conn, asks)
+	c.direct = epoch == directEpoch
 	c.wary = wary || c.direct // no gate has told who is known
 	err = c.read(ctx, pool, s.barred)
 	if err == nil && epoch != directEpoch && c.shelf.epoch != epoch {
@@ -57,14 +67,16 @@ func (s *Service) commitOnce(ctx context.Context, pool commerce.PoolID, epoch in
 	}
 	var got claimed
 	if err == nil {
-		got, err = c.decide(ctx)
+		var rows []row
+		var change moved
+		got, rows, change = c.judge()
+		err = c.write(ctx, rows, change)
 	}
 	if err != nil {
-		_, _ = c.Exec(ctx, `rollback`) // what cannot be undone so is undone with its connection
-		conn.Release()                 // which is closed when it is still in a transaction
+		c.undo(ctx)
 		return decided{}, err
 	}
-	return decided{claimed: got, conn: conn}, nil
+	return decided{claimed: got, conn: conn, believed: &belief{shelf: c.shelf}}, nil
 }
 
 // claim is one try to commit a batch.
@@ -82,11 +94,24 @@ type claim struct {
 	gone   []entry // whose holds they were
 }
 
+func (s *Service) newClaim(conn *pgxpool.Conn, asks []*ask) *claim {
+	return &claim{
+		Conn: conn, asks: asks, known: make(map[commerce.HoldID]*Hold, len(asks)), holdFor: s.holdFor,
+		has: has{units: map[string]int{}, holds: map[sourceKey]int{}, barred: map[string]bool{}},
+	}
+}
+
+// undo ends the transaction, and gives its connection back.
+func (c *claim) undo(ctx context.Context) {
+	_, _ = c.Exec(ctx, `rollback`) // what cannot be undone so is undone with its connection
+	c.Release()                    // which is closed when it is still in a transaction
+}
+
 // read opens the transaction, locks the pool, ends its lapsed holds and reads what the batch is judged by.
-func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) error {
+func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred string) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin`)
-	batch.Queue(`select set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true)`) // see unitsSQL, and flush
+	batch.Queue(settingsSQL)
 	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
 	batch.Queue(`
 		update hold set state = 'expired', lapses_at = null, changed_at = now(), version = version + 1
@@ -106,14 +131,15 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 	if len(met) > 0 {
 		batch.Queue(knownSQL, met).Query(c.readKnown)
 	}
-	batch.Queue(unitsSQL, pool, schema.Names(buyers)).
+	names := schema.Names(buyers)
+	batch.Queue(unitsSQL, pool, names).
 		Query(func(rows pgx.Rows) error { return count(rows, c.has.units) })
 	if len(sources) > 0 {
 		batch.Queue(openSQL, sources).
 			Query(func(rows pgx.Rows) error { return count(rows, c.has.holds) })
 	}
-	if barred != nil {
-		barred(batch, pool, buyers, func(buyer string) { c.has.barred[buyer] = true })
+	if barred != "" {
+		batch.Queue(barred, pool, names).Query(c.readBarred)
 	}
 	err := c.SendBatch(ctx, batch).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -126,8 +152,9 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred Barred) e
 // that is made while the tables are small, and kept, would read a table that has grown from end to end and compare each
 // row with each tap.
 var (
-	knownSQL = holdSQL + ` where h.id = any($1)`
-	unitsSQL = `
+	settingsSQL = `select set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true)` // see flush
+	knownSQL    = holdSQL + ` where h.id = any($1)`
+	unitsSQL    = `
 		select buyer, sum(quantity) from hold
 		where (select buyer_cap > 0 from pool where id = $1) and buyer = any(` + schema.NamesSQL("$2") + `) and pool = $1 and state in ('held', 'paying', 'sold')
 		group by buyer`
@@ -162,6 +189,12 @@ func (c *claim) readKnown(rows pgx.Rows) error {
 	return rows.Err()
 }
 
+func (c *claim) readBarred(rows pgx.Rows) error {
+	var buyer string
+	_, err := pgx.ForEachRow(rows, []any{&buyer}, func() error { c.has.barred[buyer] = true; return nil })
+	return err
+}
+
 func count[K comparable](rows pgx.Rows, into map[K]int) error {
 	var name K
 	var n int
@@ -169,8 +202,8 @@ func count[K comparable](rows pgx.Rows, into map[K]int) error {
 	return err
 }
 
-// decide judges the batch and commits it.
-func (c *claim) decide(ctx context.Context) (claimed, error) {
+// judge decides about the batch: what becomes of each tap, which rows that makes, and what changes on the pool's row.
+func (c *claim) judge() (claimed, []row, moved) {
 	before := c.shelf.level
 	for i, quantity := range c.lapsed.quantities {
 		c.shelf.move(-int(quantity), c.lapsed.offers[i])
@@ -178,14 +211,13 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 	free, timedFree := c.shelf.free, c.shelf.timedFree
 	got := claimed{holds: c.known, barred: c.has.barred, fates: map[commerce.HoldID]error{}, lapsed: c.gone}
 	rows, made := make([]row, 0, len(c.asks)), make([]Hold, len(c.asks))
-	took := false
 	for i, a := range c.asks {
 		if _, known := got.holds[a.tap.ID]; known {
 			continue
 		}
 		h, fate := &made[i], c.shelf.judge(a, c.has)
 		if fate == nil {
-			*h, took = c.shelf.hold(&a.tap, c.holdFor), true
+			*h = c.shelf.hold(&a.tap, c.holdFor)
 			got.due = h.Expires
 		} else {
 			*h = Hold{ID: a.tap.ID, State: Void}
@@ -199,42 +231,57 @@ func (c *claim) decide(ctx context.Context) (claimed, error) {
 		}
 	}
 	got.left, got.epoch = c.shelf.free, c.shelf.epoch
-	change := moved{took: free - c.shelf.free, timed: timedFree - c.shelf.timedFree}
+	change := moved{took: free - c.shelf.free, timed: timedFree - c.shelf.timedFree, tell: free != c.shelf.free || len(c.gone) > 0}
 	for i, quantity := range c.lapsed.quantities {
 		change.took -= int(quantity)
 		if c.shelf.level.Timed != 0 && c.lapsed.offers[i] == c.shelf.level.Timed {
 			change.timed -= int(quantity)
 		}
 	}
-	got.past = c.direct && change != moved{}
-	l := c.shelf.level
+	got.past = c.direct && change.any()
+	l := &c.shelf.level
 	l.usedUp = l.TimedLeft != nil && *l.TimedLeft == 0 && *before.TimedLeft > 0
-	return got, c.write(ctx, l, rows, change, took || len(c.gone) > 0)
+	return got, rows, change
 }
 
-// write is the second and the third trip. A tap that is refused leaves a tombstone, so that its id cannot come back while its unit is on
+// write is the second trip. A tap that is refused leaves a tombstone, so that its id cannot come back while its unit is on
 // the way back to the gate.
-func (c *claim) write(ctx context.Context, l Level, rows []row, change moved, tell bool) error {
-	if err := c.insert(ctx, rows); err != nil {
-		return err
-	}
-	batch := &pgx.Batch{}
-	if units, holds := held(rows); units > 0 {
-		batch.Queue(`insert into unit_movement (pool, origin, target, kind, units, holds) values ($1, 'available', 'held', 'hold', $2, $3)`, l.Pool, units, holds)
-	}
-	if change != (moved{}) {
+func (c *claim) write(ctx context.Context, rows []row, change moved) error {
+	var f schema.Flight
+	c.copy(&f, rows)
+	if change.any() {
 		// The gate's copy knows nothing of what is taken past it, which is no drift.
-		batch.Queue(`update pool set taken = taken + $2, timed_taken = timed_taken + $3, past_epoch = case when $4 then epoch else past_epoch end
-			where id = $1`, l.Pool, change.took, change.timed, c.direct)
+		f.Queue(`update pool set taken = taken + $2, timed_taken = timed_taken + $3, past_epoch = case when $4 then epoch else past_epoch end
+			where id = $1`, c.shelf.level.Pool, change.took, change.timed, c.direct)
 	}
-	if tell {
+	return c.close(ctx, &f, rows, change)
+}
+
+// close writes what a claim tells others, and commits.
+func (c *claim) close(ctx context.Context, f *schema.Flight, rows []row, change moved) error {
+	l := c.shelf.level
+	if units, holds := held(rows); units > 0 {
+		f.Queue(`insert into unit_movement (pool, origin, target, kind, units, holds) values ($1, 'available', 'held', 'hold', $2, $3)`, l.Pool, units, holds)
+	}
+	if change.tell {
+		batch := &pgx.Batch{}
 		if err := outbox.Queue(batch, l.Show, l.Event()); err != nil {
 			return err
 		}
+		f.Batch(batch)
 	}
-	batch.Queue(`commit`)
-	return c.SendBatch(ctx, batch).Close()
+	f.Queue(`commit`)
+	err := f.Go(ctx, c.Conn.Conn())
+	if schema.Violates(err, "hold_pkey") {
+		return errMet
+	}
+	return err
 }
 
 // moved is how many units a claim takes off the pool's row, in all and at its timed offer, less those that had lapsed.
-type moved struct{ took, timed int }
+type moved struct {
+	took, timed int
+	tell        bool // what is left is news
+}
+
+func (m moved) any() bool { return m.took != 0 || m.timed != 0 }

@@ -7,9 +7,10 @@
 // admitted ones; nobody hears "yours" before that. Redis may therefore lose anything at any time: it can only
 // admit too few or too many, and Postgres' CHECK refuses the second.
 //
-// A claim is one transaction of three trips: the first locks the pool's row, ends what has lapsed and reads what is known of
-// the batch; then the batch is judged (judge.go), the second copies its rows in, and the third writes the rest and commits. The
-// row is free for the next claim then; the buyers hear of it when the disk has it (flush.go).
+// A claim is one transaction of two trips: the first locks the pool's row, ends what has lapsed and reads what is known of
+// the batch; then the batch is judged (judge.go), and the second copies its rows in, writes the rest and commits. In a rush
+// the first trip is left out: the batch is judged by what the claim before has left, and the transaction holds only if that is still
+// so (hope.go). The row is free for the next claim then; the buyers hear of it when the disk has it (flush.go).
 //
 // Each pool has a lane: taps that arrive while a call is in flight gather and go together in the next one, so
 // a surge costs one Redis call and one Postgres transaction per few hundred taps. An idle lane sends at once.

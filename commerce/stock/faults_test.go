@@ -429,7 +429,7 @@ func TestWhatPostgresMayHaveLostIsNotDurable(t *testing.T) {
 	if _, err := durably(t, s, l.Pool, 0, []*ask{newAsk(tapOf(l, "gst_a"))}, false); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.commit(t.Context(), l.Pool, 0, []*ask{newAsk(tapOf(l, "gst_b"))}, false)
+	got, err := s.commit(t.Context(), l.Pool, 0, []*ask{newAsk(tapOf(l, "gst_b"))}, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ type decided struct {
 	// conn is the one that has committed it. Only there can be waited: when Postgres dies and loses the commit the connection
 	// dies with it, where another one could be to the server that came after.
 	conn *pgxpool.Conn
+	// believed is what it has left the pool as.
+	believed *belief
 }
 
 // flush returns when the claim is durable. An error leaves open whether it is.

@@ -2,7 +2,6 @@ package stock
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -18,28 +17,23 @@ type row struct {
 }
 
 const (
-	insertSQL = `copy hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, expires_at, lapses_at, version) from stdin binary`
-	columns   = 12
-	rowBytes  = 224 // a guess, for the buffer
+	insertSQL = `copy hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, created_at, expires_at, lapses_at, version) from stdin binary`
+	columns   = 13
+	rowBytes  = 240 // a guess, for the buffer
 
 	// withMovement is the version of a hold whose movement of units is written with it. The table writes one for each hold
 	// that is inserted with another (migration 00037).
 	withMovement = 0
 )
 
-// insert writes the rows of a batch: COPY fills a page at a time, and takes them in half the time that INSERT does.
-func (c *claim) insert(ctx context.Context, rows []row) error {
+// copy adds the rows of a batch to what is sent: COPY fills a page at a time, and takes them in half the time that INSERT does.
+func (c *claim) copy(f *schema.Flight, rows []row) {
 	if len(rows) == 0 {
-		return nil
+		return
 	}
 	// Sorted: two batches that share ids then wait for each other in one order.
 	slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.ask.tap.ID[:], b.ask.tap.ID[:]) })
-	data := encodeRows(rows, c.shelf.level.Pool, c.shelf.now.Add(c.holdFor))
-	_, err := c.Conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(data), insertSQL)
-	if schema.Violates(err, "hold_pkey") {
-		return errMet
-	}
-	return err
+	f.Copy(insertSQL, encodeRows(rows, c.shelf.level.Pool, c.shelf.now, c.shelf.now.Add(c.holdFor)))
 }
 
 // held is what the batch's one movement of units is made of, in id order.
@@ -54,7 +48,8 @@ func held(rows []row) (units int, holds []commerce.HoldID) {
 }
 
 // encodeRows is the binary format of COPY: PostgreSQL 15 manual, SQL commands, COPY, "Binary Format".
-func encodeRows(rows []row, pool commerce.PoolID, expires time.Time) []byte {
+func encodeRows(rows []row, pool commerce.PoolID, made, expires time.Time) []byte {
+	created := uint64(made.Sub(postgresEpoch).Microseconds())
 	deadline := uint64(expires.Sub(postgresEpoch).Microseconds())
 	b := make(copyData, 0, len(rows)*rowBytes)
 	b = append(b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
@@ -74,6 +69,7 @@ func encodeRows(rows []row, pool commerce.PoolID, expires time.Time) []byte {
 			b.null()
 		}
 		b.int8(uint64(t.Offer))
+		b.int8(created)
 		b.int8(deadline)
 		if r.state == Held {
 			b.int8(deadline)

@@ -128,6 +128,7 @@ type claimed struct {
 	barred map[string]bool           // buyers who are told nothing of what they may have
 	left   int
 	met    bool    // an id that nobody knew to be known was
+	dashed bool    // the pool was not what it was believed to be
 	epoch  int64   // of the pool
 	past   bool    // units moved that the copy of this epoch knows nothing of
 	lapsed []entry // holds that lapsed and were released on the way

@@ -40,7 +40,10 @@ type lane struct {
 
 	roster roster // owned by the gate loop
 
-	wary int // claims that look every id up first; owned by the claim loop
+	// owned by the claim loop
+	wary     int     // claims that look every id up first
+	doubt    int     // claims that look the pool up first
+	believed *belief // what the last claim has left the pool as; nil: not known
 }
 
 // ask is one tap under way.
@@ -110,8 +113,7 @@ func (l *lane) ask(a *ask) error {
 	return nil
 }
 
-// Who wakes a lane: its own loops may start each other even while the service stops, so that what has been
-// begun is finished.
+// Who wakes a lane: its own loops may start each other even while the service stops, so that what was begun is finished.
 const (
 	fromInside  = true
 	fromOutside = false

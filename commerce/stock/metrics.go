@@ -11,6 +11,7 @@ type metrics struct {
 	answers  []prometheus.Counter   // of taps: for each of outcomes, then for another error, and for none
 	refused  *prometheus.CounterVec // reason: never queued
 	calls    *prometheus.CounterVec // stage, result
+	hopes    *prometheus.CounterVec // result
 	batch    *prometheus.HistogramVec
 	rebuilds *prometheus.CounterVec // reason
 	dropped  *prometheus.CounterVec // reason: notes to the gate that were not delivered
@@ -31,6 +32,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		taps:    counter("taps_total", "Taps answered.", "answer"),
 		refused: counter("refused_taps_total", "Taps that were not even queued.", "reason"),
 		calls:   counter("calls_total", "Gate calls and claims.", "stage", "result"),
+		hopes:   counter("hopes_total", "Claims that were sent in one trip, judged by what the pool was believed to be: kept, or dashed and judged again.", "result"),
 		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "rialto_commerce_stock_batch_taps", Help: "Taps in one gate call or claim.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
@@ -46,7 +48,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		driftRepaired: counter("drift_repaired_total", "Differences that this node has repaired.", "kind"),
 		driftRounds:   counter("drift_rounds_total", "Turns of this node to look for drift.", "result"),
 	}
-	for _, c := range []prometheus.Collector{m.taps, m.refused, m.calls, m.batch, m.rebuilds, m.dropped, m.swept, m.direct, m.away,
+	for _, c := range []prometheus.Collector{m.taps, m.refused, m.calls, m.hopes, m.batch, m.rebuilds, m.dropped, m.swept, m.direct, m.away,
 		m.driftFound, m.driftRepaired, m.driftRounds} {
 		if err := r.Register(c); err != nil {
 			return nil, err

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -24,15 +23,13 @@ type Config struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 
-	Barred Barred // nil: anybody may buy
+	// Barred is SQL that asks which buyers ($2, schema.Names) may not buy in the show of a pool ($1), in its one column; "": anybody may.
+	Barred string
 
 	HoldFor time.Duration // 0: DefaultHoldFor
 	PayFor  time.Duration // 0: DefaultPayFor
 	Sweep   time.Duration // how often Run looks for lapsed holds; 0: defaultSweep. For drift it looks so often too, but not more often than once a second
 }
-
-// Barred adds to a claim's batch the question who of some buyers may not buy in the show of a pool, and calls bar for each.
-type Barred func(batch *pgx.Batch, pool commerce.PoolID, buyers []string, bar func(buyer string))
 
 const (
 	defaultSweep = time.Second
@@ -63,7 +60,7 @@ type Service struct {
 	gate      gate
 	log       *slog.Logger
 	metrics   *metrics
-	barred    Barred
+	barred    string
 	holdFor   time.Duration
 	payFor    time.Duration
 	sweep     time.Duration

@@ -258,7 +258,7 @@ func (w *world) eventually(done func() bool, state func() string) {
 // durably commits a claim as a lane does.
 func durably(t testing.TB, s *Service, pool commerce.PoolID, epoch int64, asks []*ask, wary bool) (claimed, error) {
 	t.Helper()
-	got, err := s.commit(t.Context(), pool, epoch, asks, wary)
+	got, err := s.commit(t.Context(), pool, epoch, asks, wary, nil)
 	if err == nil {
 		err = got.flush(t.Context())
 	}

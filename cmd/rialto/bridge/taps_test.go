@@ -54,7 +54,7 @@ func newShop(t *testing.T, units int, provider payment.Provider) *shop {
 	s.must(err)
 	client := redis.NewClient(options)
 	t.Cleanup(func() { _ = client.Close() })
-	stocks, err := stock.New(stock.Config{Pool: s.db, Redis: client, Log: log, Registerer: s.registry, Barred: community.Barred})
+	stocks, err := stock.New(stock.Config{Pool: s.db, Redis: client, Log: log, Registerer: s.registry, Barred: community.BarredSQL})
 	s.must(err)
 	sale, err := checkout.New(checkout.Config{
 		Pool: s.db, Stock: stocks, Name: sandbox.Name, Log: log, Registerer: s.registry, Kick: func(...string) {}, Provider: provider,

@@ -115,7 +115,7 @@ func (b *bench) mall(ctx context.Context, with company, name string) (*mall, err
 	}
 	m := &mall{db: b.db, stall: sold, waiting: map[string]chan struct{}{}}
 	log, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
-	units, err := stock.New(stock.Config{Pool: b.db, Redis: b.redis, Log: log, Registerer: registry, Barred: community.Barred})
+	units, err := stock.New(stock.Config{Pool: b.db, Redis: b.redis, Log: log, Registerer: registry, Barred: community.BarredSQL})
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (b *bench) tap(ctx context.Context, gate *redis.Client, buyers, units int) 
 	}
 	registry := prometheus.NewRegistry()
 	service, err := stock.New(stock.Config{
-		Pool: b.db, Redis: gate, Log: slog.New(slog.DiscardHandler), Registerer: registry, HoldFor: time.Hour, Barred: community.Barred,
+		Pool: b.db, Redis: gate, Log: slog.New(slog.DiscardHandler), Registerer: registry, HoldFor: time.Hour, Barred: community.BarredSQL,
 	})
 	if err != nil {
 		return t, err
