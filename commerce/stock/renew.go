@@ -155,10 +155,12 @@ func (s *Service) nextEpoch(ctx context.Context, pool commerce.PoolID, epoch int
 	return made, nil
 }
 
+const liveSQL = `select id, buyer, quantity, offer from hold where pool = $1 and state = any($2)`
+
 // liveEntries lists who has what, as gate.lua keeps it. A statement of its own after the pool's lock: its
 // snapshot has all that was committed before.
 func liveEntries(ctx context.Context, tx pgx.Tx, pool commerce.PoolID, timed int64) (map[string][]byte, error) {
-	rows, err := tx.Query(ctx, `select id, buyer, quantity, offer from hold where pool = $1 and state = any($2)`, pool, liveStates)
+	rows, err := tx.Query(ctx, liveSQL, pool, liveStates)
 	if err != nil {
 		return nil, err
 	}
