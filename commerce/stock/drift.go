@@ -24,9 +24,9 @@ const (
 	// lastMoved is how many of the newest movements say which pools move.
 	lastMoved = 2048
 	// tourRows and busyRows bound how many rows of holds one turn adds up for the two: a pool of more has a turn for itself, and
-	// the next one only when the turns since have made up for it.
+	// the next one only when the turns since have made up for it. To add up 100,000 takes a core from everybody who buys for 50 ms.
 	tourRows = 50_000
-	busyRows = 200_000
+	busyRows = 50_000
 	// chunkRows and chunkPools bound one statement of them.
 	chunkRows  = 20_000
 	chunkPools = 64

@@ -36,7 +36,7 @@ func TestPostgresKeepsDataOverAStop(t *testing.T) {
 	pg := startPG(t, o)
 	for name, want := range map[string]string{
 		"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
-		"listen_addresses": "", "TimeZone": "UTC", "server_encoding": "UTF8", "shared_buffers": "128MB",
+		"listen_addresses": "", "TimeZone": "UTC", "server_encoding": "UTF8", "shared_buffers": "128MB", "wal_init_zero": "off",
 	} {
 		if got := setting(t, pg, name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
