@@ -50,8 +50,14 @@ func ErrNotNow() error { return problem(http.StatusConflict, "not_now", "Not now
 
 // Quick is whether a request is answered without the description of its operation.
 func (a *API) Quick(w http.ResponseWriter, r *http.Request) bool {
+	return a.QuickBeside(w, r, func(context.Context) {})
+}
+
+// QuickBeside is Quick after something was begun with the request as its context.
+func (a *API) QuickBeside(w http.ResponseWriter, r *http.Request, begin func(ctx context.Context)) bool {
 	req := newRequest(r.Context(), netip.MustParseAddr("127.0.0.1"), "")
 	req.r, req.w = r, &answer{ResponseWriter: w}
+	begin(req)
 	return a.quickHold(req)
 }
 

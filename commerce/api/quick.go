@@ -73,13 +73,28 @@ func (a *API) putHold(req *request, tap checkout.HoldRequest) (checkout.Held, er
 	if err := a.limit(req, holdRule); err != nil {
 		return checkout.Held{}, err
 	}
-	req.Context = a.taps.within()
-	who, err := a.tapper(req)
+	req.tap = tapContext{a.taps.within(), req}
+	who, err := a.tapper(&req.tap)
 	if err != nil {
 		return checkout.Held{}, err
 	}
 	tap.Buyer = who.Subject
-	return a.hold(req, tap)
+	return a.hold(&req.tap, tap)
+}
+
+// tapContext is what a tap is judged within: of its request, and with a time of its own. The request's own context stays what it
+// is: what was begun with it (a limit that waits for Redis) may still look at it.
+type tapContext struct {
+	context.Context
+	of *request
+}
+
+// Value makes the request known to all that is done for it.
+func (c *tapContext) Value(key any) any {
+	if key == (requestKey{}) {
+		return c.of
+	}
+	return c.Context.Value(key)
 }
 
 // tapSlice is for how long taps share the context that ends them.

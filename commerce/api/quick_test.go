@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,6 +167,35 @@ func TestWhichTapsAreQuick(t *testing.T) {
 	r.Header.Set("Content-Type", "application/json")
 	if w.api.Quick(httptest.NewRecorder(), r) {
 		t.Error("a fraction was taken")
+	}
+}
+
+// What was begun with a request, and goes on behind its back, finds its context as it was (a race otherwise).
+func TestATapLeavesItsRequestAlone(t *testing.T) {
+	w := newShop(t, 100)
+	body := fmt.Sprintf(`{"show":%q,"variant":%q,"quantity":1}`, w.show, w.variant)
+	r := httptest.NewRequest(http.MethodPut, api.Base+"/holds/"+newHold(), strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	var looking sync.WaitGroup
+	stop := make(chan struct{})
+	answered := httptest.NewRecorder()
+	quick := w.api.QuickBeside(answered, r, func(ctx context.Context) {
+		before := ctx.Done()
+		looking.Go(func() {
+			for ctx.Done() == before {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+			t.Error("its context is another one")
+		})
+	})
+	close(stop)
+	looking.Wait()
+	if !quick || answered.Code != http.StatusCreated {
+		t.Errorf("%v, %d %s", quick, answered.Code, answered.Body)
 	}
 }
 

@@ -34,6 +34,7 @@ type request struct {
 	r     *http.Request
 	w     *answer
 	own   answer // what w points to
+	tap   tapContext
 	from  string // the address, as it is counted
 	route string // of the operation, for metrics: never the path itself
 	code  string // of the problem, if any
