@@ -73,10 +73,7 @@ func (f *Flight) Go(ctx context.Context, conn *pgx.Conn) error {
 		_ = conn.Close(ctx)
 		return fmt.Errorf("a flight of %d statements: %w", len(f.steps), err)
 	}
-	if refused != nil {
-		return refused
-	}
-	return nil
+	return refused
 }
 
 // exchange sends what is written, and reads until Postgres is ready for more.

@@ -32,10 +32,11 @@ func (s *Service) commit(ctx context.Context, pool commerce.PoolID, epoch int64,
 	met, dashed := false, false
 	if allNew && believed != nil && believed.fresh(epoch) {
 		got, err := s.hope(ctx, pool, asks, believed)
-		if !errors.Is(err, errDashed) {
+		dashed = errors.Is(err, errDashed)
+		if !dashed && !errors.Is(err, errNoHope) {
 			return got, err
 		}
-		met, dashed = errors.Is(err, errMet), true
+		met = errors.Is(err, errMet)
 	}
 	for try := 1; ; try++ {
 		got, err := s.commitOnce(ctx, pool, epoch, asks, wary || met)
@@ -107,6 +108,18 @@ func (c *claim) undo(ctx context.Context) {
 	c.Release()                    // which is closed when it is still in a transaction
 }
 
+// people are the batch's buyers (schema.Names), and its addresses that have been here before.
+func (c *claim) people() (names string, sources []int64) {
+	buyers := make([]string, len(c.asks))
+	for i, a := range c.asks {
+		buyers[i] = a.tap.Buyer
+		if a.seen {
+			sources = append(sources, int64(a.source))
+		}
+	}
+	return schema.Names(buyers), sources
+}
+
 // read opens the transaction, locks the pool, ends its lapsed holds and reads what the batch is judged by.
 func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred string) error {
 	batch := &pgx.Batch{}
@@ -117,21 +130,15 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred string) e
 		update hold set state = 'expired', lapses_at = null, changed_at = now(), version = version + 1
 		where pool = $1 and lapses_at <= `+lapsing+` returning id, buyer, quantity, offer`, pool).Query(c.readLapsed)
 	var met []commerce.HoldID
-	var sources []int64
-	buyers := make([]string, len(c.asks))
-	for i, a := range c.asks {
-		buyers[i] = a.tap.Buyer
+	for _, a := range c.asks {
 		if c.wary || a.met {
 			met = append(met, a.tap.ID)
-		}
-		if a.seen {
-			sources = append(sources, int64(a.source))
 		}
 	}
 	if len(met) > 0 {
 		batch.Queue(knownSQL, met).Query(c.readKnown)
 	}
-	names := schema.Names(buyers)
+	names, sources := c.people()
 	batch.Queue(unitsSQL, pool, names).
 		Query(func(rows pgx.Rows) error { return count(rows, c.has.units) })
 	if len(sources) > 0 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -25,8 +27,12 @@ const (
 	clockSlack = 50 * time.Millisecond
 )
 
-// errDashed says that a hope was: nothing has been done.
-var errDashed = errors.New("not as believed")
+var (
+	// errNoHope says that by what is believed some of a batch is refused: that is for who has read it.
+	errNoHope = errors.New("not all of it would be given")
+	// errDashed says that a hope was sent in vain: nothing has been done.
+	errDashed = errors.New("not as believed")
+)
 
 // belief is a pool as a claim has left it, and when Postgres' clock was read.
 type belief struct{ shelf shelf }
@@ -51,7 +57,7 @@ func (b *belief) after(left *shelf) *belief {
 	return &belief{s}
 }
 
-// hope commits a batch in one trip, if all of it is given. Its error is errDashed, or leaves open what was done.
+// hope commits a batch in one trip, if all of it is given. Its error is errNoHope, errDashed, or leaves open what was done.
 func (s *Service) hope(ctx context.Context, pool commerce.PoolID, asks []*ask, believed *belief) (decided, error) {
 	c := s.newClaim(nil, asks)
 	c.shelf = believed.at(time.Now())
@@ -59,7 +65,7 @@ func (s *Service) hope(ctx context.Context, pool commerce.PoolID, asks []*ask, b
 	got, rows, change := c.judge()
 	for _, fate := range got.fates {
 		if fate != nil {
-			return decided{}, errDashed
+			return decided{}, errNoHope
 		}
 	}
 	conn, err := s.db.Acquire(ctx)
@@ -88,34 +94,23 @@ func (s *Service) hope(ctx context.Context, pool commerce.PoolID, asks []*ask, b
 	return decided{claimed: got, conn: conn, believed: believed.after(&c.shelf)}, nil
 }
 
-// expectPool takes units off the pool's row if it is as believed, and locks it.
+// expectPool locks the pool's row and takes units off it, if all that the batch was judged by stands there and Postgres' clock is
+// what it was taken for.
 func expectPool(f *schema.Flight, s *shelf, change moved) {
-	l := &s.level
 	f.Queue(`
 		with sold as (
 			update pool set taken = taken + $2, timed_taken = timed_taken + $3
-			where id = $1 and epoch = $4 and on_hand = $5 and on_hand - taken = $6 and offer_version = $7 and buyer_cap = $8
-				and coalesce(opens_at <= now(), true) and coalesce(closes_at > now(), true) and frozen_at is null
-				and coalesce(timed_version, 0) = $9 and (timed_cap > 0) = $10 and timed_cap - timed_taken = $11
-				and coalesce(timed_opens_at <= now() and now() < timed_closes_at, false) = $12
-				and now() between $13::timestamptz - $14::interval and $13::timestamptz + $14::interval
+			where id = $1 and now() between $4::timestamptz - $5::interval and $4::timestamptz + $5::interval
+				and (`+shelfColumns+`) = ($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 			returning id)
 		select expect(exists (select from sold))`,
-		l.Pool, change.took, change.timed, s.epoch, l.OnHand, s.free, l.Offer, l.Cap, l.Timed, s.capped, s.timedFree, s.timedOn, s.now, clockSlack)
+		append([]any{s.level.Pool, change.took, change.timed, s.now, clockSlack}, s.columns()...)...)
 }
 
 // expectBuyers has nobody be over a limit with what they have beside this batch, or barred.
 func (c *claim) expectBuyers(f *schema.Flight, barred string) {
 	l := &c.shelf.level
-	buyers := make([]string, len(c.asks))
-	var sources []int64
-	for i, a := range c.asks {
-		buyers[i] = a.tap.Buyer
-		if a.seen {
-			sources = append(sources, int64(a.source))
-		}
-	}
-	names := schema.Names(buyers)
+	names, sources := c.people()
 	if l.Cap > 0 {
 		f.Queue(`select expect(not exists (select from (`+unitsSQL+`) u where u.sum > $3))`, l.Pool, names, l.Cap-most(c.has.units))
 	}
@@ -127,11 +122,5 @@ func (c *claim) expectBuyers(f *schema.Flight, barred string) {
 	}
 }
 
-// most is the largest of some counts.
-func most[K comparable](counts map[K]int) int {
-	n := 0
-	for _, c := range counts {
-		n = max(n, c)
-	}
-	return n
-}
+// most is the largest count of a batch's buyers, or of its addresses.
+func most[K comparable](counts map[K]int) int { return slices.Max(slices.Collect(maps.Values(counts))) }

@@ -1,6 +1,7 @@
 package stock
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -40,7 +41,7 @@ func TestAHopeThatIsDashed(t *testing.T) {
 	onEachStore(t, func(t *testing.T, w *world) {
 		for name, c := range map[string]struct {
 			change string // what somebody else does to the pool $1
-			tap    func(l Level, tap *Tap)
+			buyer  string // "": gst_last
 			want   error
 			sent   bool // in vain
 		}{
@@ -54,7 +55,7 @@ func TestAHopeThatIsDashed(t *testing.T) {
 			"the cap was lowered":    {change: `update pool set buyer_cap = 1 where id = $1`, sent: true},
 			"the buyer has all they may": {change: `insert into hold (id, pool, buyer, quantity, state, unit_minor, currency, expires_at, lapses_at, version)
 				select gen_random_uuid(), $1, 'gst_last', 2, 'held', 1, 'EUR', now() + interval '1 hour', now() + interval '1 hour', 0`, want: ErrLimit, sent: true},
-			"the buyer was barred": {tap: func(_ Level, tap *Tap) { tap.Buyer = "gst_barred" }, want: ErrBarred, sent: true},
+			"the buyer was barred": {buyer: "gst_barred", want: ErrBarred, sent: true},
 			"nothing":              {},
 		} {
 			s := w.service(func(c *Config) {
@@ -69,11 +70,7 @@ func TestAHopeThatIsDashed(t *testing.T) {
 					t.Fatal(name, err)
 				}
 			}
-			tap := tapOf(l, "gst_last")
-			if c.tap != nil {
-				c.tap(l, &tap)
-			}
-			h, err := s.Hold(t.Context(), tap)
+			h, err := s.Hold(t.Context(), tapOf(l, cmp.Or(c.buyer, "gst_last")))
 			_, after := hopes(s)
 			if !errors.Is(err, c.want) || err == nil && h.State != Held || after-before != map[bool]int{true: 1}[c.sent] {
 				t.Errorf("%s: %v, %v; %v hopes were dashed", name, h.State, err, after-before)

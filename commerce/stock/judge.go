@@ -23,19 +23,24 @@ type shelf struct {
 	stands      bool // its clocks stand
 }
 
+// shelfColumns are what a batch is judged by, as the pool's row has it, in the order of shelf.columns.
+const shelfColumns = `epoch, on_hand, on_hand - taken, offer_version, buyer_cap, coalesce(timed_version, 0),
+	coalesce(opens_at > now(), false), coalesce(closes_at <= now(), false),
+	coalesce(timed_opens_at <= now() and coalesce(frozen_at, now()) < timed_closes_at, false), timed_cap > 0, timed_cap - timed_taken, frozen_at is not null`
+
+func (s *shelf) columns() []any {
+	l := &s.level
+	return []any{&s.epoch, &l.OnHand, &s.free, &l.Offer, &l.Cap, &l.Timed, &s.early, &s.late, &s.timedOn, &s.capped, &s.timedFree, &s.stands}
+}
+
 // shelfSQL locks the row. It is a statement of its own: the next one's snapshot is then as new as the lock, so that limits
 // and lapsed holds are judged without anybody in between.
-const shelfSQL = `
-	select id, show, variant, on_hand, on_hand - taken, offer_version, buyer_cap, coalesce(timed_version, 0), now(), clock_timestamp(), epoch,
-		coalesce(opens_at > now(), false), coalesce(closes_at <= now(), false),
-		coalesce(timed_opens_at <= now() and coalesce(frozen_at, now()) < timed_closes_at, false), timed_cap > 0, timed_cap - timed_taken, frozen_at is not null
-	from pool where id = $1 for no key update`
+const shelfSQL = `select id, show, variant, now(), clock_timestamp(), ` + shelfColumns + ` from pool where id = $1 for no key update`
 
 func (s *shelf) scan(row pgx.Row) error {
 	l := &s.level
 	var clock time.Time
-	err := row.Scan(&l.Pool, &l.Show, &l.Variant, &l.OnHand, &s.free, &l.Offer, &l.Cap, &l.Timed, &s.now, &clock, &s.epoch,
-		&s.early, &s.late, &s.timedOn, &s.capped, &s.timedFree, &s.stands)
+	err := row.Scan(append([]any{&l.Pool, &l.Show, &l.Variant, &s.now, &clock}, s.columns()...)...)
 	s.age, s.read = clock.Sub(s.now), time.Now()
 	s.note()
 	return err
