@@ -27,17 +27,17 @@ var problemType = reflect.TypeFor[Problem]()
 var everything = guard.Rule{Name: "api_address", Burst: 600, Every: 10 * time.Millisecond, Alone: 60}
 
 // request is what the layers around the operations know of one request. Of one that came over a room's socket r and w
-// are nil. It is the context of its own, so that a tap needs no other.
+// are nil. It is the context of its own.
 type request struct {
 	context.Context
 	id    string
 	r     *http.Request
 	w     *answer
-	own   answer // what w points to
-	tap   tapContext
-	from  string // the address, as it is counted
-	route string // of the operation, for metrics: never the path itself
-	code  string // of the problem, if any
+	own   answer     // what w points to
+	tap   tapContext // that a tap is judged within; here, so that it costs nothing of its own
+	from  string     // the address, as it is counted
+	route string     // of the operation, for metrics: never the path itself
+	code  string     // of the problem, if any
 }
 
 type requestKey struct{}
