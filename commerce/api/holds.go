@@ -31,12 +31,28 @@ type holdBody struct {
 	Expires  time.Time          `json:"expires_at"`
 	LeftMS   int64              `json:"left_ms" doc:"Time to expires_at by the server's clock"`
 	Stands   bool               `json:"stands,omitempty" doc:"Its clock stands at left_ms, because the creator is off the air; it goes on when they are back, with a later expires_at"`
+	Lines    []holdLineBody     `json:"lines,omitempty" doc:"All that is held, when that is several things; what stands beside them is of the first, but for the total"`
+}
+
+// holdLineBody is one of the things of a hold that has several.
+type holdLineBody struct {
+	ID       commerce.HoldID    `json:"id" doc:"What the public ledger names these units by; nothing else does"`
+	Variant  commerce.VariantID `json:"variant"`
+	Product  commerce.ProductID `json:"product"`
+	Title    string             `json:"title"`
+	Quantity int                `json:"quantity"`
+	Unit     amountBody         `json:"unit"`
 }
 
 func holdOf(h checkout.Held) holdBody {
+	var lines []holdLineBody
+	for _, l := range h.Lines {
+		lines = append(lines, holdLineBody{ID: l.ID, Variant: l.Variant, Product: l.Product, Title: l.Title, Quantity: l.Quantity, Unit: amountOf(l.Unit)})
+	}
 	return holdBody{
 		ID: h.ID, Show: h.Show, Variant: h.Variant, Product: h.Product, Title: h.Title, Quantity: h.Quantity, State: h.State,
 		Unit: amountOf(h.Unit), Total: amountOf(h.Total), Expires: h.Expires, LeftMS: h.Left.Milliseconds(), Stands: h.Stands,
+		Lines: lines,
 	}
 }
 
@@ -84,7 +100,11 @@ func (a *API) registerMine() {
 // hold has a tap judged, whichever way it came; its source is the address of the request.
 func (a *API) hold(ctx context.Context, r checkout.HoldRequest) (checkout.Held, error) {
 	r.Source = requestOf(ctx).from
-	return a.config.Sale.Checkout.Hold(ctx, r)
+	h, err := a.config.Sale.Checkout.Hold(ctx, r)
+	if len(r.Lines) > 0 {
+		err = a.ofLine(ctx, err)
+	}
+	return h, err
 }
 
 func (a *API) registerHolds() {
@@ -94,19 +114,19 @@ func (a *API) registerHolds() {
 	}, func(ctx context.Context, in *struct {
 		HoldPath
 		Body struct {
-			Show     commerce.ShowID    `json:"show"`
-			Variant  commerce.VariantID `json:"variant"`
-			Quantity int                `json:"quantity"`
-			Unit     *int64             `json:"unit,omitempty" doc:"The price of one that the page showed, in minor units: at another one nothing is held, and price_changed says in price which it is. Left out: at whatever the price is"`
+			Show commerce.ShowID `json:"show"`
+			Wish
 		}
 	}) (*holdOutput, error) {
 		who, err := a.person(ctx)
 		if err != nil {
 			return nil, err
 		}
-		h, err := a.hold(ctx, checkout.HoldRequest{
-			ID: in.Hold, Show: in.Body.Show, Variant: in.Body.Variant, Buyer: who.Subject, Quantity: in.Body.Quantity, Unit: in.Body.Unit,
-		})
+		tap, err := in.Body.Wish.request(checkout.HoldRequest{ID: in.Hold, Show: in.Body.Show, Buyer: who.Subject})
+		if err != nil {
+			return nil, err
+		}
+		h, err := a.hold(ctx, tap)
 		if err != nil {
 			return nil, err
 		}

@@ -76,6 +76,13 @@ func (p *Problem) settle() *Problem {
 	return p
 }
 
+// own is a copy to be changed.
+func (p *Problem) own() *Problem {
+	mine := *p
+	mine.Extra, mine.text, mine.members = maps.Clone(p.Extra), nil, nil
+	return &mine
+}
+
 func (p *Problem) Error() string  { return p.Code + ": " + p.Detail }
 func (p *Problem) GetStatus() int { return p.Status }
 

@@ -236,7 +236,7 @@ func readTap(text []byte) (said tapWords, ok bool) {
 // ReadTap reads the d of a call of CallHold that is written as usual.
 func ReadTap(data []byte) (tap HoldPut, ok bool) {
 	said, ok := readTap(data)
-	return HoldPut{Hold: said.hold, Variant: said.variant, Quantity: said.quantity, Unit: said.unit},
+	return HoldPut{Hold: said.hold, Wish: Wish{Variant: said.variant, Quantity: said.quantity, Unit: said.unit}},
 		ok && said.has&(saidHold|saidShow|saidVariant) == saidHold|saidVariant
 }
 
@@ -301,6 +301,10 @@ func (r *tapReader) number() (n int64, ok bool) {
 
 // appendHold writes a hold as encoding/json would.
 func appendHold(b []byte, h holdBody) []byte {
+	if len(h.Lines) > 0 {
+		text, _ := json.Marshal(h) // all of it can be written
+		return append(b, text...)
+	}
 	b = append(append(b, `{"id":"`...), h.ID.String()...)
 	b = append(append(b, `","show":"`...), h.Show.String()...)
 	b = append(append(b, `","variant":"`...), h.Variant.String()...)

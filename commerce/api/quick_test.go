@@ -200,7 +200,7 @@ func TestATapLeavesItsRequestAlone(t *testing.T) {
 }
 
 func TestHoldsAreWrittenAsJSON(t *testing.T) {
-	if n := api.HoldMembers(); n != 12 {
+	if n := api.HoldMembers(); n != 13 {
 		t.Errorf("a hold has %d members: draw the new one here", n)
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -214,6 +214,9 @@ func TestHoldsAreWrittenAsJSON(t *testing.T) {
 			},
 			Product: commerce.NewID[commerce.ProductID](), Title: rapid.String().Draw(t, "title"),
 			Total: money.Amount{Minor: rapid.Int64().Draw(t, "total"), Currency: "JPY"},
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "lines") {
+			h.Lines = append(h.Lines, checkout.HeldLine{Hold: h.Hold, Product: h.Product, Title: rapid.String().Draw(t, "title of a line")})
 		}
 		quick, plain, err := api.HoldTexts(h)
 		if err != nil || !bytes.Equal(quick, plain) {

@@ -22,10 +22,8 @@ var ownCalls = []CallKind{{
 
 // HoldPut is a tap on Buy in a room: the show is the room's.
 type HoldPut struct {
-	Hold     commerce.HoldID    `json:"hold" doc:"Made by the client; repeating it repeats the answer, over HTTP as well"`
-	Variant  commerce.VariantID `json:"variant"`
-	Quantity int                `json:"quantity"`
-	Unit     *int64             `json:"unit,omitempty" doc:"The price of one that the page showed, as with putHold"`
+	Hold commerce.HoldID `json:"hold" doc:"Made by the client; repeating it repeats the answer, over HTTP as well"`
+	Wish
 }
 
 // Tapper is who taps in a room, and from where.
@@ -68,7 +66,9 @@ func (a *API) tapped(ctx context.Context, by Tapper, tap HoldPut) (checkout.Held
 	if err := a.limit(ctx, holdRule); err != nil {
 		return checkout.Held{}, err
 	}
-	return a.hold(ctx, checkout.HoldRequest{
-		ID: tap.Hold, Show: by.Show, Variant: tap.Variant, Buyer: by.Subject, Quantity: tap.Quantity, Unit: tap.Unit,
-	})
+	wanted, err := tap.Wish.request(checkout.HoldRequest{ID: tap.Hold, Show: by.Show, Buyer: by.Subject})
+	if err != nil {
+		return checkout.Held{}, err
+	}
+	return a.hold(ctx, wanted)
 }

@@ -14,7 +14,7 @@ import (
 func (s *site) tapIn() (any, *api.Problem) {
 	return s.api.PutHold(s.t.Context(),
 		api.Tapper{Show: commerce.NewID[commerce.ShowID](), Subject: commerce.NewID[commerce.GuestID]().String(), Addr: netip.MustParseAddr("127.0.0.1")},
-		api.HoldPut{Hold: commerce.NewID[commerce.HoldID](), Variant: commerce.NewID[commerce.VariantID](), Quantity: 1})
+		api.HoldPut{Hold: commerce.NewID[commerce.HoldID](), Wish: api.Wish{Variant: commerce.NewID[commerce.VariantID](), Quantity: 1}})
 }
 
 // Nobody recovers what a room's caller runs: a fault of one tap must not end the node.

@@ -121,7 +121,7 @@ func TestConfirmsOfABatch(t *testing.T) {
 	w.exec(`update payment set state = 'failed', token = null where id = $1`, failed.ID)
 	gone := w.confirmable(s, "gst_gone")
 	w.try(func(ctx context.Context, tx pgx.Tx) error {
-		_, _, err := stock.Free(ctx, tx, gone.Hold, stock.Paying)
+		_, err := stock.Free(ctx, tx, gone.Hold, stock.Paying)
 		return err
 	})
 	odd := w.confirmable(s, "gst_odd")

@@ -28,6 +28,8 @@ type HoldRequest struct {
 	Quantity int
 	Unit     *int64 // the price that the page showed, in minor units; nil: whatever the price is
 	Source   string // where it comes from, opaque
+	// Lines are several things that are wanted together: all of them or none. Variant, Quantity and Unit are then not looked at.
+	Lines []LineRequest
 }
 
 // Held is a hold as its buyer sees it.
@@ -36,30 +38,43 @@ type Held struct {
 	Product commerce.ProductID
 	Title   string
 	Total   money.Amount
+	Lines   []HeldLine // all lines, of a hold that has several; Product and Title are those of the first
 }
 
 // Hold takes units at the present price. The errors are stock's, and ErrNotSold, ErrNotConfigured (nobody is
-// made to wait for a thing that cannot be paid), ErrClosed, ErrBanned, *LimitError, *PriceError.
+// made to wait for a thing that cannot be paid), ErrClosed, ErrBanned, *LimitError, *PriceError; of one of several things, *LineError.
 func (s *Service) Hold(ctx context.Context, r HoldRequest) (_ Held, err error) {
 	defer func() { s.count("hold", err) }()
 	if !s.Payments() {
 		return Held{}, ErrNotConfigured
 	}
-	h, o, err := s.take(ctx, r)
-	switch {
-	case errors.Is(err, stock.ErrClosed):
-		return Held{}, ErrClosed
-	case errors.Is(err, stock.ErrLimit):
-		if own, findErr := stock.OwnLive(ctx, s.Pool, o.pool, r.Buyer); findErr == nil {
-			err = &LimitError{Hold: own.ID}
+	if len(r.Lines) > 0 {
+		h, err := s.takeAll(ctx, r)
+		if err != nil {
+			return Held{}, err
 		}
-		return Held{}, err
-	case errors.Is(err, stock.ErrBarred):
-		return Held{}, s.barred(ctx, r)
-	case err != nil:
-		return Held{}, err
+		return s.held(ctx, h)
+	}
+	h, o, err := s.take(ctx, r)
+	if err != nil {
+		return Held{}, s.refusedHold(ctx, r, o, err)
 	}
 	return s.held(ctx, h)
+}
+
+// refusedHold is what the buyer hears when stock refuses units at an offer.
+func (s *Service) refusedHold(ctx context.Context, r HoldRequest, o offer, err error) error {
+	switch {
+	case errors.Is(err, stock.ErrClosed):
+		return ErrClosed
+	case errors.Is(err, stock.ErrLimit):
+		if own, findErr := stock.OwnLive(ctx, s.Pool, o.pool, r.Buyer); findErr == nil {
+			return &LimitError{Hold: own.ID}
+		}
+	case errors.Is(err, stock.ErrBarred):
+		return s.barred(ctx, r)
+	}
+	return err
 }
 
 // barred takes from whoever is banned what they held before.
@@ -97,12 +112,7 @@ func (s *Service) Release(ctx context.Context, id commerce.HoldID, buyer string)
 
 func (s *Service) held(ctx context.Context, h stock.Hold) (Held, error) {
 	s.Kick(outbox.KindEvent)
-	o, err := s.offers.get(ctx, offerKey{h.Show, h.Variant})
-	if err != nil {
-		return Held{}, err
-	}
-	total, err := h.Total()
-	return Held{Hold: h, Product: o.product, Title: o.title, Total: total}, err
+	return heldOf(h, func(key offerKey) (offer, error) { return s.offers.get(ctx, key) })
 }
 
 // PayRequest is the pay tap. Order is made by the client and repeated on retry; a try after a decline needs a

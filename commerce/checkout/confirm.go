@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -93,11 +94,23 @@ func (s *Service) moveToConfirmed(ctx context.Context, tx pgx.Tx, all []*confirm
 	paid, sold, confirmed := make(map[commerce.PaymentID]bool, len(all)), make(map[commerce.HoldID]bool, len(all)), make(map[commerce.OrderID]order.Receipt, len(all))
 	batch := newBatch()
 	payment.QueueMove(batch, payment.Authorised, news, func(id commerce.PaymentID) { paid[id] = true })
-	stock.QueueSell(batch, holds, func(h stock.Hold) { sold[h.ID] = true })
+	var several []commerce.HoldID
+	stock.QueueSell(batch, holds, func(h stock.Hold) {
+		if sold[h.ID] = true; h.Several() {
+			several = append(several, h.ID)
+		}
+	})
 	order.QueueConfirm(batch, orders, func(r order.Receipt) { confirmed[r.Order] = r })
 	creators = queueCreators(batch, orders)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("confirm %d orders: %w", len(all), err)
+	}
+	if len(several) > 0 {
+		whole, err := stock.SellLines(ctx, tx, several)
+		if err != nil {
+			return nil, nil, err
+		}
+		maps.Copy(sold, whole)
 	}
 	bad := false
 	errs = make([]error, len(all))

@@ -67,7 +67,7 @@ func (w *world) redrive(s *Service) {
 func (w *world) takeAway(hold commerce.HoldID) {
 	w.t.Helper()
 	w.try(func(ctx context.Context, tx pgx.Tx) error {
-		_, _, err := stock.Free(ctx, tx, hold, stock.Paying)
+		_, err := stock.Free(ctx, tx, hold, stock.Paying)
 		return err
 	})
 }

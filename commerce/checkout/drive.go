@@ -235,9 +235,9 @@ func (s *Service) reject(ctx context.Context, p driven, why error) error {
 // end commits that a payment can take no money: order cancelled, units free. first is a step on the way to
 // voided that the payment has not made yet.
 func (s *Service) end(ctx context.Context, p driven, charge payment.Charge, first payment.State) error {
-	var back stock.Returned
+	var back []stock.Returned
 	err := schema.InTx(ctx, s.Pool, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		back = stock.Returned{}
+		back = nil
 		if first != "" {
 			if err := payment.Move(ctx, tx, p.ID, first, payment.News{Charge: charge.ID}); err != nil {
 				return err
@@ -256,7 +256,7 @@ func (s *Service) end(ctx context.Context, p driven, charge payment.Charge, firs
 		if err != nil {
 			return err
 		}
-		_, back, err = stock.Free(ctx, tx, p.Hold, stock.Paying)
+		back, err = stock.Free(ctx, tx, p.Hold, stock.Paying)
 		if err != nil && !errors.Is(err, stock.ErrState) { // the units may have gone before the payment
 			return err
 		}
@@ -265,7 +265,7 @@ func (s *Service) end(ctx context.Context, p driven, charge payment.Charge, firs
 	if err != nil {
 		return err
 	}
-	s.Stock.GiveBack(back)
+	s.Stock.GiveBack(back...)
 	s.Kick()
 	return nil
 }

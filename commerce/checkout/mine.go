@@ -50,15 +50,11 @@ func (s *Service) Mine(ctx context.Context, buyer string) (m Mine, err error) {
 			return err
 		}
 		for _, h := range holds {
-			of, err := readOffer(ctx, q, offerKey{h.Show, h.Variant})
+			held, err := heldOf(h, func(key offerKey) (offer, error) { return readOffer(ctx, q, key) })
 			if err != nil {
 				return err
 			}
-			total, err := h.Total()
-			if err != nil {
-				return err
-			}
-			m.Holds = append(m.Holds, Held{Hold: h, Product: of.product, Title: of.title, Total: total})
+			m.Holds = append(m.Holds, held)
 		}
 		return nil
 	})

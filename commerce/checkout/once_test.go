@@ -44,7 +44,7 @@ func TestMethodThatTakesAtOnceGivesBack(t *testing.T) {
 	s := w.service(b.with())
 	o, p := w.begun(s, w.hold(s, "gst_a"), takes)
 	w.try(func(ctx context.Context, tx pgx.Tx) error {
-		_, _, err := stock.Free(ctx, tx, p.Hold, stock.Paying)
+		_, err := stock.Free(ctx, tx, p.Hold, stock.Paying)
 		return err
 	})
 	w.due(p.ID)

@@ -1,9 +1,11 @@
 package checkout
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -63,13 +65,16 @@ func (s *Service) look(ctx context.Context, taps []*payTap) []error {
 func (s *Service) lookOn(ctx context.Context, taps []*payTap, known map[commerce.OrderID]bool, found map[commerce.HoldID]stock.Hold) error {
 	buyers := map[commerce.PoolID][]string{}
 	var sent []delivery.Order
+	var several []commerce.HoldID
 	for _, t := range taps {
 		t.known = known[t.Order]
 		h, ok := found[t.Hold]
-		if t.known || !ok || h.Buyer != t.Buyer || t.Buyer == "" {
+		if t.known || !ok || h.Buyer != t.Buyer || t.Buyer == "" || h.Several() && h.Of != h.ID {
 			continue
 		}
-		t.hold = h
+		if t.hold = h; h.Several() {
+			several = append(several, h.ID)
+		}
 		buyers[h.Pool] = append(buyers[h.Pool], h.Buyer)
 		sent = append(sent, s.sent(h, t.Delivery))
 	}
@@ -80,18 +85,24 @@ func (s *Service) lookOn(ctx context.Context, taps []*payTap, known map[commerce
 		pool  commerce.PoolID
 		buyer string
 	}
-	out := map[barred]bool{}
+	out, lines := map[barred]bool{}, map[commerce.HoldID][]stock.Hold{}
 	var quotes delivery.Quotes
 	if err := s.read(ctx, func(batch *pgx.Batch) {
 		for pool, of := range buyers {
 			community.Barred(batch, pool, of, func(buyer string) { out[barred{pool, buyer}] = true })
 		}
 		quotes = delivery.Queue(batch, sent)
+		if len(several) > 0 {
+			stock.QueueLines(batch, several, func(h stock.Hold) { lines[h.Of] = append(lines[h.Of], h) })
+		}
 	}); err != nil {
 		return err
 	}
 	for _, t := range taps {
 		t.quotes, t.banned = quotes, out[barred{t.hold.Pool, t.Buyer}]
+		if t.hold.Several() {
+			t.hold = stock.Join(lines[t.hold.ID])
+		}
 	}
 	return nil
 }
@@ -146,11 +157,14 @@ func (s *Service) beginTogether(ctx context.Context, tx pgx.Tx, now time.Time, t
 	batch := &pgx.Batch{}
 	for i, t := range taps {
 		t.made = false
-		h, ok := moved[t.hold.ID]
-		if !ok {
+		h, n := t.lines(moved)
+		if n == 0 {
 			continue
 		}
-		delete(moved, h.ID) // a second tap on the same hold comes too late
+		if n < 1+len(t.hold.More) { // some of its lines are gone: all stay what they are
+			errs[i], bad = errNotMoved, true
+			continue
+		}
 		if known[t.Order] { // the id belongs to another hold's order
 			errs[i], bad = ErrOrderConflict, true
 			continue
@@ -180,13 +194,17 @@ func (s *Service) beginTogether(ctx context.Context, tx pgx.Tx, now time.Time, t
 func (s *Service) pay(ctx context.Context, tx pgx.Tx, taps []*payTap) (
 	moved map[commerce.HoldID]stock.Hold, known map[commerce.OrderID]bool, offers map[offerKey]offer, quotes delivery.Quotes, err error,
 ) {
-	ids, buyers, keys := make([]commerce.HoldID, len(taps)), make([]string, len(taps)), map[offerKey]bool{}
-	orders, sent := make([]commerce.OrderID, len(taps)), make([]delivery.Order, len(taps))
+	var lines []stock.Hold
+	keys, orders, sent := map[offerKey]bool{}, make([]commerce.OrderID, len(taps)), make([]delivery.Order, len(taps))
 	for i, t := range taps {
-		ids[i], buyers[i], orders[i] = t.hold.ID, t.Buyer, t.Order
-		keys[offerKey{t.hold.Show, t.hold.Variant}] = true
-		sent[i] = s.sent(t.hold, t.Delivery)
+		orders[i], sent[i] = t.Order, s.sent(t.hold, t.Delivery)
+		for _, line := range t.hold.Lines() {
+			lines, keys[offerKey{line.Show, line.Variant}] = append(lines, line), true
+		}
 	}
+	slices.SortFunc(lines, func(a, b stock.Hold) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	ids := schema.Column(lines, func(l *stock.Hold) commerce.HoldID { return l.ID })
+	buyers := schema.Column(lines, func(l *stock.Hold) string { return l.Buyer })
 	moved, known = make(map[commerce.HoldID]stock.Hold, len(taps)), map[commerce.OrderID]bool{}
 	batch := newBatch()
 	stock.QueuePay(batch, ids, buyers, func(h stock.Hold) { moved[h.ID] = h })
@@ -200,9 +218,9 @@ func (s *Service) pay(ctx context.Context, tx pgx.Tx, taps []*payTap) (
 
 // compose makes the order that a tap asks for, at the costs of now, and its payment.
 func (s *Service) compose(t *payTap, now time.Time, h stock.Hold, offers map[offerKey]offer, quotes delivery.Quotes) error {
-	of, ok := offers[offerKey{h.Show, h.Variant}]
-	if !ok {
-		return fmt.Errorf("%w: %s", ErrNotSold, h.Variant)
+	lines, err := linesOf(h, offers)
+	if err != nil {
+		return err
 	}
 	costs, err := s.charged(quotes, h, t.PayRequest)
 	if err != nil {
@@ -214,8 +232,7 @@ func (s *Service) compose(t *payTap, now time.Time, h stock.Hold, offers map[off
 	}
 	t.order = order.Order{
 		ID: t.Order, Hold: h.ID, Show: h.Show, Buyer: t.Buyer, Email: t.Email, Name: t.Name, State: order.Pending, Total: costs.Total, Costs: costs,
-		Lines:   []order.Line{{Variant: h.Variant, Product: of.product, Title: of.title, Quantity: h.Quantity, Unit: h.Unit, Owner: of.owner}},
-		Created: now, Delivery: &t.Delivery,
+		Lines: lines, Created: now, Delivery: &t.Delivery,
 	}
 	if err := t.order.Valid(); err != nil {
 		return err
@@ -225,6 +242,37 @@ func (s *Service) compose(t *payTap, now time.Time, h stock.Hold, offers map[off
 	})
 	t.made = true
 	return nil
+}
+
+// lines takes the lines of a tap's hold, n of them, out of those that were set paying: a second tap on the same hold comes too late.
+func (t *payTap) lines(moved map[commerce.HoldID]stock.Hold) (h stock.Hold, n int) {
+	h, ok := moved[t.hold.ID]
+	if delete(moved, t.hold.ID); ok {
+		n = 1
+	}
+	if !t.hold.Several() {
+		return h, n
+	}
+	all := []stock.Hold{h}
+	for _, line := range t.hold.More {
+		if l, ok := moved[line.ID]; ok {
+			delete(moved, line.ID)
+			all, n = append(all, l), n+1
+		}
+	}
+	return stock.Join(all), n
+}
+
+func linesOf(h stock.Hold, offers map[offerKey]offer) ([]order.Line, error) {
+	var lines []order.Line
+	for _, l := range h.Lines() {
+		of, ok := offers[offerKey{l.Show, l.Variant}]
+		if !ok {
+			return nil, fmt.Errorf("%w: %s", ErrNotSold, l.Variant)
+		}
+		lines = append(lines, order.Line{Variant: l.Variant, Product: of.product, Title: of.title, Quantity: l.Quantity, Unit: l.Unit, Owner: of.owner})
+	}
+	return lines, nil
 }
 
 // standing finds what a tap stands for whose hold was not set paying by it.

@@ -119,7 +119,8 @@ func (w *world) crowd(nodes []node, l stock.Level) (end func() []stock.Hold) {
 					mu.Unlock()
 					return // one is enough for anybody
 				}
-				if !errors.Is(err, stock.ErrSoldOut) && !errors.Is(err, stock.ErrUnavailable) && ctx.Err() == nil {
+				// Gone is whose lease lapsed while Postgres was away: its id is buried before its claim comes.
+				if !errors.Is(err, stock.ErrSoldOut) && !errors.Is(err, stock.ErrUnavailable) && !errors.Is(err, stock.ErrGone) && ctx.Err() == nil {
 					w.Errorf("a tap: %v", err)
 				}
 				select {

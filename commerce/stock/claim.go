@@ -121,8 +121,16 @@ func (l *lane) settle(epoch int64, asks []*ask, got *claimed) {
 			back = append(back, entry{id: a.tap.ID, buyer: a.buyer})
 		}
 		fate := got.fates[a.tap.ID]
-		short = short || errors.Is(fate, ErrSoldOut) || errors.Is(fate, errUsedUp)
+		short = short || gateIsShort(fate)
 	}
+	l.judged(epoch, asks, back, short, due{known: !got.due.IsZero(), at: got.due})
+}
+
+// gateIsShort says that a tap was refused for a reason that the gate had not known.
+func gateIsShort(fate error) bool { return errors.Is(fate, ErrSoldOut) || errors.Is(fate, errUsedUp) }
+
+// judged is news for the gate: admissions that have been judged, and the units of those that come back.
+func (l *lane) judged(epoch int64, asks []*ask, back []entry, short bool, d due) {
 	l.mu.Lock()
 	var settled []tag
 	for _, a := range asks {
@@ -134,7 +142,7 @@ func (l *lane) settle(epoch int64, asks []*ask, got *claimed) {
 		l.rebuild = "short" // the gate admitted more than there was
 	}
 	l.mu.Unlock()
-	l.note(fromInside, epoch, settled, back, due{known: !got.due.IsZero(), at: got.due})
+	l.note(fromInside, epoch, settled, back, d)
 }
 
 // note queues news for the gate's copy of an epoch.

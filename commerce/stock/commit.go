@@ -122,9 +122,28 @@ func (c *claim) people() (names string, sources []int64) {
 
 // read opens the transaction, locks the pool, ends its lapsed holds and reads what the batch is judged by.
 func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred string) error {
+	batch := opening()
+	c.queue(batch, pool, barred)
+	return readShelf(c.SendBatch(ctx, batch).Close())
+}
+
+// opening is a batch that begins a claim's transaction.
+func opening() *pgx.Batch {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin`)
 	batch.Queue(settingsSQL)
+	return batch
+}
+
+// readShelf says what it means that nothing was read.
+func readShelf(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w: no such pool", ErrUnknown)
+	}
+	return err
+}
+
+func (c *claim) queue(batch *pgx.Batch, pool commerce.PoolID, barred string) {
 	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
 	batch.Queue(`
 		update hold set state = 'expired', lapses_at = null, changed_at = now(), version = version + 1
@@ -148,11 +167,6 @@ func (c *claim) read(ctx context.Context, pool commerce.PoolID, barred string) e
 	if barred != "" {
 		batch.Queue(barred, pool, names).Query(c.readBarred)
 	}
-	err := c.SendBatch(ctx, batch).Close()
-	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w: pool %s", ErrUnknown, pool)
-	}
-	return err
 }
 
 // What a batch is judged by is looked up in an index. Seqscan is off, and openSQL hides lapses_at from another index: a plan
@@ -225,7 +239,7 @@ func (c *claim) judge() (claimed, []row, moved) {
 		h, fate := &made[i], c.shelf.judge(a, c.has)
 		if fate == nil {
 			*h = c.shelf.hold(&a.tap, c.holdFor)
-			got.due = h.Expires
+			h.Of, got.due = a.of, h.Expires
 		} else {
 			*h = Hold{ID: a.tap.ID, State: Void}
 		}
@@ -255,17 +269,30 @@ func (c *claim) judge() (claimed, []row, moved) {
 // the way back to the gate.
 func (c *claim) write(ctx context.Context, rows []row, change moved) error {
 	var f schema.Flight
-	c.copy(&f, rows)
+	c.put(&f, rows, change)
+	return c.close(ctx, &f, rows, change)
+}
+
+// put writes the holds, and takes their units off the pool's row.
+func (c *claim) put(f *schema.Flight, rows []row, change moved) {
+	c.copy(f, rows)
 	if change.any() {
 		// The gate's copy knows nothing of what is taken past it, which is no drift.
 		f.Queue(`update pool set taken = taken + $2, timed_taken = timed_taken + $3, past_epoch = case when $4 then epoch else past_epoch end
 			where id = $1`, c.shelf.level.Pool, change.took, change.timed, c.direct)
 	}
-	return c.close(ctx, &f, rows, change)
 }
 
 // close writes what a claim tells others, and commits.
 func (c *claim) close(ctx context.Context, f *schema.Flight, rows []row, change moved) error {
+	if err := c.tell(f, rows, change); err != nil {
+		return err
+	}
+	return c.send(ctx, f)
+}
+
+// tell writes the movement of the claim's units, and the news of it.
+func (c *claim) tell(f *schema.Flight, rows []row, change moved) error {
 	l := c.shelf.level
 	if units, holds := held(rows); units > 0 {
 		f.Queue(`insert into unit_movement (pool, origin, target, kind, units, holds) values ($1, 'available', 'held', 'hold', $2, $3)`, l.Pool, units, holds)
@@ -277,6 +304,11 @@ func (c *claim) close(ctx context.Context, f *schema.Flight, rows []row, change 
 		}
 		f.Batch(batch)
 	}
+	return nil
+}
+
+// send commits all that is written.
+func (c *claim) send(ctx context.Context, f *schema.Flight) error {
 	f.Queue(`commit`)
 	err := f.Go(ctx, c.Conn.Conn())
 	if schema.Violates(err, "hold_pkey") {

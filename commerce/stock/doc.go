@@ -28,6 +28,12 @@
 // Once a pool is sold out nearly all taps are by people who have nothing of it. A lane that has read who has something (roster.go)
 // asks the gate about all others together, by what they wish; the copy's stamp says whether what it has read is still so.
 //
+// # Several lines
+//
+// A hold may have several lines, each of another pool of one show (basket.go): the gates admit them one after the other, each in
+// the calls of its pool's lane, and one transaction commits all of them or none. In the tables each line is a hold row, which
+// names the hold (part_of); whoever pays, sells or frees the hold moves all of its rows.
+//
 // # The timed offer
 //
 // Beside its standing offer a pool may have a timed one, in a window and for at most so many units (SetOffer). While
@@ -108,11 +114,12 @@
 //   - No buyer holds and owns more than the pool's cap.
 //   - Each change of taken writes a stock.set event in the same transaction.
 //   - The balances of a pool's movements are what is available, held, being paid and sold.
+//   - The lines of a hold are held, paid and sold together.
 //   - State changes follow the table in states.go; each is one conditional UPDATE judged by Postgres' clock.
 //
 // # Lock order
 //
-// Pool row, then hold rows, then rows of stock_drift, then the outbox stream of the show. A transaction that moves only a hold
+// Pool rows in the order of their ids, then hold rows, then rows of stock_drift, then the outbox stream of the show. A transaction that moves only a hold
 // (paying, sold) takes no pool row.
 //
 // # Concurrency
@@ -122,6 +129,7 @@
 //	lane gate loop  at most one per pool, started by the first tap, ends when its queue is empty
 //	lane claim loop the same, for the second stage
 //	lane.answer     at most maxFlushes per pool, each for one claim that is committed
+//	holdAll         one per hold of several lines under way
 //	awaitGate       one while Redis is away; ends when it is back, or with Run
 //
 // Run waits for all lanes before it returns; taps that come later are refused with ErrUnavailable.

@@ -109,7 +109,7 @@ func (r *rush) buy(i int) error {
 
 // pay pays a hold, or has its payment declined and gives it back.
 func (r *rush) pay(tap Tap, sell, decline bool) error {
-	var back Returned
+	var back []Returned
 	for _, step := range []func(ctx context.Context, tx pgx.Tx) error{
 		func(ctx context.Context, tx pgx.Tx) error { _, err := Pay(ctx, tx, tap.ID, tap.Buyer); return err },
 		func(ctx context.Context, tx pgx.Tx) (err error) {
@@ -119,7 +119,7 @@ func (r *rush) pay(tap Tap, sell, decline bool) error {
 			case decline:
 				_, err = Unpay(ctx, tx, tap.ID)
 			default:
-				_, back, err = Free(ctx, tx, tap.ID, Paying)
+				back, err = Free(ctx, tx, tap.ID, Paying)
 			}
 			return err
 		},
@@ -131,7 +131,7 @@ func (r *rush) pay(tap Tap, sell, decline bool) error {
 			return err
 		}
 	}
-	r.nodes[0].GiveBack(back)
+	r.nodes[0].GiveBack(back...)
 	if sell {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -412,7 +412,7 @@ func TestAReturnThatNobodyTellsIsFound(t *testing.T) {
 	tap := tapOf(l, "gst_a")
 	w.hold(s, tap)
 	w.settled(s, l.Pool)
-	w.tx(func(ctx context.Context, tx pgx.Tx) error { _, _, err := Free(ctx, tx, tap.ID, Held); return err }) // and dies
+	w.tx(func(ctx context.Context, tx pgx.Tx) error { _, err := Free(ctx, tx, tap.ID, Held); return err }) // and dies
 	if got, err := s.lookAt(t.Context(), l.Pool); err != nil || !got.sure || got.off() {
 		t.Fatalf("at once: %+v %v", got, err)
 	}

@@ -24,7 +24,7 @@ type Returned struct {
 }
 
 const (
-	holdColumns = `h.id, h.pool, p.show, p.variant, h.buyer, h.quantity, h.state, h.unit_minor, h.currency, h.offer, h.created_at, h.expires_at,
+	holdColumns = `h.id, h.part_of, h.pool, p.show, p.variant, h.buyer, h.quantity, h.state, h.unit_minor, h.currency, h.offer, h.created_at, h.expires_at,
 		greatest(0, extract(epoch from h.expires_at - ` + holdClock + `) * 1000)::bigint, p.frozen_at is not null`
 	holdSQL = `select ` + holdColumns + ` from hold h join pool p on p.id = h.pool`
 )
@@ -34,9 +34,13 @@ func scanHold(row pgx.Row) (Hold, error) {
 		h        Hold
 		currency string
 		left     int64
+		of       *commerce.HoldID
 	)
-	err := row.Scan(&h.ID, &h.Pool, &h.Show, &h.Variant, &h.Buyer, &h.Quantity, &h.State, &h.Unit.Minor, &currency, &h.Offer,
+	err := row.Scan(&h.ID, &of, &h.Pool, &h.Show, &h.Variant, &h.Buyer, &h.Quantity, &h.State, &h.Unit.Minor, &currency, &h.Offer,
 		&h.Created, &h.Expires, &left, &h.Stands)
+	if of != nil {
+		h.Of = *of
+	}
 	h.Unit.Currency = money.Currency(currency)
 	h.Left = time.Duration(left) * time.Millisecond
 	h.Created, h.Expires = h.Created.UTC(), h.Expires.UTC()
@@ -46,13 +50,14 @@ func scanHold(row pgx.Row) (Hold, error) {
 // Find reads a hold; one whose time is over reads as expired.
 func Find(ctx context.Context, q schema.Querier, id commerce.HoldID) (Hold, error) {
 	h, err := scanHold(q.QueryRow(ctx, holdSQL+` where h.id = $1`, id))
-	if errors.Is(err, pgx.ErrNoRows) {
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && h.Several() && h.Of != id {
 		return Hold{}, fmt.Errorf("%w: hold %s", ErrUnknown, id)
 	}
 	if err != nil {
 		return Hold{}, fmt.Errorf("find hold %s: %w", id, err)
 	}
-	return h.now(), nil
+	h = h.now()
+	return h, complete(ctx, q, &h)
 }
 
 // now is how a hold reads: a held one whose time is over has expired, whether or not it has been swept.
@@ -73,43 +78,56 @@ func OwnLive(ctx context.Context, q schema.Querier, pool commerce.PoolID, buyer 
 	if err != nil {
 		return Hold{}, fmt.Errorf("find a hold of %s: %w", buyer, err)
 	}
-	return h, nil
+	return h, complete(ctx, q, &h)
 }
 
-// Free gives back the units of a hold in one of the given states, and writes stock.set. It fails with
-// ErrState when the hold is in none of them. A payment's end frees from Paying; a buyer from Held.
-func Free(ctx context.Context, tx pgx.Tx, id commerce.HoldID, from ...State) (Hold, Returned, error) {
+// Free gives back the units of a hold's lines that are in one of the given states, and writes stock.set. It fails with
+// ErrState when none is. A payment's end frees from Paying; a buyer from Held.
+func Free(ctx context.Context, tx pgx.Tx, id commerce.HoldID, from ...State) ([]Returned, error) {
 	var states []string
 	for _, s := range from {
 		if s.Can(Released) {
 			states = append(states, string(s))
 		}
 	}
-	var pool commerce.PoolID
-	err := tx.QueryRow(ctx, `select p.id from pool p where p.id = (select pool from hold where id = $1) for no key update`, id).Scan(&pool)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Hold{}, Returned{}, fmt.Errorf("%w: hold %s", ErrUnknown, id)
+	h, err := Find(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	var back []Returned
+	for _, line := range h.Lines() { // in the order of their pools
+		r, err := freeLine(ctx, tx, line, states)
+		if errors.Is(err, ErrState) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("free hold %s: %w", id, err)
+		}
+		back = append(back, r)
+	}
+	if len(back) == 0 {
+		return nil, fmt.Errorf("%w: hold %s to %s", ErrState, id, Released)
+	}
+	return back, nil
+}
+
+func freeLine(ctx context.Context, tx pgx.Tx, line Hold, states []string) (Returned, error) {
+	if _, err := tx.Exec(ctx, `select from pool where id = $1 for no key update`, line.Pool); err != nil {
+		return Returned{}, err
+	}
+	done, err := tx.Exec(ctx, `
+		update hold set state = $2, version = version + 1, changed_at = now(), lapses_at = null where id = $1 and state = any($3)`, line.ID, Released, states)
+	if err == nil && done.RowsAffected() == 0 {
+		err = ErrState
 	}
 	if err != nil {
-		return Hold{}, Returned{}, fmt.Errorf("free hold %s: %w", id, err)
-	}
-	h, err := scanHold(tx.QueryRow(ctx, `
-		update hold h set state = $2, version = h.version + 1, changed_at = now(), lapses_at = null
-		from pool p where p.id = h.pool and h.id = $1 and h.state = any($3) returning `+holdColumns, id, Released, states))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Hold{}, Returned{}, fmt.Errorf("%w: hold %s to %s", ErrState, id, Released)
-	}
-	if err != nil {
-		return Hold{}, Returned{}, fmt.Errorf("free hold %s: %w", id, err)
+		return Returned{}, err
 	}
 	var units given
-	units.add(h.Quantity, h.Offer)
-	back, err := units.giveBack(ctx, tx, pool)
-	if err != nil {
-		return Hold{}, Returned{}, err
-	}
-	back.Entries = []entry{{id: h.ID, buyer: keyOf(h.Buyer)}}
-	return h, back, nil
+	units.add(line.Quantity, line.Offer)
+	back, err := units.giveBack(ctx, tx, line.Pool)
+	back.Entries = []entry{{id: line.ID, buyer: keyOf(line.Buyer)}}
+	return back, err
 }
 
 // Release gives a held hold back for its buyer. Doing it twice is one release. ErrUnknown for anybody else's,
@@ -117,10 +135,10 @@ func Free(ctx context.Context, tx pgx.Tx, id commerce.HoldID, from ...State) (Ho
 func (s *Service) Release(ctx context.Context, id commerce.HoldID, buyer string) (Hold, error) {
 	var (
 		h    Hold
-		back Returned
+		back []Returned
 	)
 	err := schema.InTx(ctx, s.db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-		back = Returned{}
+		back = nil
 		var err error
 		if h, err = Find(ctx, tx, id); err != nil {
 			return err
@@ -131,41 +149,44 @@ func (s *Service) Release(ctx context.Context, id commerce.HoldID, buyer string)
 		if !h.State.Live() {
 			return nil
 		}
-		h, back, err = Free(ctx, tx, id, Held)
+		if back, err = Free(ctx, tx, id, Held); err == nil {
+			h, err = Find(ctx, tx, id)
+		}
 		return err
 	})
 	if err != nil {
 		return Hold{}, fmt.Errorf("release: %w", err)
 	}
-	s.GiveBack(back)
+	s.GiveBack(back...)
 	return h, nil
 }
 
 // GiveBack tells the gate of units that have come back. Call it after the commit. When it is lost (a crash)
 // the comparison of gate and truth finds the difference.
-func (s *Service) GiveBack(r Returned) {
-	if len(r.Entries) == 0 {
-		return
+func (s *Service) GiveBack(all ...Returned) {
+	for _, r := range all {
+		l, err := s.lane(r.Pool)
+		if err != nil {
+			s.metrics.dropped.WithLabelValues("stopping").Add(float64(len(r.Entries)))
+			continue
+		}
+		l.note(fromOutside, r.Epoch, nil, r.Entries, due{})
 	}
-	l, err := s.lane(r.Pool)
-	if err != nil {
-		s.metrics.dropped.WithLabelValues("stopping").Add(float64(len(r.Entries)))
-		return
-	}
-	l.note(fromOutside, r.Epoch, nil, r.Entries, due{})
 }
 
 // Lapses tells the gate the deadline of a hold that went back from paying to held.
 func (s *Service) Lapses(ctx context.Context, h Hold) error {
-	epoch, _, err := s.readEpoch(ctx, h.Pool)
-	if err != nil {
-		return err
+	for _, line := range h.Lines() {
+		epoch, _, err := s.readEpoch(ctx, line.Pool)
+		if err != nil {
+			return err
+		}
+		l, err := s.lane(line.Pool)
+		if err != nil {
+			return err
+		}
+		l.note(fromOutside, epoch, nil, nil, due{at: line.Expires, known: true})
 	}
-	l, err := s.lane(h.Pool)
-	if err != nil {
-		return err
-	}
-	l.note(fromOutside, epoch, nil, nil, due{at: h.Expires, known: true})
 	return nil
 }
 

@@ -17,8 +17,8 @@ type row struct {
 }
 
 const (
-	insertSQL = `copy hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, created_at, expires_at, lapses_at, version) from stdin binary`
-	columns   = 13
+	insertSQL = `copy hold (id, pool, buyer, quantity, state, unit_minor, currency, source, offer, created_at, expires_at, lapses_at, version, part_of) from stdin binary`
+	columns   = 14
 	rowBytes  = 240 // a guess, for the buffer
 
 	// withMovement is the version of a hold whose movement of units is written with it. The table writes one for each hold
@@ -77,6 +77,11 @@ func encodeRows(rows []row, pool commerce.PoolID, made, expires time.Time) []byt
 			b.null()
 		}
 		b.int4(withMovement)
+		if of := r.ask.of; of.IsZero() {
+			b.null()
+		} else {
+			b.bytes(of[:])
+		}
 	}
 	return append(b, 0xff, 0xff)
 }

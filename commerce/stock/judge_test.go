@@ -3,13 +3,13 @@ package stock
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/schema/schematest"
 )
 
@@ -138,7 +138,7 @@ func TestAFreshHoldIsAsItIsReadBack(t *testing.T) {
 		t.Errorf("%v left, read back %v", told.Left, read.Left)
 	}
 	told.Left, read.Left = 0, 0
-	if *told != read || told.ID == (commerce.HoldID{}) {
+	if !reflect.DeepEqual(*told, read) || told.ID.IsZero() {
 		t.Errorf("told %+v, read %+v", told, read)
 	}
 }

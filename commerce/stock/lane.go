@@ -46,51 +46,6 @@ type lane struct {
 	believed *belief // what the last claim has left the pool as; nil: not known
 }
 
-// ask is one tap under way.
-type ask struct {
-	tap    Tap
-	buyer  buyerKey
-	source sourceKey     // owned by the claim, with
-	seen   bool          // whether it has been here before
-	got    answer        // what it has come to, once done says so
-	done   chan struct{} // of one place: whoever answers never waits
-	tries  int           // rounds; owned by the loop that has the ask
-	epoch  int64         // of the call that admitted it
-	call   *admission    // that call
-	whole  bool          // asked in full, whatever the roster says
-	met    bool          // the gate, or a try before, knew its id
-	beside bool          // the gate let it in beside a timed offer that had too few units left
-	taken  time.Time     // when a gate call first had it
-}
-
-type answer struct {
-	hold *Hold // of who won
-	err  error
-}
-
-// admission is one gate call, whose tag is settled once all that it admitted has been judged.
-type admission struct {
-	tag  tag
-	open int // guarded by the lane's mu
-}
-
-func newAsk(tap Tap) *ask {
-	a := usedAsks.Get().(*ask)
-	*a = ask{tap: tap, buyer: keyOf(tap.Buyer), done: a.done}
-	return a
-}
-
-// end is for who has heard that it is done: nobody else has the ask any more. Who goes before that leaves it to the loops.
-func (a *ask) end() answer {
-	got := a.got
-	a.got = answer{}
-	usedAsks.Put(a)
-	return got
-}
-
-// usedAsks saves the garbage of a surge, most of which is losing taps.
-var usedAsks = sync.Pool{New: func() any { return &ask{done: make(chan struct{}, 1)} }}
-
 // ask queues a tap, and starts the gate loop when none runs.
 func (l *lane) ask(a *ask) error {
 	l.mu.Lock()
@@ -104,6 +59,7 @@ func (l *lane) ask(a *ask) error {
 		return fmt.Errorf("%w: too many taps are waiting", ErrUnavailable)
 	}
 	l.waiting.Add(1)
+	a.lane = l
 	l.queue = append(l.queue, a)
 	running := l.gating
 	l.mu.Unlock()
@@ -362,12 +318,15 @@ func (l *lane) toClaims(call gateCall, winners []*ask) {
 		return
 	}
 	from := &admission{tag: call.tag, open: len(winners)}
-	for _, a := range winners {
-		a.call = from
-	}
 	l.mu.Lock()
-	l.claims = append(l.claims, winners...)
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	for _, a := range winners {
+		if a.call = from; a.of.IsZero() {
+			l.claims = append(l.claims, a)
+		} else { // whoever has the other lines has it, too (basket.go); the lane has not heard the end of it
+			a.done <- struct{}{}
+		}
+	}
 }
 
 func refusal(letter byte, soldOut *SoldOutError) error {

@@ -3,6 +3,7 @@ package stock
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,7 +17,7 @@ const MaxMine = 50
 // addresses keep people far below it.
 func ListMine(ctx context.Context, q schema.Querier, buyer string) ([]Hold, error) {
 	rows, err := q.Query(ctx, holdSQL+`
-		where h.buyer = $1 and (h.state = 'paying' or h.state = 'held' and h.lapses_at > `+payable+`)
+		where h.buyer = $1 and (h.part_of is null or h.part_of = h.id) and (h.state = 'paying' or h.state = 'held' and h.lapses_at > `+payable+`)
 		order by h.created_at desc, h.id desc limit $2`, buyer, MaxMine)
 	if err != nil {
 		return nil, fmt.Errorf("list holds of %s: %w", buyer, err)
@@ -25,7 +26,14 @@ func ListMine(ctx context.Context, q schema.Querier, buyer string) ([]Hold, erro
 	if err != nil {
 		return nil, fmt.Errorf("list holds of %s: %w", buyer, err)
 	}
-	return holds, nil
+	all := make([]*Hold, len(holds))
+	for i := range holds {
+		all[i] = &holds[i]
+	}
+	if err := complete(ctx, q, all...); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(holds, func(h Hold) bool { return !h.State.Live() }), nil
 }
 
 // Changes counts how often the holds of each buyer were changed, their making included. Holds are never deleted, so

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rialto-live/rialto/commerce"
-	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-// QueuePay adds to a batch that holds are set paying, each for the buyer at the same place, and calls moved for each that
+// QueuePay adds to a batch that holds, of several lines each of them, are set paying, each for the buyer at the same place, and calls moved for each that
 // was. From here only the payment's end moves its units. Whoever is not among them: see WhyNot. Sorted by id, so that two
 // batches with the same holds wait for each other in one order. (lapses_at is hidden from its index, which lists all held
 // holds of a hot pool: a plan that is made while there are few, and kept, would read them all and compare each with each.)
@@ -23,7 +23,8 @@ func QueuePay(batch *pgx.Batch, ids []commerce.HoldID, buyers []string, moved fu
 		ids, buyers, sources(Paying)).Query(each(moved))
 }
 
-// QueueSell adds to a batch that the units of paid holds go to their orders, and calls moved for each that did. The pool's
+// QueueSell adds to a batch that the units of paid holds go to their orders, and calls moved for each that did. Of one of several
+// lines it is the first that goes: see SellLines. The pool's
 // row is not touched: they are taken already.
 func QueueSell(batch *pgx.Batch, ids []commerce.HoldID, moved func(Hold)) {
 	batch.Queue(`
@@ -33,7 +34,8 @@ func QueueSell(batch *pgx.Batch, ids []commerce.HoldID, moved func(Hold)) {
 		ids, sources(Sold)).Query(each(moved))
 }
 
-// QueueFind adds to a batch that holds are read; see Find. Those that there are come in any order.
+// QueueFind adds to a batch that holds are read; see Find. Those that there are come in any order, each of several lines with its
+// first alone (QueueLines).
 func QueueFind(batch *pgx.Batch, ids []commerce.HoldID, found func(Hold)) {
 	batch.Queue(`select `+holdColumns+` from unnest($1::uuid[]) as w(id) join hold h on h.id = w.id join pool p on p.id = h.pool`, ids).Query(each(func(h Hold) { found(h.now()) }))
 }
@@ -51,11 +53,11 @@ func each(do func(Hold)) func(pgx.Rows) error {
 	}
 }
 
-// Pay is QueuePay of one hold. It fails with ErrGone when the time is over, with ErrState when it is being paid or sold
+// Pay sets all lines of a hold paying. It fails with ErrGone when the time is over, with ErrState when it is being paid or sold
 // already, with ErrUnknown when buyer is not its buyer (a stranger learns nothing).
 func Pay(ctx context.Context, tx pgx.Tx, id commerce.HoldID, buyer string) (Hold, error) {
-	h, err := one(ctx, tx, id, Paying, func(batch *pgx.Batch, moved func(Hold)) {
-		QueuePay(batch, []commerce.HoldID{id}, []string{buyer}, moved)
+	h, err := move(ctx, tx, id, Paying, func(batch *pgx.Batch, ids []commerce.HoldID, moved func(Hold)) {
+		QueuePay(batch, ids, slices.Repeat([]string{buyer}, len(ids)), moved)
 	})
 	if errors.Is(err, ErrState) {
 		now, findErr := Find(ctx, tx, id)
@@ -78,35 +80,23 @@ func (h Hold) WhyNot(buyer string) error {
 	return fmt.Errorf("%w: hold %s is %s", ErrState, h.ID, h.State)
 }
 
-// Sell is QueueSell of one hold, or fails with ErrState.
+// Sell sells all lines of a hold, or none: ErrState.
 func Sell(ctx context.Context, tx pgx.Tx, id commerce.HoldID) (Hold, error) {
-	return one(ctx, tx, id, Sold, func(batch *pgx.Batch, moved func(Hold)) { QueueSell(batch, []commerce.HoldID{id}, moved) })
+	return move(ctx, tx, id, Sold, QueueSell)
 }
 
-func one(ctx context.Context, tx pgx.Tx, id commerce.HoldID, to State, queue func(*pgx.Batch, func(Hold))) (h Hold, err error) {
-	batch, ok := &pgx.Batch{}, false
-	schema.ByKey(batch)
-	queue(batch, func(now Hold) { h, ok = now, true })
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return Hold{}, fmt.Errorf("hold %s to %s: %w", id, to, err)
-	}
-	if !ok {
-		return Hold{}, fmt.Errorf("%w: hold %s to %s", ErrState, id, to)
-	}
-	return h, nil
-}
-
-// Unpay gives the buyer of a declined payment another try: the old deadline, and at least AfterDecline.
+// Unpay gives the buyer of a declined payment another try: the old deadline, and at least AfterDecline. It fails with ErrState when
+// no line of the hold is being paid.
 func Unpay(ctx context.Context, tx pgx.Tx, id commerce.HoldID) (Hold, error) {
-	h, err := scanHold(tx.QueryRow(ctx, `
-		update hold h set state = 'held', version = h.version + 1, changed_at = now(),
-			expires_at = greatest(h.expires_at, now() + $3::interval), lapses_at = greatest(h.expires_at, now() + $3::interval)
-		from pool p where p.id = h.pool and h.id = $1 and h.state = any($2) returning `+holdColumns, id, sources(Held), AfterDecline))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Hold{}, fmt.Errorf("%w: hold %s to %s", ErrState, id, Held)
+	done, err := tx.Exec(ctx, `
+		update hold set state = 'held', version = version + 1, changed_at = now(),
+			expires_at = greatest(expires_at, now() + $3::interval), lapses_at = greatest(expires_at, now() + $3::interval)
+		where (id = $1 or part_of = $1) and state = any($2)`, id, sources(Held), AfterDecline)
+	if err == nil && done.RowsAffected() == 0 {
+		err = ErrState
 	}
 	if err != nil {
 		return Hold{}, fmt.Errorf("hold %s to %s: %w", id, Held, err)
 	}
-	return h, nil
+	return Find(ctx, tx, id)
 }

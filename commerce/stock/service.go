@@ -65,7 +65,8 @@ type Service struct {
 	payFor    time.Duration
 	sweep     time.Duration
 	outages   *outages
-	addresses addresses // who has tapped here
+	addresses addresses     // who has tapped here
+	baskets   chan struct{} // of basketsAtOnce places
 
 	work     sync.WaitGroup // the lanes' loops
 	stopping chan struct{}  // closed when Run ends
@@ -91,7 +92,7 @@ func New(c Config) (*Service, error) {
 	s := &Service{
 		db: c.Pool, gate: gate{redis: c.Redis}, log: c.Log, metrics: m, barred: c.Barred,
 		holdFor: c.HoldFor, payFor: c.PayFor, sweep: c.Sweep, outages: newOutages(), stopping: make(chan struct{}),
-		lanes: map[commerce.PoolID]*lane{},
+		lanes: map[commerce.PoolID]*lane{}, baskets: make(chan struct{}, basketsAtOnce),
 	}
 	if s.holdFor == 0 {
 		s.holdFor = DefaultHoldFor

@@ -49,7 +49,7 @@ func TestHoldTransitionMatrix(t *testing.T) {
 			return err
 		},
 		Released: func(ctx context.Context, tx pgx.Tx, id commerce.HoldID) error {
-			_, _, err := Free(ctx, tx, id, States()...)
+			_, err := Free(ctx, tx, id, States()...)
 			return err
 		},
 	}

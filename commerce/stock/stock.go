@@ -11,7 +11,8 @@ import (
 
 // Limits.
 const (
-	MaxQuantity   = 10        // units in one hold
+	MaxQuantity   = 10        // units in one line of a hold
+	MaxLines      = 10        // lines in one hold
 	MaxOnHand     = 1_000_000 // units in one pool
 	MaxPerSource  = 30        // holds that one address may have open at once, in all pools (addresses.go: give or take one)
 	MaxPools      = 4096      // pools that are being bought from at once on this node
@@ -41,7 +42,7 @@ var (
 	ErrOfferChanged = errors.New("offer changed")
 	// ErrBarred: the buyer may not buy here (Config.Barred). The id is used up.
 	ErrBarred = errors.New("not for this buyer")
-	// ErrConflict: the hold id stands for another buyer, pool or quantity.
+	// ErrConflict: the hold id stands for another buyer, pool, quantity or other lines.
 	ErrConflict = errors.New("hold id is taken")
 	// ErrGone: the hold lapsed, was released or never came to be. The id is used up; a new try needs a new one.
 	ErrGone = errors.New("hold is gone")
@@ -96,6 +97,7 @@ func (t Tap) validate() error {
 // Hold is units promised to one buyer. Left is the time to Expires by Postgres' clock when it was read.
 type Hold struct {
 	ID       commerce.HoldID
+	Of       commerce.HoldID // of several lines, of which this is one: the hold's id; zero: it stands alone
 	Pool     commerce.PoolID
 	Show     commerce.ShowID
 	Variant  commerce.VariantID
@@ -111,12 +113,30 @@ type Hold struct {
 	Stands bool
 	// Replayed says that the id was known before this call.
 	Replayed bool
+	// More are its other lines, in the order of their pools. Each stands as the hold does.
+	More []Hold
+}
+
+// Lines are the hold's lines, each like a hold of its own.
+func (h Hold) Lines() []Hold {
+	first := h
+	first.More = nil
+	return append([]Hold{first}, h.More...)
 }
 
 // Total is the price of the hold's units.
-func (h Hold) Total() (money.Amount, error) { return h.Unit.Times(h.Quantity) }
+func (h Hold) Total() (money.Amount, error) {
+	total, err := h.Unit.Times(h.Quantity)
+	for i := 0; i < len(h.More) && err == nil; i++ {
+		var more money.Amount
+		if more, err = h.More[i].Unit.Times(h.More[i].Quantity); err == nil {
+			total, err = total.Add(more)
+		}
+	}
+	return total, err
+}
 
 // matches says whether a repeated tap means this hold.
 func (h *Hold) matches(t *Tap) bool {
-	return h.Pool == t.Pool && h.Buyer == t.Buyer && h.Quantity == t.Quantity
+	return h.Pool == t.Pool && h.Buyer == t.Buyer && h.Quantity == t.Quantity && h.Of.IsZero()
 }

@@ -98,8 +98,13 @@ var invariants = []invariant{
 		where p.frozen_at is distinct from o.began_at and p.frozen_at is not null`},
 	{"orders: none without a hold of the same buyer, units and price", `
 		select 'order ' || o.id || ' and hold ' || o.hold
-		from orders o join hold h on h.id = o.hold
-		where o.buyer <> h.buyer or o.goods_minor <> h.quantity * h.unit_minor or o.currency <> h.currency`},
+		from orders o join (
+			select coalesce(part_of, id) as id, min(buyer) as buyer, max(buyer) as other, sum(quantity * unit_minor) as goods, min(currency) as currency, max(currency) as another
+			from hold group by 1) h on h.id = o.hold
+		where o.buyer <> h.buyer or o.buyer <> h.other or o.goods_minor <> h.goods or o.currency <> h.currency or o.currency <> h.another`},
+	{"orders: the lines of a hold are paid and sold together", `
+		select 'hold ' || part_of || ': ' || string_agg(distinct state, ', ') from hold where part_of is not null
+		group by part_of having count(distinct state) > 1 and bool_or(state in ('paying', 'sold')) or not bool_or(id = part_of)`},
 	{"orders: each is of a hold that there is, and each line, address and payment of an order", `
 		select 'order ' || o.id || ' is of hold ' || o.hold from orders o where not exists (select from hold h where h.id = o.hold)
 		union all select 'a line of order ' || l.order_id from order_line l where not exists (select from orders o where o.id = l.order_id)
@@ -123,12 +128,12 @@ var invariants = []invariant{
 		from orders o left join order_delivery d on d.order_id = o.id where (o.zone is null) <> (d.order_id is null)`},
 	{"orders: a confirmed one has sold units, and sold units have one", `
 		select 'hold ' || coalesce(h.id::text, 'of order ' || o.id) || ' is ' || coalesce(h.state, 'missing') || ', its order is ' || coalesce(o.state, 'missing')
-		from hold h full join (select * from orders where state <> 'cancelled') o on o.hold = h.id
+		from hold h full join (select * from orders where state <> 'cancelled') o on o.hold = coalesce(h.part_of, h.id)
 		where (h.state = 'sold') is distinct from (o.state in ('confirmed', 'captured', 'fulfilled', 'settled', 'refund_pending', 'refunded'))
 			and (h.state = 'sold' or o.id is not null)`},
 	{"orders: what is being paid has a payment that is open", `
 		select 'hold ' || h.id || ' is paying, its payment is ' || coalesce(p.state, 'missing')
-		from hold h left join orders o on o.hold = h.id and o.state = 'pending' left join payment p on p.order_id = o.id
+		from hold h left join orders o on o.hold = coalesce(h.part_of, h.id) and o.state = 'pending' left join payment p on p.order_id = o.id
 		where h.state = 'paying' and coalesce(p.state, '') not in ('intent', 'sent', 'unknown', 'requires_action', 'voiding')`},
 	{"money: what is charged for an order is its total", `
 		select 'payment ' || p.id || ' of ' || p.amount_minor || ' ' || p.currency || ', order ' || o.id || ' of ' || o.total_minor || ' ' || o.currency

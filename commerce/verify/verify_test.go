@@ -74,6 +74,7 @@ func TestEachInvariantCanFail(t *testing.T) {
 		"money: what is charged":   {`update payment set amount_minor = amount_minor + 1`, `update payment set amount_minor = amount_minor - 1`},
 		"money: the tax accounts":  {`update ledger_transaction set accounts[3] = 'tax:FR:payable'`, `update ledger_transaction set accounts[3] = 'tax:IT:payable'`},
 		"money: the tax":           {`update orders set tax_region = 'US-CA'`, `update orders set tax_region = 'IT'`},
+		"orders: the lines of a":   {`update hold set part_of = gen_random_uuid()`, `update hold set part_of = null`},
 		"orders: a confirmed":      {`update hold set state = 'released'`, `update hold set state = 'sold'`},
 		"orders: what is being":    {`update hold set state = 'paying'`, `update hold set state = 'sold'`},
 		"money: every captured":    {`update payment set captured_minor = 5389`, `update payment set captured_minor = 5390`},

@@ -27,7 +27,7 @@ func Taps(put func(context.Context, api.Tapper, api.HoldPut) (any, *api.Problem)
 		}
 		tap, ok := api.ReadTap(data)
 		if !ok && !read(data, &tap) {
-			return nil, &realtime.CallError{Code: realtime.CallInvalid, Detail: `hold.put takes {"hold":"hld_…","variant":"var_…","quantity":1}.`}
+			return nil, &realtime.CallError{Code: realtime.CallInvalid, Detail: `hold.put takes {"hold":"hld_…","variant":"var_…","quantity":1}, or lines with several of the last two.`}
 		}
 		body, refused := put(ctx, api.Tapper{Show: show, Subject: from.Subject, Addr: from.Addr}, tap)
 		if refused != nil {
@@ -42,7 +42,7 @@ func read(data json.RawMessage, tap *api.HoldPut) bool {
 	*tap = api.HoldPut{}
 	in := json.NewDecoder(bytes.NewReader(data))
 	in.DisallowUnknownFields()
-	return in.Decode(tap) == nil && tap.Hold != (commerce.HoldID{}) && tap.Variant != (commerce.VariantID{})
+	return in.Decode(tap) == nil && !tap.Hold.IsZero() && tap.Wish.Clear()
 }
 
 // inRoom says a problem in the words of a room. Its status tells pages that it

@@ -142,17 +142,36 @@ func (b *buyer) ask(ctx context.Context, browser *http.Client, node int, lost cu
 	return a, err
 }
 
+// wish is what a tap is for, beside what more it says.
+func (b *buyer) wish(t tap, says map[string]any) map[string]any {
+	if t.more == 0 {
+		says["variant"], says["quantity"] = b.cell.sale.variants[t.pool], t.quantity
+		return says
+	}
+	var lines []map[string]any
+	for pool, quantity := range t.units() {
+		lines = append(lines, map[string]any{"variant": b.cell.sale.variants[pool], "quantity": quantity})
+	}
+	says["lines"] = lines
+	return says
+}
+
+// held says whether an answer is the hold that was tapped for.
+func (t tap) held(a answer) bool {
+	lines, _ := a.body["lines"].([]any)
+	number, _ := a.body["quantity"].(float64)
+	return a.text("id") == t.hold.String() && (t.more == 0 && lines == nil && int(number) == t.quantity || t.more > 0 && len(lines) == len(t.units()))
+}
+
 // tapHTTP is one tap on Buy.
 func (b *buyer) tapHTTP(ctx context.Context, browser *http.Client, t tap, lost cut, k kind) outcome {
 	t.how += " over HTTP"
 	own := b.history.begin(t, k)
-	a, err := b.ask(ctx, browser, t.node, lost, http.MethodPut, "/holds/"+t.hold.String(), map[string]any{
-		"show": b.cell.sale.show, "variant": b.cell.sale.variants[t.pool], "quantity": t.quantity,
-	})
+	a, err := b.ask(ctx, browser, t.node, lost, http.MethodPut, "/holds/"+t.hold.String(), b.wish(t, map[string]any{"show": b.cell.sale.show}))
 	o, code := verdictOf(a, err)
 	state := a.text("state")
-	if number, _ := a.body["quantity"].(float64); o == ok && (a.text("id") != t.hold.String() || int(number) != t.quantity) {
-		b.cell.odd("hold %s of %d was answered with %v", t.hold, t.quantity, a.body)
+	if o == ok && !t.held(a) {
+		b.cell.odd("hold %s of %v was answered with %v", t.hold, t.units(), a.body)
 	}
 	b.history.end(own, o, code, state)
 	return o
@@ -173,9 +192,7 @@ func (b *buyer) tapSocket(ctx context.Context, t tap) outcome {
 	defer cancel()
 	t.how += " in the room"
 	own := b.history.begin(t, kindSocket)
-	raw, err := b.socket.Call(ctx, api.CallHold, map[string]any{
-		"hold": t.hold, "variant": b.cell.sale.variants[t.pool], "quantity": t.quantity,
-	})
+	raw, err := b.socket.Call(ctx, api.CallHold, b.wish(t, map[string]any{"hold": t.hold}))
 	var refused *realtime.CallError
 	var more struct {
 		ID     string

@@ -10,8 +10,8 @@
 // cut in the middle of a request (line.go). Then it goes through the matrix (matrix.go), cell by cell:
 //
 //	prepare   a show with three pools: what is gone at once, what is soon gone, what lasts
-//	rush      96 guests buy for six seconds (errand.go, buyer.go), over HTTP and in the show's room, while the row's failure
-//	          and the column's fault come and a node dies (script.go)
+//	rush      96 guests buy for six seconds (errand.go, buyer.go), over HTTP and in the show's room, one of eight two things
+//	          in one tap, while the row's failure and the column's fault come and a node dies (script.go)
 //	heal      everything is well again, every buyer asks with the same id until there is an answer, nothing is under way
 //	judge     what each buyer was told, against Postgres and the company's books (judge.go), and `rialto verify`
 //

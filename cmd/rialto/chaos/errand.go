@@ -33,6 +33,7 @@ type errand struct {
 	deed     deed
 	pool     int
 	quantity int
+	more     int // see tap
 	times    int // taps of one errand
 	node     int
 	socket   bool
@@ -54,6 +55,9 @@ func newErrand(rng *rand.Rand, lost lines) (e errand) {
 	e.pool = []int{poolOne, poolFew, poolFew, poolMany}[rng.IntN(4)]
 	if e.deed >= buys {
 		e.pool = []int{poolFew, poolMany, poolMany}[rng.IntN(3)]
+	}
+	if rng.IntN(8) == 0 {
+		e.more = 1 + rng.IntN(poolCount-1)
 	}
 	for i := range e.cuts {
 		switch n := rng.IntN(100); {
@@ -83,7 +87,7 @@ func (b *buyer) shop(ctx context.Context, rng *rand.Rand) {
 
 // do is one errand; it answers with the holds that it was about. until ends what need not be begun.
 func (b *buyer) do(ctx, until context.Context, e errand, mine []tap) (made []tap) {
-	t := tap{hold: commerce.NewID[commerce.HoldID](), buyer: b.number, pool: e.pool, quantity: e.quantity, node: e.node, how: "a tap"}
+	t := tap{hold: commerce.NewID[commerce.HoldID](), buyer: b.number, pool: e.pool, quantity: e.quantity, more: e.more, node: e.node, how: "a tap"}
 	switch e.deed {
 	case taps:
 		for i := 0; i < e.times && until.Err() == nil; i++ {
@@ -161,7 +165,7 @@ func (h *history) strange(buyer, which int) (tap, bool) {
 	for i := range h.taps {
 		t := h.taps[(which+i)%len(h.taps)]
 		if t.buyer != buyer && t.outcome == ok {
-			own := tap{hold: t.hold, buyer: buyer, pool: t.pool, quantity: t.quantity, how: "with a stranger's id"}
+			own := tap{hold: t.hold, buyer: buyer, pool: t.pool, quantity: t.quantity, more: t.more, how: "with a stranger's id"}
 			return own, true
 		}
 	}

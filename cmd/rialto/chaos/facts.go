@@ -36,14 +36,13 @@ func (c *cell) facts(ctx context.Context) (facts, error) {
 	if !c.opensAt.IsZero() {
 		f.opens[pools[poolFew].ID] = c.opensAt
 	}
-	holds, err := list[holdFact](ctx, db, `
-		select h.id, h.pool, h.buyer, h.quantity, h.state, h.created_at, h.expires_at, h.changed_at from hold h join pool p on p.id = h.pool where p.show = $1`, show)
+	holds, err := list[holdRow](ctx, db, `
+		select h.id, coalesce(h.part_of, h.id), h.pool, h.buyer, h.quantity, h.state, h.created_at, h.expires_at, h.changed_at
+		from hold h join pool p on p.id = h.pool where p.show = $1 order by h.id = h.part_of desc nulls first`, show)
 	if err != nil {
 		return f, err
 	}
-	for _, h := range holds {
-		f.holds[h.ID] = h
-	}
+	f.holds = holdsOf(holds)
 	orders, err := list[orderFact](ctx, db, `
 		select o.id, o.hold, o.buyer, o.state, o.total_minor, 'pay_' || replace(p.id::text, '-', ''), p.state, p.captured_minor
 		from orders o join payment p on p.order_id = o.id where o.show = $1`, show)
@@ -81,6 +80,20 @@ func (c *cell) charges(ctx context.Context, orders []orderFact) ([]chargeFact, e
 		}
 	}
 	return own, nil
+}
+
+// holdsOf puts the lines of a hold, each of which is a row, together.
+func holdsOf(rows []holdRow) map[commerce.HoldID]holdFact {
+	holds := make(map[commerce.HoldID]holdFact, len(rows))
+	for _, row := range rows {
+		if h, known := holds[row.Of]; known {
+			h.more = append(h.more, row)
+			holds[row.Of] = h
+		} else {
+			holds[row.Of] = holdFact{holdRow: row}
+		}
+	}
+	return holds
 }
 
 func list[T any](ctx context.Context, db *pgxpool.Pool, sql string, args ...any) ([]T, error) {

@@ -25,6 +25,7 @@ type tap struct {
 	buyer    int
 	pool     int
 	quantity int
+	more     int    // so many pools further is a second line, of one unit; 0: there is none
 	how      string // what it was for, and the way it went
 	node     int
 	invoked  time.Time
@@ -32,6 +33,15 @@ type tap struct {
 	outcome  outcome
 	code     string // of a refusal, or why nothing is known
 	state    string // of the hold, as it was told
+}
+
+// units are what the tap is for, by pool.
+func (t tap) units() map[int]int {
+	units := map[int]int{t.pool: t.quantity}
+	if t.more > 0 {
+		units[(t.pool+t.more)%poolCount]++
+	}
+	return units
 }
 
 // pay is one tap on Pay, or a look at what became of it.
@@ -229,8 +239,8 @@ func (h *history) about(hold commerce.HoldID) (lines []string) {
 	}
 	for _, t := range h.taps {
 		if t.hold == hold {
-			lines = append(lines, fmt.Sprintf("%s to %s buyer %d taps (%s) at node %d: %d of pool %d: %s %s %s",
-				clock(t.invoked), clock(t.answered), t.buyer, t.how, t.node, t.quantity, t.pool, t.outcome, t.code, t.state))
+			lines = append(lines, fmt.Sprintf("%s to %s buyer %d taps (%s) at node %d, units by pool %v: %s %s %s",
+				clock(t.invoked), clock(t.answered), t.buyer, t.how, t.node, t.units(), t.outcome, t.code, t.state))
 		}
 	}
 	for _, p := range h.pays {

@@ -15,6 +15,7 @@ type promise string
 const (
 	neverOversold  promise = "oversold"
 	noHoldLost     promise = "acknowledged holds lost"
+	allOrNothing   promise = "holds of which a part stands"
 	oneOwner       promise = "holds of two buyers"
 	alike          promise = "answered otherwise than before"
 	withinCap      promise = "buyers over their limit"
@@ -28,7 +29,7 @@ const (
 )
 
 var promises = []promise{
-	neverOversold, noHoldLost, oneOwner, alike, withinCap, noOrderLost, nothingCharged, moneyAgrees, notBefore, unasked, comesToRest, verified,
+	neverOversold, noHoldLost, allOrNothing, oneOwner, alike, withinCap, noOrderLost, nothingCharged, moneyAgrees, notBefore, unasked, comesToRest, verified,
 }
 
 // breach is one that is broken.
@@ -40,7 +41,13 @@ type breach struct {
 
 // holdFact, poolFact, orderFact and chargeFact are what the stores and the payment company say when all is quiet.
 type holdFact struct {
+	holdRow           // its first line
+	more    []holdRow // the others
+}
+
+type holdRow struct {
 	ID       commerce.HoldID
+	Of       commerce.HoldID // the hold
 	Pool     commerce.PoolID
 	Buyer    string
 	Quantity int
@@ -50,10 +57,12 @@ type holdFact struct {
 	Changed  time.Time
 }
 
-func (h holdFact) live() bool { return h.State == "held" || h.State == "paying" || h.State == "sold" }
+func (h holdFact) lines() []holdRow { return append([]holdRow{h.holdRow}, h.more...) }
+
+func (h holdRow) live() bool { return h.State == "held" || h.State == "paying" || h.State == "sold" }
 
 // end is when a hold that is not live ended.
-func (h holdFact) end() time.Time {
+func (h holdRow) end() time.Time {
 	if h.State == "expired" && h.Expires.Before(h.Changed) {
 		return h.Expires
 	}
@@ -151,9 +160,11 @@ func (v *verdict) units() {
 	for _, p := range v.pools {
 		live, by := 0, map[string]int{}
 		for _, h := range v.holds {
-			if h.Pool == p.ID && h.live() {
-				live += h.Quantity
-				by[h.Buyer] += h.Quantity
+			for _, l := range h.lines() {
+				if l.Pool == p.ID && l.live() {
+					live += l.Quantity
+					by[l.Buyer] += l.Quantity
+				}
 			}
 		}
 		if live > p.OnHand || live != p.Taken {
@@ -166,11 +177,16 @@ func (v *verdict) units() {
 		}
 	}
 	for id, h := range v.holds {
-		if !asked[id] {
+		if !asked[id] && h.State != "void" { // the tombstone of a second line stands alone
 			v.breach(unasked, id, "hold %s of %s is %s", id, h.Buyer, h.State)
 		}
-		if at, timed := v.opens[h.Pool]; timed && h.State != "void" && h.Created.Before(at) {
-			v.breach(notBefore, id, "hold %s was made at %s, the sale opened at %s", id, h.Created, at)
+		for _, l := range h.lines() {
+			if at, timed := v.opens[l.Pool]; timed && l.State != "void" && l.Created.Before(at) {
+				v.breach(notBefore, id, "hold %s was made at %s, the sale opened at %s", id, l.Created, at)
+			}
+			if l.State != h.State && !v.byHand[id] {
+				v.breach(allOrNothing, id, "hold %s is %s, and a line of it %s", id, h.State, l.State)
+			}
 		}
 	}
 }
@@ -201,8 +217,10 @@ func (v *verdict) tapsFor(id commerce.HoldID, taps []*tap) {
 		if first == nil || t.answered.Before(first.answered) {
 			first = t
 		}
-		if at, timed := v.opens[v.pools[t.pool].ID]; timed && t.answered.Before(at) {
-			v.breach(notBefore, id, "buyer %d heard yours at %s, the sale opened at %s", t.buyer, t.answered, at)
+		for pool := range t.units() {
+			if at, timed := v.opens[v.pools[pool].ID]; timed && t.answered.Before(at) {
+				v.breach(notBefore, id, "buyer %d heard yours at %s, the sale opened at %s", t.buyer, t.answered, at)
+			}
 		}
 	}
 	if first == nil {
@@ -223,8 +241,8 @@ func (v *verdict) tapsFor(id commerce.HoldID, taps []*tap) {
 		v.breach(noHoldLost, id, "hold %s of buyer %d is not in Postgres", id, first.buyer)
 	case row.State == "void":
 		v.breach(noHoldLost, id, "hold %s of buyer %d is void", id, first.buyer)
-	case row.Buyer != v.subjects[first.buyer] || row.Pool != v.pools[first.pool].ID || row.Quantity != first.quantity:
-		v.breach(noHoldLost, id, "hold %s of buyer %d is %d of pool %s for %s", id, first.buyer, row.Quantity, row.Pool, row.Buyer)
+	case row.Buyer != v.subjects[first.buyer] || !v.isFor(row, first):
+		v.breach(noHoldLost, id, "hold %s of buyer %d for %v is %+v for %s", id, first.buyer, first.units(), row.lines(), row.Buyer)
 	case !row.live() && !v.ended(row):
 		v.breach(noHoldLost, id, "hold %s of buyer %d is %s, and by no rule", id, first.buyer, row.State)
 	}
@@ -234,6 +252,18 @@ func (v *verdict) tapsFor(id commerce.HoldID, taps []*tap) {
 			v.breach(alike, id, "hold %s was theirs, and then buyer %d heard %s", id, t.buyer, t.code)
 		}
 	}
+}
+
+// isFor says whether a hold is what a tap was for.
+func (v *verdict) isFor(h holdFact, t *tap) bool {
+	units := t.units()
+	for _, l := range h.lines() {
+		pool := slices.IndexFunc(v.pools, func(p poolFact) bool { return p.ID == l.Pool })
+		if l.Quantity != units[pool] {
+			return false
+		}
+	}
+	return len(h.lines()) == len(units)
 }
 
 // refusedForGood says whether somebody was told that this id is used up, by the last answer of its buyer.

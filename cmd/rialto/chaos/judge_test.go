@@ -44,7 +44,7 @@ func newScene() *scene {
 		if i == sceneRefused {
 			o, code = fail, "sold_out"
 		} else {
-			s.facts.holds[id] = holdFact{ID: id, Pool: pool, Buyer: "gst_0", Quantity: 1, State: states[i], Created: s.start, Expires: now.Add(time.Minute)}
+			s.facts.holds[id] = holdFact{holdRow: holdRow{ID: id, Of: id, Pool: pool, Buyer: "gst_0", Quantity: 1, State: states[i], Created: s.start, Expires: now.Add(time.Minute)}}
 		}
 		s.tap(i, 0, 1, o, code)
 	}
@@ -52,7 +52,7 @@ func newScene() *scene {
 	lapsed.Expires = now.Add(-time.Second)
 	s.facts.holds[lapsed.ID] = lapsed
 	s.history.releases = append(s.history.releases, &release{hold: s.holds[sceneReleased], buyer: 0, outcome: unknown})
-	s.facts.pools = []poolFact{{ID: pool, OnHand: 3, Taken: 3, Cap: 3}}
+	s.facts.pools = []poolFact{{ID: pool, OnHand: 3, Taken: 3, Cap: 3}, {ID: commerce.NewID[commerce.PoolID]()}, {ID: commerce.NewID[commerce.PoolID]()}}
 	s.order(scenePaid, orderFact{State: "captured", Paid: "captured", Captured: 500}, chargeFact{Status: "captured", Captured: 500},
 		pay{outcome: ok, state: "captured", payment: "paid"})
 	s.order(sceneDeclined, orderFact{State: "cancelled", Paid: "failed"}, chargeFact{Status: "declined"}, pay{outcome: fail, code: "card_declined"})
@@ -85,6 +85,19 @@ func (s *scene) changeHold(hold int, change func(*holdFact)) {
 	s.facts.holds[h.ID] = h
 }
 
+// secondLine makes the hold one of two things.
+func (s *scene) secondLine(state string) {
+	s.history.taps[sceneHeld].more = 1
+	s.changeHold(sceneHeld, func(h *holdFact) {
+		more := h.holdRow
+		more.ID, more.Pool, more.State = commerce.NewID[commerce.HoldID](), s.facts.pools[1].ID, state
+		h.more = []holdRow{more}
+	})
+	if more := &s.facts.pools[1]; state == "held" {
+		more.OnHand, more.Taken = 1, 1
+	}
+}
+
 func (s *scene) changeOrder(order int, change func(*orderFact)) {
 	o := s.facts.orders[s.orders[order]]
 	change(&o)
@@ -100,8 +113,11 @@ func TestTheJudgeFindsNothingWhereAllIsKept(t *testing.T) {
 	s.tap(sceneReleased, 0, 8, fail, "sold_out")                                                // by a gate that has forgotten it
 	s.tap(sceneRefused, 0, 9, unknown, codeNothing)                                             // not known
 	s.facts.charges = append(s.facts.charges, chargeFact{Reference: "pay_0", Status: "voided"}) // ended before it was seen
-	if found, lost := judge(s.history, s.facts); len(found) > 0 || lost > 0 {
-		t.Fatalf("%d lost, %+v", lost, found)
+	for range 2 {
+		if found, lost := judge(s.history, s.facts); len(found) > 0 || lost > 0 {
+			t.Fatalf("%d lost, %+v", lost, found)
+		}
+		s.secondLine("held")
 	}
 }
 
@@ -119,6 +135,9 @@ func TestTheJudgeCanFail(t *testing.T) {
 			s.changeHold(sceneHeld, func(h *holdFact) { h.State = "void" })
 			s.facts.pools[0].Taken = 2
 		}, noHoldLost},
+		"half of a hold stands":     {func(s *scene) { s.secondLine("released") }, allOrNothing},
+		"half of a hold is gone":    {func(s *scene) { s.history.taps[sceneHeld].more = 2 }, noHoldLost},
+		"another half than wanted":  {func(s *scene) { s.secondLine("held"); s.history.taps[sceneHeld].more = 2 }, noHoldLost},
 		"a hold is somebody else's": {func(s *scene) { s.changeHold(sceneHeld, func(h *holdFact) { h.Buyer = "gst_1" }) }, noHoldLost},
 		"a hold has other units": {func(s *scene) {
 			s.changeHold(sceneHeld, func(h *holdFact) { h.Quantity = 2 })
@@ -143,7 +162,7 @@ func TestTheJudgeCanFail(t *testing.T) {
 		}, alike},
 		"a hold nobody asked for": {func(s *scene) {
 			id := commerce.NewID[commerce.HoldID]()
-			s.facts.holds[id] = holdFact{ID: id, Pool: s.facts.pools[0].ID, Buyer: "gst_1", Quantity: 1, State: "held"}
+			s.facts.holds[id] = holdFact{holdRow: holdRow{ID: id, Of: id, Pool: s.facts.pools[0].ID, Buyer: "gst_1", Quantity: 1, State: "held"}}
 			s.facts.pools[0] = poolFact{s.facts.pools[0].ID, 4, 4, 4}
 		}, unasked},
 		"a hold before its time": {func(s *scene) { s.facts.opens[s.facts.pools[0].ID] = s.start.Add(time.Microsecond) }, notBefore},

@@ -114,7 +114,7 @@ func TestOneSeedDecidesAll(t *testing.T) {
 func TestErrandsAreOfAllKinds(t *testing.T) {
 	rng := cellAt(1, 0).draws(streamBuyers)
 	var count [deeds]int
-	cuts, cards := map[cut]int{}, map[string]bool{}
+	cuts, cards, more := map[cut]int{}, map[string]bool{}, [poolCount]int{}
 	for range 3000 {
 		e := newErrand(rng, lines{before: 10, after: 10})
 		count[e.deed]++
@@ -122,6 +122,7 @@ func TestErrandsAreOfAllKinds(t *testing.T) {
 			cuts[c]++
 		}
 		cards[e.card.does] = true
+		more[e.more]++
 		if e.quantity < 1 || e.times < 1 || e.times > maxTaps || e.pool < 0 || e.pool >= poolCount || e.node < 0 || e.node >= nodeCount || e.rest >= mostRest {
 			t.Fatalf("%+v", e)
 		}
@@ -136,8 +137,8 @@ func TestErrandsAreOfAllKinds(t *testing.T) {
 	if sum != 100 {
 		t.Errorf("the shares make %d", sum)
 	}
-	if cuts[whole] == 0 || cuts[there] == 0 || cuts[andBack] == 0 || len(cards) != 8 {
-		t.Errorf("%v, %d cards", cuts, len(cards))
+	if cuts[whole] == 0 || cuts[there] == 0 || cuts[andBack] == 0 || len(cards) != 8 || more[1] == 0 || more[2] == 0 || more[0] < more[1]+more[2] {
+		t.Errorf("%v, %d cards, %v", cuts, len(cards), more)
 	}
 }
 

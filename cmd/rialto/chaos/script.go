@@ -112,7 +112,7 @@ func (c *cell) timeFlies() error {
 	return c.again(fliesEvery, func(ctx context.Context) error {
 		_, err := c.world.db.Exec(ctx, `
 			update hold set lapses_at = now() + interval '30 milliseconds', expires_at = now() + interval '30 milliseconds'
-			where id in (select h.id from hold h join pool p on p.id = h.pool where p.show = $1 and h.state = 'held' and h.expires_at > now() + interval '1 minute'
+			where coalesce(part_of, id) in (select coalesce(h.part_of, h.id) from hold h join pool p on p.id = h.pool where p.show = $1 and h.state = 'held' and h.expires_at > now() + interval '1 minute'
 				order by h.created_at desc limit 4)`, c.sale.show)
 		return err
 	})
@@ -139,10 +139,10 @@ func (c *cell) wrongHand() error {
 			return nil
 		}
 		return pgx.BeginFunc(ctx, c.world.db, func(tx pgx.Tx) error {
-			var id commerce.HoldID
+			var id, of commerce.HoldID
 			var pool commerce.PoolID
-			err := tx.QueryRow(ctx, `select h.id, p.id from hold h join pool p on p.id = h.pool where p.show = $1 and h.state = 'paying' order by h.id desc limit 1`,
-				c.sale.show).Scan(&id, &pool)
+			err := tx.QueryRow(ctx, `select h.id, coalesce(h.part_of, h.id), p.id from hold h join pool p on p.id = h.pool where p.show = $1 and h.state = 'paying' order by h.id desc limit 1`,
+				c.sale.show).Scan(&id, &of, &pool)
 			if err != nil {
 				return err
 			}
@@ -158,7 +158,7 @@ func (c *cell) wrongHand() error {
 			if _, err := tx.Exec(ctx, `update pool set taken = taken - $2 where id = $1`, pool, quantity); err != nil {
 				return err
 			}
-			c.byHand[id] = true // also when the commit's answer is lost
+			c.byHand[of] = true // also when the commit's answer is lost
 			return nil
 		})
 	})

@@ -116,14 +116,20 @@ export function PayForm({ purchase, product, variant, details, standing }: PayPr
       <div class="buy-line">
         <img src={product.image || "/img/product.svg"} alt="" width="56" height="56" />
         <div>
-          <strong>{hold?.title || product.title}</strong>
+          <strong>{hold?.lines ? `${hold.lines.length} things together` : hold?.title || product.title}</strong>
+          {hold?.lines?.map((line) => (
+            <span key={line.id} class="lead">
+              {line.quantity} × {line.title}
+            </span>
+          ))}
           <span class="lead">
-            {variant.title && variant.title !== product.title ? `${variant.title}, ` : ""}1 piece{plus(purchase.quote.costs.value)}
+            {hold?.lines ? "All in one order" : `${variant.title && variant.title !== product.title ? `${variant.title}, ` : ""}${pieces(hold?.quantity ?? 1)}`}
+            {plus(purchase.quote.costs.value)}
           </span>
         </div>
         <span class="buy-price">
           <strong class="num">{formatMoney(hold?.total ?? variant.price)}</strong>
-          {hold && hold.unit.currency === standing.currency && hold.unit.amount < standing.amount && <Was money={standing} />}
+          {hold && !hold.lines && hold.unit.currency === standing.currency && hold.unit.amount < standing.amount && <Was money={standing} />}
         </span>
       </div>
       <Problem purchase={purchase} product={product} />
@@ -163,6 +169,10 @@ function useQuote(purchase: Purchase, details: Details): void {
     addEventListener("online", again);
     return () => removeEventListener("online", again);
   }, [purchase]);
+}
+
+function pieces(n: number): string {
+  return n === 1 ? "1 piece" : `${n} pieces`;
 }
 
 /** Why the button names more than the thing costs, where it is seen before scrolling. */

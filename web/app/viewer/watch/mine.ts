@@ -35,9 +35,10 @@ export class Mine {
     this.off();
   }
 
-  /** The live hold of a variant in a show, if there is one. */
+  /** The live hold of a variant in a show, if there is one, also when it is of several things. */
   hold(show: string, variant: string): Hold | null {
-    return this.document.value?.holds.find((hold) => hold.show === show && hold.variant === variant && isLive(hold)) ?? null;
+    const of = (hold: Hold) => hold.variant === variant || !!hold.lines?.some((line) => line.variant === variant);
+    return this.document.value?.holds.find((hold) => hold.show === show && of(hold) && isLive(hold)) ?? null;
   }
 
   /** The newest order that was made on a hold. */
