@@ -125,7 +125,9 @@ func TestWhyABasketIsRefused(t *testing.T) {
 		"sold elsewhere": {func(r *HoldRequest) { r.Lines[1].Variant = commerce.VariantID{1} }, ErrNotSold, commerce.VariantID{1}},
 		"too many":       {func(r *HoldRequest) { r.Lines[0].Quantity = stock.MaxQuantity + 1 }, stock.ErrQuantity, w.variant},
 		"none":           {func(r *HoldRequest) { r.Lines[1].Quantity = 0 }, stock.ErrQuantity, lid},
-		"many in all": {func(r *HoldRequest) { r.Lines = append(r.Lines, LineRequest{Variant: lid, Quantity: stock.MaxQuantity}) },
+		"many in all": {func(r *HoldRequest) {
+			r.Lines = append(r.Lines, LineRequest{Variant: lid, Quantity: stock.MaxQuantity})
+		},
 			stock.ErrQuantity, lid},
 	} {
 		r := w.both("gst_a", lid, 1)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -35,9 +36,12 @@ type stages struct {
 }
 
 func (s *Service) newStages() stages {
+	// Of a purchase's four steps no more are done at once than there are processors: those of a crowd are then larger, and all of
+	// them together done sooner.
+	turns := gather.NewTurns(max(2, runtime.GOMAXPROCS(0)))
 	return stages{
-		looks: gather.New(oneWriter, stageTime, s.look), begins: gather.New(oneWriter, stageTime, s.beginAll),
-		confirms: gather.New(oneWriter, stageTime, s.confirmAll), marks: gather.New(oneWriter, stageTime, s.markAll),
+		looks: gather.New(turns, oneWriter, stageTime, s.look), begins: gather.New(turns, oneWriter, stageTime, s.beginAll),
+		confirms: gather.New(turns, oneWriter, stageTime, s.confirmAll), marks: gather.New(turns, oneWriter, stageTime, s.markAll),
 	}
 }
 

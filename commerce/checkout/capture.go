@@ -22,7 +22,7 @@ import (
 
 const (
 	// captureTogetherMost is how many payments one effect is about: at the speed that companies allow their calls end within one try.
-	captureTogetherMost = 64
+	captureTogetherMost = 256
 	// capturesAtOnce is how many such effects one node works on at the same time; those whose calls have been answered are
 	// noted together.
 	capturesAtOnce = 4

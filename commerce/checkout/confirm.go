@@ -100,10 +100,13 @@ func (s *Service) moveToConfirmed(ctx context.Context, tx pgx.Tx, all []*confirm
 			several = append(several, h.ID)
 		}
 	})
-	order.QueueConfirm(batch, orders, func(r order.Receipt) { confirmed[r.Order] = r })
-	creators = queueCreators(batch, orders)
+	shows := map[commerce.ShowID]bool{}
+	order.QueueConfirm(batch, orders, func(r order.Receipt) { confirmed[r.Order], shows[r.Show] = r, true })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("confirm %d orders: %w", len(all), err)
+	}
+	if creators, err = s.creators.of(ctx, tx, shows); err != nil {
+		return nil, nil, err
 	}
 	if len(several) > 0 {
 		whole, err := stock.SellLines(ctx, tx, several)

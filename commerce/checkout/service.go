@@ -111,11 +111,12 @@ func (c Config) Validate() error {
 
 // Service takes buyers from the tap to the receipt.
 type Service struct {
-	Config  // static after New
-	offers  offers
-	stages  stages
-	calls   chan struct{} // captures that are with the company
-	noticed chan struct{} // see Noticed
+	Config   // static after New
+	offers   offers
+	creators creators
+	stages   stages
+	calls    chan struct{} // captures that are with the company
+	noticed  chan struct{} // see Noticed
 
 	steps         *prometheus.CounterVec
 	notices       *prometheus.CounterVec

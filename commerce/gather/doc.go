@@ -4,7 +4,7 @@
 //
 // A Stage has one thing to do that costs little more for many than for one: a transaction of a few statements, say. Whoever
 // comes while it is being done waits, and all who wait go together in the next round. An idle stage begins at once, so that
-// a lone caller never waits for company, and a crowd makes its own batches.
+// a lone caller never waits for company, and a crowd makes its own batches. Stages that lean on the same thing may share Turns.
 //
 // # Concurrency
 //

@@ -24,9 +24,17 @@ var (
 	ErrUnanswered = errors.New("the call has no answer")
 )
 
+// Turns bound how many rounds are under way at once, of all the stages that share them. Whoever waits for a turn may still be
+// joined: fewer and larger rounds do more in the same time, where all of them need the same machine. nil bounds nothing.
+type Turns chan struct{}
+
+// NewTurns makes so many.
+func NewTurns(n int) Turns { return make(Turns, n) }
+
 // Stage does something for many callers at once.
 type Stage[T any] struct {
 	// static after New
+	turns   Turns
 	writers int
 	limit   time.Duration
 	do      func(ctx context.Context, calls []T) []error
@@ -44,10 +52,10 @@ type call[T any] struct {
 	turn chan bool // of one place: true, the stage is yours; false, you are answered
 }
 
-// New makes a stage that has at most so many rounds under way at once. do is given the calls of a round and answers an error
-// or nil for each, in their order. limit bounds a round: its ctx ends then.
-func New[T any](writers int, limit time.Duration, do func(ctx context.Context, calls []T) []error) *Stage[T] {
-	return &Stage[T]{writers: writers, limit: limit, do: do}
+// New makes a stage that has at most so many rounds under way at once, each in its turn. do is given the calls of a round and answers an error
+// or nil for each, in their order. limit bounds a round, and the wait for its turn: its ctx ends then.
+func New[T any](turns Turns, writers int, limit time.Duration, do func(ctx context.Context, calls []T) []error) *Stage[T] {
+	return &Stage[T]{turns: turns, writers: writers, limit: limit, do: do}
 }
 
 // Do has one call done, with those who wait, and answers what do said about it. When ctx ends while it still waits for a
@@ -103,7 +111,13 @@ func (s *Stage[T]) leave(c *call[T]) bool {
 
 // round does one, for its leader and those who wait.
 func (s *Stage[T]) round(ctx context.Context, leader *call[T]) {
-	runtime.Gosched() // whoever is about to come may still go along
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limit)
+	defer cancel()
+	late := s.turns.take(ctx)
+	if late == nil {
+		defer s.turns.end()
+		runtime.Gosched() // whoever is about to come may still go along
+	}
 	calls := append(make([]*call[T], 0, MaxTogether), leader)
 	s.mu.Lock()
 	n := min(len(s.queue), MaxTogether-1)
@@ -111,14 +125,36 @@ func (s *Stage[T]) round(ctx context.Context, leader *call[T]) {
 	s.queue = slices.Delete(s.queue, 0, n)
 	s.mu.Unlock()
 	defer s.end(calls) // also when do panics: nobody may wait for ever
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limit)
-	defer cancel()
+	if late != nil {   // nothing was done for any of them
+		for _, c := range calls {
+			c.err = late
+		}
+		return
+	}
 	of := make([]T, len(calls))
 	for i, c := range calls {
 		of[i] = c.of
 	}
 	for i, err := range s.do(ctx, of) {
 		calls[i].err = err
+	}
+}
+
+func (t Turns) take(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("no turn: %w", context.Cause(ctx))
+	}
+}
+
+func (t Turns) end() {
+	if t != nil {
+		<-t
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,8 +19,12 @@ type rounds struct {
 }
 
 func newRounds(writers int, answer func(of int) error) *rounds {
+	return newRoundsOf(nil, writers, answer)
+}
+
+func newRoundsOf(turns Turns, writers int, answer func(of int) error) *rounds {
 	r := &rounds{begun: make(chan []int, 64), goOn: make(chan struct{})}
-	r.Stage = New(writers, time.Minute, func(_ context.Context, calls []int) []error {
+	r.Stage = New(turns, writers, time.Minute, func(_ context.Context, calls []int) []error {
 		r.begun <- calls
 		<-r.goOn
 		errs := make([]error, len(calls))
@@ -103,6 +108,47 @@ func TestAtMostSoManyRoundsAtOnce(t *testing.T) {
 	})
 }
 
+// While one stage has the only turn, those who come to another gather; who never gets a turn hears so, and nothing was done.
+func TestStagesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fine := func(int) error { return nil }
+		turns := NewTurns(1)
+		first, second := newRoundsOf(turns, 1, fine), newRoundsOf(turns, 1, fine)
+		var group sync.WaitGroup
+		var late atomic.Int32
+		answered := func(_ int, err error) {
+			if errors.Is(err, context.DeadlineExceeded) {
+				late.Add(1)
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		first.come(t.Context(), &group, 0, 1, answered)
+		second.come(t.Context(), &group, 1, 3, answered)
+		if len(first.begun) != 1 || len(second.begun) != 0 {
+			t.Fatalf("%d and %d rounds are under way", len(first.begun), len(second.begun))
+		}
+		first.goOn <- struct{}{}
+		if calls := <-second.begun; len(calls) != 3 {
+			t.Errorf("a round of %v", calls)
+		}
+		first.come(t.Context(), &group, 4, 2, answered)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if late.Load() != 2 || len(first.begun) != 1 {
+			t.Errorf("%d were told that they had no turn, %d rounds of the first", late.Load(), len(first.begun))
+		}
+		second.goOn <- struct{}{}
+		group.Wait()
+		first.come(t.Context(), &group, 6, 1, answered)
+		first.goOn <- struct{}{}
+		group.Wait()
+		if late.Load() != 2 || len(turns) != 0 || first.rounds() != 0 || second.rounds() != 0 {
+			t.Errorf("%d late, %d turns, %d and %d rounds are left", late.Load(), len(turns), first.rounds(), second.rounds())
+		}
+	})
+}
+
 func TestWhoLeavesBeforeTheirRoundIsInNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRounds(1, func(int) error { return nil })
@@ -132,7 +178,7 @@ func TestWhoLeavesBeforeTheirRoundIsInNone(t *testing.T) {
 
 // Who is handed the stage and leaves at that moment leads the round all the same: those behind them wait for it.
 func TestNobodyIsLeftWaiting(t *testing.T) {
-	s := New(1, time.Minute, func(_ context.Context, calls []int) []error { return make([]error, len(calls)) })
+	s := New(nil, 1, time.Minute, func(_ context.Context, calls []int) []error { return make([]error, len(calls)) })
 	var group sync.WaitGroup
 	for n := range 64 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -182,7 +228,7 @@ func TestOneTooManyWaits(t *testing.T) {
 func TestARoundThatBreaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := make(chan struct{})
-		s := New(1, time.Minute, func(_ context.Context, calls []string) []error {
+		s := New(nil, 1, time.Minute, func(_ context.Context, calls []string) []error {
 			switch calls[0] {
 			case "breaks":
 				<-broken
@@ -218,7 +264,7 @@ func TestARoundThatBreaks(t *testing.T) {
 
 func TestARoundHasItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(1, time.Second, func(ctx context.Context, calls []int) []error {
+		s := New(nil, 1, time.Second, func(ctx context.Context, calls []int) []error {
 			<-ctx.Done()
 			return []error{context.Cause(ctx)}
 		})

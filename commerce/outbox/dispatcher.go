@@ -108,7 +108,7 @@ func New(config Config) (*Dispatcher, error) {
 		return nil, fmt.Errorf("outbox: metrics: %w", err)
 	}
 	d := &Dispatcher{config: config, metrics: m, crews: config.crews()}
-	d.done = gather.New(1, dbLimit, d.noteDone)
+	d.done = gather.New(nil, 1, dbLimit, d.noteDone)
 	add := func(lane string, round func(context.Context) (bool, error), n int) {
 		for range n {
 			d.workers = append(d.workers, worker{lane: lane, round: round, kick: make(chan struct{}, 1)})
