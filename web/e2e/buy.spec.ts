@@ -2,6 +2,7 @@
 // banks that ask, and a purchase made with the keyboard alone.
 
 import type { Browser, BrowserContext, Locator, Page } from "@playwright/test";
+import { newId } from "../app/shared/ids";
 import { barriers } from "./fixtures/inspect";
 import { expect, test } from "./fixtures/test";
 import { CARDS, addProduct, addShow, ask, card, expectPicture, fillPayment, newEmail, payButton, pin, signUp } from "./fixtures/stage";
@@ -78,6 +79,22 @@ test("two browsers race for the last unit: one receipt and one 'sold out', which
   await winner.getByRole("button", { name: "Hold one again" }).click();
   await expect(sheet(winner, "Sold out"), "and now it is gone for good").toBeVisible();
   await leave(ana, ben);
+});
+
+test("several things that a program tapped for are one hold, one payment and one receipt", async ({ browser, house }) => {
+  const things = ["A pan that comes with it", "A lid that goes with it"];
+  for (const title of things) await stocked(browser, house.url, title, 3);
+  const page = await visitor(browser, house.url, shop);
+  const { products } = await ask<{ products: { title: string; variants: { id: string }[] }[] }>(page, "GET", `/shows/${shop}/products`);
+  const lines = things.map((title, i) => ({ variant: products.find((product) => product.title === title)!.variants[0]!.id, quantity: i + 1 }));
+  await ask(page, "PUT", `/holds/${newId("hld")}`, { show: shop, lines });
+  await page.reload();
+  await buyButton(page, things[1]!).click();
+  for (const [i, title] of things.entries()) await expect(sheet(page, "Yours, for now").getByText(`${i + 1} × ${title}`)).toBeVisible();
+  await fillPayment(page, CARDS.pays, person("Bo Both"));
+  await payButton(page).click();
+  for (const title of things) await expect(sheet(page, "It is yours").getByRole("term").filter({ hasText: title })).toBeVisible();
+  await leave(page);
 });
 
 /** Stands between a page and its room, and notes the holds that are tapped for. `cut`: the line breaks with the first answer. */

@@ -7,7 +7,7 @@ import { serverNow } from "../../shared/clock";
 import { ApiError, isCode, isTransient, sleep, untilAnswered } from "../../shared/http";
 import { newId } from "../../shared/ids";
 import { whoAmI } from "../../shared/session";
-import { isLive, isPaid, type Mine } from "../watch/mine";
+import { isLive, isOf, isPaid, type Mine } from "../watch/mine";
 import type { Address, Costs } from "../delivery/calls";
 import { bankPage } from "./bank";
 import { Quote } from "./quote";
@@ -225,7 +225,7 @@ export class Purchase {
       if (isTransient(error)) throw error;
       return null;
     });
-    if (!hold || !isLive(hold) || hold.variant !== this.variant) return false;
+    if (!hold || !isLive(hold) || !isOf(hold, this.variant)) return false;
     slip.write(this.variant, { subject, hold: hold.id });
     this.accept(hold);
     if (hold.state === "held") return true;

@@ -37,8 +37,7 @@ export class Mine {
 
   /** The live hold of a variant in a show, if there is one, also when it is of several things. */
   hold(show: string, variant: string): Hold | null {
-    const of = (hold: Hold) => hold.variant === variant || !!hold.lines?.some((line) => line.variant === variant);
-    return this.document.value?.holds.find((hold) => hold.show === show && of(hold) && isLive(hold)) ?? null;
+    return this.document.value?.holds.find((hold) => hold.show === show && isOf(hold, variant) && isLive(hold)) ?? null;
   }
 
   /** The newest order that was made on a hold. */
@@ -77,6 +76,11 @@ export class Mine {
       }
     }
   }
+}
+
+/** A hold of several things is of each of them. */
+export function isOf(hold: Hold, variant: string): boolean {
+  return hold.variant === variant || !!hold.lines?.some((line) => line.variant === variant);
 }
 
 export function isLive(hold: Hold): boolean {
