@@ -256,10 +256,8 @@ func TestWhatABasketMayBe(t *testing.T) {
 	w.refusedAll(s, basketOf("", levels[:2]...), ErrUnknown, levels[0])
 	w.refusedAll(s, basketOf("gst_a", levels[0], Level{Pool: commerce.PoolID{0xff, 15: 1}}), ErrUnknown, Level{Pool: commerce.PoolID{0xff, 15: 1}})
 	elsewhere := w.put(Supply{Pool: commerce.NewID[commerce.PoolID](), Show: commerce.NewID[commerce.ShowID](), Variant: commerce.NewID[commerce.VariantID](), OnHand: 5})
-	if _, err := s.HoldAll(t.Context(), basketOf("gst_a", levels[0], elsewhere)); !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrUnknown) {
-		t.Errorf("of two shows: %v", err)
-	}
-	w.takes(s, levels[:2], 1, 1)
+	w.refusedAll(s, basketOf("gst_a", levels[0], elsewhere), ErrUnknown, elsewhere)
+	w.takes(s, append(levels[:2:2], elsewhere), 1, 1, 0)
 }
 
 // Baskets and taps of a crowd on two nodes want the same units, in any order of pools: each unit once, each basket whole.
@@ -333,6 +331,24 @@ func TestABasketOverACluster(t *testing.T) {
 		w.balanced(l.Pool)
 	}
 	w.linesStand()
+}
+
+// Whoever is barred hears nothing else, also not of what they have.
+func TestABasketOfSomebodyBarred(t *testing.T) {
+	w := newWorld(t, func() redis.UniversalClient { return open(t, embeddedtest.NewRedisServer(t).URL()) }, nil)
+	s := w.service(func(c *Config) {
+		c.Barred = `select b from unnest(string_to_array($2, E'\x1f')) b where b = 'gst_barred' and $1::uuid is not null`
+	})
+	levels := []Level{w.supply(5, 0), w.supply(5, 0)}
+	had := basketOf("gst_barred", levels...)
+	w.holdAll(w.service(), had)
+	for _, b := range []Basket{had, basketOf("gst_barred", levels...)} {
+		if h, err := s.HoldAll(t.Context(), b); !errors.Is(err, ErrBarred) {
+			t.Errorf("%+v, %v", h, err)
+		}
+	}
+	w.holdAll(s, basketOf("gst_a", levels...))
+	w.takes(s, levels, 2, 2)
 }
 
 // Whoever goes away finds with the same id what became of it.

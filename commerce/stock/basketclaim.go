@@ -14,6 +14,7 @@ import (
 type decidedAll struct {
 	decided
 	lines   []claimed
+	barred  bool                      // the buyer may have nothing
 	known   bool                      // an id of them is no new one
 	refused error                     // why there is nothing of it
 	fates   map[commerce.HoldID]error // of each line, when it is refused
@@ -66,7 +67,7 @@ func (s *Service) commitAllOnce(ctx context.Context, asks []*ask) (got decidedAl
 		return decidedAll{}, err
 	}
 	f, got := judgeAll(claims)
-	if got.known || got.refused != nil {
+	if got.known = got.known && !got.barred; got.known || got.refused != nil {
 		return got, nil
 	}
 	if err := claims[0].send(ctx, f); err != nil {
@@ -83,9 +84,6 @@ func outdatedAny(claims []*claim) (err error) {
 			a.lane.outdated(a.epoch)
 			err = fmt.Errorf("%w: %w", errAgain, errStaleEpoch)
 		}
-		if c.shelf.level.Show != claims[0].shelf.level.Show {
-			return fmt.Errorf("%w: pools of several shows in one hold", ErrUnknown)
-		}
 	}
 	return err
 }
@@ -99,7 +97,14 @@ func judgeAll(claims []*claim) (f *schema.Flight, all decidedAll) {
 		all.known = all.known || c.known[t.ID] != nil
 		var got claimed
 		got, rows[i], changes[i] = c.judge()
-		if fate := got.fates[t.ID]; fate != nil {
+		fate := got.fates[t.ID]
+		switch {
+		case got.barred[t.Buyer]: // nobody tells them what they may have
+			fate, all.barred = ErrBarred, true
+		case c.shelf.level.Show != claims[0].shelf.level.Show:
+			fate = fmt.Errorf("%w: pools of several shows in one hold", ErrUnknown)
+		}
+		if fate != nil {
 			all.fates[t.ID] = fate
 			if all.refused == nil {
 				all.refused = &LineError{t.Pool, refusedLine(fate, &got)}
