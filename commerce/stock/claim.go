@@ -68,7 +68,7 @@ func (l *lane) claim(ctx context.Context, asks []*ask) {
 	l.flushes <- struct{}{}
 	got, err := l.commit(ctx, epoch, distinct(asks))
 	if err == nil {
-		crash.Here("stock.committed")
+		committed()
 		l.s.start(fromInside, func(ctx context.Context) { l.answer(ctx, epoch, asks, got) })
 		return
 	}
@@ -81,6 +81,9 @@ func (l *lane) claim(ctx context.Context, asks []*ask) {
 	}
 	l.unknown(asks, err)
 }
+
+// committed is where a node dies that has committed, and has told nobody.
+func committed() { crash.Here("stock.committed") }
 
 // commit has a batch decided, and remembers what that says of the pool.
 func (l *lane) commit(ctx context.Context, epoch int64, batch []*ask) (decided, error) {
