@@ -70,9 +70,10 @@ func (g gate) load(ctx context.Context, pool commerce.PoolID, c copyOf) error {
 	if err := g.redis.HSet(ctx, keys[0], head...).Err(); err != nil {
 		return fmt.Errorf("%w: load: %w", ErrGate, err)
 	}
-	// Tidiness: a copy whose expiry could not be set only stays longer, and the epoch before is dead.
+	// Tidiness: a copy whose expiry could not be set only stays longer, and nodes that have not heard of the epochs between would
+	// be answered by a dead one until their next sweep.
 	g.redis.PExpire(ctx, keys[0], copyLives)
-	g.redis.Del(ctx, gateKeys(pool, c.epoch-1)...)
+	_ = g.forget(ctx, pool, c.epoch)
 	return nil
 }
 
@@ -102,7 +103,7 @@ func (g gate) peek(ctx context.Context, pool commerce.PoolID, epoch int64) (Copy
 	return Copy{Loaded: true, Free: *c.Free, TimedFree: *c.Timed, Leases: int(leases.Val())}, nil
 }
 
-// forgets is how many epochs back a change looks for copies: one transaction may change a pool several times.
+// forgets is how many epochs back dead copies are looked for: one transaction may change a pool several times.
 const forgets = 4
 
 // forget removes the copies before an epoch, so that whoever still uses one notices.

@@ -444,3 +444,24 @@ func TestWhatPostgresMayHaveLostIsNotDurable(t *testing.T) {
 		t.Errorf("%d of one hold that was durable: %v", first, err)
 	}
 }
+
+// The pool has changed, nobody was told, and one node has made the new copy: a node that has not heard is not answered by the dead
+// one, which knows nothing of what has come back since.
+func TestADeadCopyAnswersNobody(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		heard, not := w.service(sweepEvery(never)), w.service(sweepEvery(never))
+		l := w.supply(9, 3)
+		old := tapOf(l, "gst_a")
+		old.Quantity = 3
+		w.hold(not, old)
+		w.tx(func(ctx context.Context, tx pgx.Tx) error { _, err := ClearOffer(ctx, tx, l.Pool); return err })
+		if err := w.lapses(heard, l, old.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.hold(heard, tapOf(l, "gst_b"))
+		again := tapOf(l, "gst_a")
+		again.Quantity = 3
+		w.hold(not, again)
+		w.settled(heard, l.Pool)
+	})
+}
