@@ -24,8 +24,8 @@ type WishLine struct {
 	Unit     *int64             `json:"unit,omitempty" doc:"As for one thing"`
 }
 
-// Clear says whether it is one thing, or several.
-func (w Wish) Clear() bool {
+// Valid says whether it is for one thing, or for several, and not for neither or both.
+func (w Wish) Valid() bool {
 	if len(w.Lines) > 0 {
 		return w.Variant.IsZero() && w.Quantity == 0 && w.Unit == nil
 	}
@@ -34,7 +34,7 @@ func (w Wish) Clear() bool {
 
 // request is a tap for what is wished.
 func (w Wish) request(r checkout.HoldRequest) (checkout.HoldRequest, error) {
-	if !w.Clear() {
+	if !w.Valid() {
 		p := problem(http.StatusUnprocessableEntity, "invalid", statusDetail(http.StatusUnprocessableEntity))
 		p.Errors = []FieldError{{Location: "body.variant", Message: "expected a variant and its quantity, or lines with one of each"}}
 		return r, p

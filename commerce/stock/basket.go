@@ -167,15 +167,15 @@ func (s *Service) admitAll(id commerce.HoldID, taps []Tap) (admitted []*ask, err
 	return admitted, nil
 }
 
-// leaveAll gives back what was admitted of a basket of which nothing is committed. fates say why not. What the gate has known
-// before may be a hold, or somebody is about to make it one; its lease decides.
-func leaveAll(asks []*ask, fates map[commerce.HoldID]error) {
-	for _, a := range asks {
+// leaveAll gives back what was admitted of a basket of which nothing is committed. What the gate has known before may be a hold, or
+// somebody is about to make it one; its lease decides. judged is what Postgres said of each, nil: it was not asked.
+func leaveAll(asks []*ask, judged []claimed) {
+	for i, a := range asks {
 		var back []entry
 		if !a.met {
 			back = []entry{{id: a.tap.ID, buyer: a.buyer}}
 		}
-		a.lane.judged(a.epoch, []*ask{a}, back, gateIsShort(fates[a.tap.ID]), due{})
+		a.lane.judged(a.epoch, []*ask{a}, back, judged != nil && gateIsShort(judged[i].fates[a.tap.ID]), due{})
 		a.lane.leave(a)
 	}
 }
@@ -197,20 +197,23 @@ func (s *Service) claimAll(ctx context.Context, asks []*ask) (Hold, error) {
 	}
 	got, err := s.commitAll(ctx, asks)
 	switch {
-	case err == nil && got.refused == nil && !got.known:
-		committed()
-		if err = got.flush(ctx); err == nil {
-			return s.sayYours(ctx, asks, got), nil
-		}
-	case err == nil && got.known:
-		defer leaveAll(asks, nil)
-		return s.known(ctx, asks)
-	case err == nil:
-		leaveAll(asks, got.fates)
-		return Hold{}, got.refused
 	case errors.Is(err, errAgain):
 		leaveAll(asks, nil)
 		return Hold{}, err
+	case err == nil && got.known:
+		h, err := s.known(ctx, asks)
+		leaveAll(asks, nil)
+		return h, err
+	case err == nil && got.refused != nil:
+		leaveAll(asks, got.lines)
+		return Hold{}, got.refused
+	case err == nil:
+		committed()
+		err = got.flush(ctx)
+	}
+	s.metrics.calls.WithLabelValues("claim", result(err)).Inc()
+	if err == nil {
+		return s.sayYours(ctx, asks, got), nil
 	}
 	// Whether it was committed is not known: the leases lapse, and the id finds what there is.
 	s.log.Warn("claim of several lines failed", "hold", asks[0].of, "lines", len(asks), "error", err)
@@ -264,8 +267,6 @@ func (s *Service) known(ctx context.Context, asks []*ask) (Hold, error) {
 func (h Hold) isAllOf(asks []*ask) bool {
 	lines := h.Lines()
 	return len(lines) == len(asks) && !slices.ContainsFunc(asks, func(a *ask) bool {
-		return !slices.ContainsFunc(lines, func(l Hold) bool {
-			return l.Of == a.of && l.Pool == a.tap.Pool && l.Buyer == a.tap.Buyer && l.Quantity == a.tap.Quantity
-		})
+		return !slices.ContainsFunc(lines, func(l Hold) bool { return l.matches(&a.tap, a.of) })
 	})
 }

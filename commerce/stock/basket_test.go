@@ -333,6 +333,49 @@ func TestABasketOverACluster(t *testing.T) {
 	w.linesStand()
 }
 
+// Each line counts for the address that it comes from, also beside the others of its basket.
+func TestABasketCountsForItsAddress(t *testing.T) {
+	w := newWorld(t, func() redis.UniversalClient { return open(t, embeddedtest.NewRedisServer(t).URL()) }, nil)
+	s := w.service()
+	var levels []Level
+	for range MaxLines {
+		levels = append(levels, w.supply(MaxPerSource, 0))
+	}
+	from := func(n int) Basket {
+		b := basketOf("gst_a", levels[:n]...)
+		b.Source = "here"
+		return b
+	}
+	for range MaxPerSource/MaxLines - 1 {
+		w.holdAll(s, from(MaxLines))
+	}
+	w.holdAll(s, from(MaxLines-1))
+	w.refusedAll(s, from(2), ErrLimit, levels[1])
+	w.holdAll(s, from(1))
+	w.refusedAll(s, from(1), ErrLimit, Level{})
+	w.takes(s, levels[:2], 4, 3)
+}
+
+// A node has so many transactions of baskets at once; one too many waits, and takes nothing when its time is over.
+func TestOneBasketTooMany(t *testing.T) {
+	w := newWorld(t, func() redis.UniversalClient { return open(t, embeddedtest.NewRedisServer(t).URL()) }, nil)
+	s := w.service()
+	levels := []Level{w.supply(5, 0), w.supply(5, 0)}
+	for range basketsAtOnce - 1 {
+		s.baskets <- struct{}{}
+	}
+	w.holdAll(s, basketOf("gst_a", levels...))
+	s.baskets <- struct{}{}
+	b := basketOf("gst_b", levels...)
+	if h, err := s.HoldAll(t.Context(), b); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	w.takes(s, levels, 1, 1)
+	<-s.baskets
+	w.holdAll(s, b)
+	w.takes(s, levels, 2, 2)
+}
+
 // Whoever is barred hears nothing else, also not of what they have.
 func TestABasketOfSomebodyBarred(t *testing.T) {
 	w := newWorld(t, func() redis.UniversalClient { return open(t, embeddedtest.NewRedisServer(t).URL()) }, nil)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
@@ -14,10 +13,8 @@ import (
 type decidedAll struct {
 	decided
 	lines   []claimed
-	barred  bool                      // the buyer may have nothing
-	known   bool                      // an id of them is no new one
-	refused error                     // why there is nothing of it
-	fates   map[commerce.HoldID]error // of each line, when it is refused
+	known   bool  // an id of them is no new one
+	refused error // why there is nothing of it
 }
 
 // commitAll decides about one line of each of several pools in one transaction. errAgain: what admitted a line is not the pool's
@@ -51,6 +48,9 @@ func (s *Service) commitAllOnce(ctx context.Context, asks []*ask) (got decidedAl
 	for i, a := range asks {
 		c := s.newClaim(conn, asks[i:i+1])
 		c.wary, c.direct = true, a.epoch == directEpoch
+		if i > 0 {
+			c.has.holds = claims[0].has.holds // an address has what it gets by the other lines, too
+		}
 		c.queue(batch, a.tap.Pool, s.barred)
 		claims[i] = c
 	}
@@ -66,11 +66,20 @@ func (s *Service) commitAllOnce(ctx context.Context, asks []*ask) (got decidedAl
 	if err := outdatedAny(claims); err != nil {
 		return decidedAll{}, err
 	}
-	f, got := judgeAll(claims)
-	if got.known = got.known && !got.barred; got.known || got.refused != nil {
+	got, parts := judgeAll(claims)
+	if got.known || got.refused != nil {
 		return got, nil
 	}
-	if err := claims[0].send(ctx, f); err != nil {
+	var f schema.Flight
+	for i, c := range claims {
+		c.put(&f, parts[i].rows, parts[i].change)
+	}
+	for i, c := range claims { // the shows' streams are locked last
+		if err := c.tell(&f, parts[i].rows, parts[i].change); err != nil {
+			return decidedAll{}, err
+		}
+	}
+	if err := claims[0].send(ctx, &f); err != nil {
 		return decidedAll{}, err
 	}
 	done, got.conn = true, conn
@@ -88,39 +97,31 @@ func outdatedAny(claims []*claim) (err error) {
 	return err
 }
 
-// judgeAll judges each line by its pool, and writes what they come to when all are given.
-func judgeAll(claims []*claim) (f *schema.Flight, all decidedAll) {
-	f, all.fates = &schema.Flight{}, map[commerce.HoldID]error{}
-	rows, changes := make([][]row, len(claims)), make([]moved, len(claims))
-	for i, c := range claims {
+// part is what a claim of one of the pools writes.
+type part struct {
+	rows   []row
+	change moved
+}
+
+// judgeAll judges each line by its pool.
+func judgeAll(claims []*claim) (all decidedAll, parts []part) {
+	for _, c := range claims {
 		t := &c.asks[0].tap
 		all.known = all.known || c.known[t.ID] != nil
-		var got claimed
-		got, rows[i], changes[i] = c.judge()
+		got, rows, change := c.judge()
 		fate := got.fates[t.ID]
 		switch {
 		case got.barred[t.Buyer]: // nobody tells them what they may have
-			fate, all.barred = ErrBarred, true
+			fate, all.known = ErrBarred, false
 		case c.shelf.level.Show != claims[0].shelf.level.Show:
 			fate = fmt.Errorf("%w: pools of several shows in one hold", ErrUnknown)
 		}
-		if fate != nil {
-			all.fates[t.ID] = fate
-			if all.refused == nil {
-				all.refused = &LineError{t.Pool, refusedLine(fate, &got)}
-			}
+		if got.fates[t.ID] = fate; fate != nil && all.refused == nil {
+			all.refused = &LineError{t.Pool, refusedLine(fate, &got)}
 		}
-		all.lines = append(all.lines, got)
+		all.lines, parts = append(all.lines, got), append(parts, part{rows, change})
 	}
-	for i, c := range claims {
-		c.put(f, rows[i], changes[i])
-	}
-	for i, c := range claims {
-		if err := c.tell(f, rows[i], changes[i]); err != nil && all.refused == nil {
-			all.refused = err
-		}
-	}
-	return f, all
+	return all, parts
 }
 
 // refusedLine is what the buyer hears. No tombstone is written, so the id may be sent again.

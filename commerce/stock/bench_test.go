@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rialto-live/rialto/cmd/rialto/embedded/embeddedtest"
 	"github.com/rialto-live/rialto/commerce"
@@ -134,6 +135,58 @@ func benchPool(b *testing.B, db *pgxpool.Pool) (l Level) {
 		b.Fatal(err)
 	}
 	return l
+}
+
+// BenchmarkBaskets is a crowd that takes two things each, in turns with the same crowd that takes one: "ratio" is the time of the
+// first over that of the second, which is batched where baskets are not.
+func BenchmarkBaskets(b *testing.B) {
+	const buyers = 64
+	server := embeddedtest.NewPostgresServer(b)
+	db := schematest.Open(b, server.DSN())
+	if _, err := schema.Migrate(b.Context(), db); err != nil {
+		b.Fatal(err)
+	}
+	store, err := redis.ParseURL(embeddedtest.NewRedisServer(b).URL())
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := New(Config{Pool: db, Redis: redis.NewClient(store), Log: slog.New(slog.DiscardHandler), Registerer: registry()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	first := benchPool(b, db)
+	second := first
+	second.Pool = commerce.NewID[commerce.PoolID]()
+	err = schema.InTx(b.Context(), db, func(ctx context.Context, tx pgx.Tx, _ time.Time) error {
+		_, err := Put(ctx, tx, Supply{Pool: second.Pool, Show: first.Show, Variant: commerce.NewID[commerce.VariantID](), OnHand: MaxOnHand})
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	crowd := func(levels ...Level) time.Duration {
+		var group errgroup.Group
+		began := time.Now()
+		for range buyers {
+			group.Go(func() error {
+				_, err := s.HoldAll(b.Context(), basketOf(commerce.NewID[commerce.GuestID]().String(), levels...))
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	var one, two []time.Duration
+	for b.Loop() {
+		one, two = append(one, crowd(first)), append(two, crowd(first, second))
+	}
+	slices.Sort(one)
+	slices.Sort(two)
+	b.ReportMetric(float64(two[len(two)/2])/float64(one[len(one)/2]), "ratio")
+	b.ReportMetric(buyers/two[len(two)/2].Seconds(), "baskets/s")
+	b.ReportMetric(buyers/one[len(one)/2].Seconds(), "single/s")
 }
 
 // BenchmarkDrift is what one turn of the leak detector costs: with as many quiet pools as a turn has, and with one pool of many

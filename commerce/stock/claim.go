@@ -186,7 +186,7 @@ func verdict(t *Tap, got *claimed) (*Hold, error) {
 		}
 		return nil, ErrGone
 	}
-	if !h.matches(t) {
+	if !h.matches(t, commerce.HoldID{}) {
 		return nil, ErrConflict
 	}
 	if !h.State.Live() {

@@ -135,7 +135,7 @@ func opening() *pgx.Batch {
 	return batch
 }
 
-// readShelf says what it means that nothing was read.
+// readShelf is what an error of such a batch means: only a pool's row must be there.
 func readShelf(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: no such pool", ErrUnknown)
@@ -143,6 +143,7 @@ func readShelf(err error) error {
 	return err
 }
 
+// queue adds to a batch what read does in the transaction.
 func (c *claim) queue(batch *pgx.Batch, pool commerce.PoolID, barred string) {
 	batch.Queue(shelfSQL, pool).QueryRow(c.shelf.scan)
 	batch.Queue(`

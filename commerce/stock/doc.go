@@ -119,8 +119,8 @@
 //
 // # Lock order
 //
-// Pool rows in the order of their ids, then hold rows, then rows of stock_drift, then the outbox stream of the show. A transaction that moves only a hold
-// (paying, sold) takes no pool row.
+// Pool rows in the order of their ids, then hold rows, then rows of stock_drift, then the outbox stream of the show. A transaction
+// that moves only a hold (paying, sold) takes no pool row.
 //
 // # Concurrency
 //

@@ -136,7 +136,7 @@ func (h Hold) Total() (money.Amount, error) {
 	return total, err
 }
 
-// matches says whether a repeated tap means this hold.
-func (h *Hold) matches(t *Tap) bool {
-	return h.Pool == t.Pool && h.Buyer == t.Buyer && h.Quantity == t.Quantity && h.Of.IsZero()
+// matches says whether a repeated tap means this hold: alone, or as a line of another.
+func (h *Hold) matches(t *Tap, of commerce.HoldID) bool {
+	return h.Pool == t.Pool && h.Buyer == t.Buyer && h.Quantity == t.Quantity && h.Of == of
 }

@@ -42,7 +42,7 @@ func read(data json.RawMessage, tap *api.HoldPut) bool {
 	*tap = api.HoldPut{}
 	in := json.NewDecoder(bytes.NewReader(data))
 	in.DisallowUnknownFields()
-	return in.Decode(tap) == nil && !tap.Hold.IsZero() && tap.Wish.Clear()
+	return in.Decode(tap) == nil && !tap.Hold.IsZero() && tap.Wish.Valid()
 }
 
 // inRoom says a problem in the words of a room. Its status tells pages that it
