@@ -7,20 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/gather"
 	"github.com/rialto-live/rialto/commerce/money"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
 // A hold may have several lines, each of another pool. The gates of its pools, which may be on several servers, admit its lines one
 // after the other, together with everybody's taps; what they admitted goes back when one of them refuses. Then one transaction
-// in Postgres decides about all lines: whoever hears "yours" has all of them, and nobody ever has some.
-
-// basketsAtOnce is how many transactions of holds of several lines a node has open at once: they are not batched, and may not take
-// all connections from those that are.
-const basketsAtOnce = 4
+// in Postgres decides about all lines, and about those of others who come at once (basketclaim.go): whoever hears "yours" has all of
+// theirs, and nobody ever has some.
 
 // Basket is a buyer's wish for units of several pools of one show: of all of them, or of none.
 type Basket struct {
@@ -126,58 +123,79 @@ func (s *Service) HoldAll(ctx context.Context, b Basket) (Hold, error) {
 	}
 }
 
-// errAgain: nothing has been done, and another round may do it.
-var errAgain = errors.New("a pool has changed meanwhile")
+var (
+	// errAgain: nothing has been done, and another round may do it.
+	errAgain = errors.New("a pool has changed meanwhile")
+	// errKnown: an id of the basket is no new one. Nothing has been done.
+	errKnown = errors.New("the basket is known")
+)
+
+// basket is one on its way.
+type basket struct {
+	id   commerce.HoldID
+	asks []*ask // of the lines that the gates have admitted, in the order of their pools
+	hold Hold   // what has become of it, when its round answers no error
+}
 
 func (s *Service) holdAll(ctx context.Context, id commerce.HoldID, taps []Tap) (Hold, error) {
 	for round := 1; ; round++ {
-		asks, err := s.admitAll(id, taps)
+		b := &basket{id: id}
+		err := s.admitAll(b, taps)
 		if err == nil {
-			var h Hold
-			if h, err = s.claimAll(ctx, asks); err == nil {
-				return h, nil
-			}
-		} else {
-			leaveAll(asks, nil)
+			err = s.baskets.Do(ctx, b)
 		}
-		if !errors.Is(err, errAgain) {
+		switch {
+		case err == nil:
+			return b.hold, nil
+		case errors.Is(err, errKnown):
+			return s.known(ctx, id, taps)
+		case errors.Is(err, gather.ErrCrowded):
+			b.giveBack()
+			return Hold{}, unavailable(err)
+		case !errors.Is(err, errAgain):
 			return Hold{}, err
-		}
-		if round == maxTries {
-			return Hold{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		case round == maxTries:
+			return Hold{}, unavailable(err)
 		}
 	}
 }
 
-// admitAll asks the gates, one after the other: who loses at the first takes nothing of the others. It answers those that were
-// admitted, also with an error.
-func (s *Service) admitAll(id commerce.HoldID, taps []Tap) (admitted []*ask, err error) {
+// admitAll asks the gates, one after the other: who loses at the first takes nothing of the others, and gives back what they had.
+func (s *Service) admitAll(b *basket, taps []Tap) error {
 	for _, tap := range taps {
 		a := newAsk(tap)
-		a.of = id
-		if err := s.ask(a); err != nil {
-			return admitted, err
+		a.of = b.id
+		err := s.ask(a)
+		if err == nil {
+			<-a.done // its lane answers, however long it takes
+			if a.got.err != nil {
+				err = &LineError{tap.Pool, a.end().err}
+			}
 		}
-		<-a.done // its lane answers, however long it takes
-		if a.got.err != nil {
-			return admitted, &LineError{tap.Pool, a.end().err}
+		if err != nil {
+			b.giveBack()
+			return err
 		}
-		admitted = append(admitted, a)
+		b.asks = append(b.asks, a)
 	}
-	return admitted, nil
+	return nil
 }
 
-// leaveAll gives back what was admitted of a basket of which nothing is committed. What the gate has known before may be a hold, or
-// somebody is about to make it one; its lease decides. judged is what Postgres said of each, nil: it was not asked.
-func leaveAll(asks []*ask, judged []claimed) {
-	for i, a := range asks {
-		var back []entry
-		if !a.met {
-			back = []entry{{id: a.tap.ID, buyer: a.buyer}}
-		}
-		a.lane.judged(a.epoch, []*ask{a}, back, judged != nil && gateIsShort(judged[i].fates[a.tap.ID]), due{})
+// giveBack is for a basket that Postgres was not asked about.
+func (b *basket) giveBack() {
+	for _, a := range b.asks {
+		a.lane.judged(a.epoch, []*ask{a}, a.back(), false, due{})
 		a.lane.leave(a)
 	}
+}
+
+// back is what goes back to the gate when nothing comes of an ask. What the gate has known before may be a hold, or somebody is
+// about to make it one; its lease decides.
+func (a *ask) back() []entry {
+	if a.met {
+		return nil
+	}
+	return []entry{{id: a.tap.ID, buyer: a.buyer}}
 }
 
 // leave ends what a lane has of an ask that was handed over.
@@ -186,67 +204,11 @@ func (l *lane) leave(a *ask) {
 	a.end()
 }
 
-// claimAll has admitted lines decided, and tells the gates and the buyer.
-func (s *Service) claimAll(ctx context.Context, asks []*ask) (Hold, error) {
-	select {
-	case s.baskets <- struct{}{}:
-		defer func() { <-s.baskets }()
-	case <-time.After(claimTimeout):
-		leaveAll(asks, nil)
-		return Hold{}, fmt.Errorf("%w: too many baskets are waiting", ErrUnavailable)
-	}
-	got, err := s.commitAll(ctx, asks)
-	switch {
-	case errors.Is(err, errAgain):
-		leaveAll(asks, nil)
-		return Hold{}, err
-	case err == nil && got.known:
-		h, err := s.known(ctx, asks)
-		leaveAll(asks, nil)
-		return h, err
-	case err == nil && got.refused != nil:
-		leaveAll(asks, got.lines)
-		return Hold{}, got.refused
-	case err == nil:
-		committed()
-		err = got.flush(ctx)
-	}
-	s.metrics.calls.WithLabelValues("claim", result(err)).Inc()
-	if err == nil {
-		return s.sayYours(ctx, asks, got), nil
-	}
-	// Whether it was committed is not known: the leases lapse, and the id finds what there is.
-	s.log.Warn("claim of several lines failed", "hold", asks[0].of, "lines", len(asks), "error", err)
-	for _, a := range asks {
-		a.lane.leave(a)
-	}
-	return Hold{}, unavailable(err)
-}
-
-// sayYours tells the gates of a hold that is durable, and makes the buyer's answer.
-func (s *Service) sayYours(ctx context.Context, asks []*ask, got decidedAll) (h Hold) {
-	for i, a := range asks {
-		line := &got.lines[i]
-		if line.past {
-			a.lane.pastCopy(ctx, line.epoch)
-		}
-		s.metrics.swept.WithLabelValues("hold").Add(float64(len(line.lapsed)))
-		if made := *line.holds[a.tap.ID]; i == 0 {
-			h = made
-		} else {
-			h.More = append(h.More, made)
-		}
-		a.lane.settle(a.epoch, []*ask{a}, line)
-		a.lane.leave(a)
-	}
-	return h
-}
-
 // known answers a basket of which some line is known: it is a repetition, or its id is used up.
-func (s *Service) known(ctx context.Context, asks []*ask) (Hold, error) {
+func (s *Service) known(ctx context.Context, id commerce.HoldID, taps []Tap) (Hold, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
-	h, err := Find(ctx, s.db, asks[0].of)
+	h, err := Find(ctx, s.db, id)
 	switch {
 	case errors.Is(err, ErrUnknown):
 		return Hold{}, ErrGone // one of its lines is buried
@@ -254,7 +216,7 @@ func (s *Service) known(ctx context.Context, asks []*ask) (Hold, error) {
 		return Hold{}, unavailable(err)
 	case h.State == Void:
 		return Hold{}, ErrGone
-	case !h.isAllOf(asks):
+	case !h.isAllOf(id, taps):
 		return Hold{}, ErrConflict
 	case !h.State.Live():
 		return Hold{}, ErrGone
@@ -264,9 +226,9 @@ func (s *Service) known(ctx context.Context, asks []*ask) (Hold, error) {
 }
 
 // isAllOf says whether a repeated basket means this hold.
-func (h Hold) isAllOf(asks []*ask) bool {
+func (h Hold) isAllOf(id commerce.HoldID, taps []Tap) bool {
 	lines := h.Lines()
-	return len(lines) == len(asks) && !slices.ContainsFunc(asks, func(a *ask) bool {
-		return !slices.ContainsFunc(lines, func(l Hold) bool { return l.matches(&a.tap, a.of) })
+	return len(lines) == len(taps) && !slices.ContainsFunc(taps, func(t Tap) bool {
+		return !slices.ContainsFunc(lines, func(l Hold) bool { return l.matches(&t, id) })
 	})
 }

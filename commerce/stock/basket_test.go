@@ -356,24 +356,90 @@ func TestABasketCountsForItsAddress(t *testing.T) {
 	w.takes(s, levels[:2], 4, 3)
 }
 
-// A node has so many transactions of baskets at once; one too many waits, and takes nothing when its time is over.
-func TestOneBasketTooMany(t *testing.T) {
+// admitted is a basket that the gates have let in.
+func (w *world) admitted(s *Service, b Basket) *basket {
+	w.t.Helper()
+	taps, err := b.taps()
+	on := &basket{id: b.ID}
+	if err == nil {
+		err = s.admitAll(on, taps)
+	}
+	if err != nil || len(on.asks) != len(taps) {
+		w.t.Fatal(err)
+	}
+	return on
+}
+
+// One that cannot be does not hurt its neighbours: each basket of a round is judged by itself, after all that came before it, and what
+// nobody gets goes back.
+func TestBasketsOfARound(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		s := w.service(sweepEvery(never), func(c *Config) {
+			c.Barred = `select b from unnest(string_to_array($2, E'\x1f')) b where b = 'gst_barred' and $1::uuid is not null`
+		})
+		levels := []Level{w.supply(9, 0), w.supply(9, 2), w.supply(9, 0)}
+		known := basketOf("gst_known", levels...)
+		w.holdAll(s, known)
+		first, last := basketOf("gst_a", levels...), basketOf("gst_a", levels[1:]...)
+		limit := basketOf("gst_else", levels...)
+		var round []*basket
+		for _, b := range []Basket{first, first, known, basketOf("gst_barred", levels...), last} {
+			round = append(round, w.admitted(s, b))
+		}
+		// The gate lets nobody in who is over a limit, so it is asked as somebody else.
+		over := w.admitted(s, limit)
+		for _, a := range over.asks {
+			a.tap.Buyer = "gst_a"
+		}
+		stale := w.admitted(s, basketOf("gst_b", levels...))
+		stale.asks[2].epoch--
+		round = append(round, over, stale, w.admitted(s, basketOf("gst_c", levels[0], levels[2])))
+		is := s.claimBaskets(t.Context(), round)
+		for i, want := range []error{nil, errAgain, errKnown, ErrBarred, nil, ErrLimit, errAgain, nil} {
+			if !errors.Is(is[i], want) || (is[i] == nil) != (want == nil) {
+				t.Errorf("basket %d: %v, want %v", i, is[i], want)
+			}
+			if want == nil && (round[i].hold.ID != round[i].id || len(round[i].hold.Lines()) != len(round[i].asks)) {
+				t.Errorf("basket %d: %+v", i, round[i].hold)
+			}
+		}
+		w.linesStand()
+		w.idle(s)
+		for i, l := range levels {
+			if _, taken, live, _ := w.level(l.Pool); taken != []int{3, 3, 4}[i] || live != taken {
+				t.Errorf("pool %d: %d taken, %d live", i, taken, live)
+			}
+			w.balanced(l.Pool)
+		}
+	})
+}
+
+// Baskets of more pools than one transaction is about, of a crowd that comes at once.
+func TestBasketsOfManyPools(t *testing.T) {
+	const pools, buyers = basketPools + 10, 150
 	w := newWorld(t, func() redis.UniversalClient { return open(t, embeddedtest.NewRedisServer(t).URL()) }, nil)
 	s := w.service()
-	levels := []Level{w.supply(5, 0), w.supply(5, 0)}
-	for range basketsAtOnce - 1 {
-		s.baskets <- struct{}{}
+	var levels []Level
+	for range pools {
+		levels = append(levels, w.supply(buyers, 0))
 	}
-	w.holdAll(s, basketOf("gst_a", levels...))
-	s.baskets <- struct{}{}
-	b := basketOf("gst_b", levels...)
-	if h, err := s.HoldAll(t.Context(), b); !errors.Is(err, ErrUnavailable) {
-		t.Fatalf("%+v, %v", h, err)
+	var group sync.WaitGroup
+	for i := range buyers {
+		group.Go(func() {
+			if _, err := s.HoldAll(t.Context(), basketOf(fmt.Sprint("gst_", i), levels[i%pools], levels[(i*7+1)%pools], levels[(i*13+2)%pools])); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	w.takes(s, levels, 1, 1)
-	<-s.baskets
-	w.holdAll(s, b)
-	w.takes(s, levels, 2, 2)
+	group.Wait()
+	sum := 0
+	for _, n := range w.takenOf(s, levels...) {
+		sum += n
+	}
+	if sum != 3*buyers {
+		t.Errorf("%d units are taken, want %d", sum, 3*buyers)
+	}
+	w.linesStand()
 }
 
 // Whoever is barred hears nothing else, also not of what they have.
@@ -415,21 +481,15 @@ func TestALostBasketComesBack(t *testing.T) {
 		dead, s := w.service(), w.service(sweepEvery(50*time.Millisecond))
 		levels := []Level{w.supply(1, 0), w.supply(1, 0)}
 		b := basketOf("gst_a", levels...)
-		taps, err := b.taps()
-		if err != nil {
-			t.Fatal(err)
-		}
-		asks, err := dead.admitAll(b.ID, taps)
-		if err != nil || len(asks) != 2 {
-			t.Fatal(asks, err)
-		}
-		for _, a := range asks {
+		on := w.admitted(dead, b)
+		first := Level{Pool: on.asks[0].tap.Pool}
+		for _, a := range on.asks {
 			a.lane.leave(a)
 		}
-		w.refusedAll(s, basketOf("gst_b", levels...), ErrSoldOut, Level{Pool: taps[0].Pool})
+		w.refusedAll(s, basketOf("gst_b", levels...), ErrSoldOut, first)
 		late := basketOf("gst_b", levels...)
 		w.eventually(func() bool { _, err := s.HoldAll(t.Context(), late); return err == nil }, func() string { return "the units never came back" })
-		w.refusedAll(s, b, ErrSoldOut, Level{Pool: taps[0].Pool})
+		w.refusedAll(s, b, ErrSoldOut, first)
 		w.takes(s, levels, 1, 1)
 	})
 }

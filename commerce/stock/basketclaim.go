@@ -1,136 +1,299 @@
 package stock
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rialto-live/rialto/commerce"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
-// decidedAll is what Postgres has decided about lines that stand together, in their order. Only a decision that is neither known nor
-// refused has been committed, and must be flushed.
-type decidedAll struct {
-	decided
-	lines   []claimed
-	known   bool  // an id of them is no new one
-	refused error // why there is nothing of it
+const (
+	// basketRounds is how many rounds of baskets are under way at once: the next is read and judged while the one before waits
+	// for the disk.
+	basketRounds = 2
+	// basketPools is how many pools one transaction of baskets is about at most, when it is about more than one basket.
+	basketPools = 64
+)
+
+// claimBaskets is a round: it has admitted baskets decided, and tells the gates. It answers nil for those that are their buyers'
+// now, errAgain, errKnown, or why not.
+func (s *Service) claimBaskets(ctx context.Context, all []*basket) []error {
+	errs := make([]error, 0, len(all))
+	for len(errs) < len(all) {
+		some := all[len(errs):]
+		pools := map[commerce.PoolID]bool{}
+		n := slices.IndexFunc(some, func(b *basket) bool {
+			for _, a := range b.asks {
+				pools[a.tap.Pool] = true
+			}
+			return len(pools) > basketPools
+		})
+		if n > 0 {
+			some = some[:n]
+		}
+		errs = append(errs, s.claimTogether(ctx, some)...)
+	}
+	return errs
 }
 
-// commitAll decides about one line of each of several pools in one transaction. errAgain: what admitted a line is not the pool's
-// present copy. Other errors leave open what was done.
-func (s *Service) commitAll(ctx context.Context, asks []*ask) (decidedAll, error) {
+// claimTogether is one transaction.
+func (s *Service) claimTogether(ctx context.Context, all []*basket) []error {
+	for _, b := range all {
+		for _, a := range b.asks {
+			a.source = sourceOf(a.tap.Source)
+			a.seen = s.addresses.seen(a.source)
+		}
+	}
+	t, err := s.commitTogether(ctx, all)
+	if err == nil && t.conn != nil {
+		committed()
+		err = flush(ctx, t.conn)
+		s.metrics.batch.WithLabelValues("basket").Observe(float64(len(all)))
+	}
+	s.metrics.calls.WithLabelValues("basket", result(err)).Inc()
+	if err == nil {
+		t.settle(ctx, s)
+		return t.errs
+	}
+	// Whether it was committed is not known: the leases lapse, and the ids find what there is.
+	s.log.Warn("claim of baskets failed", "baskets", len(all), "error", err)
+	errs := make([]error, len(all))
+	for i, b := range all {
+		for _, a := range b.asks {
+			a.lane.leave(a)
+		}
+		errs[i] = unavailable(err)
+	}
+	return errs
+}
+
+// commitTogether decides baskets. Its error leaves open what was done.
+func (s *Service) commitTogether(ctx context.Context, all []*basket) (*together, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
-	for _, a := range asks {
-		a.source = sourceOf(a.tap.Source)
-		a.seen = s.addresses.seen(a.source)
-	}
 	for try := 1; ; try++ {
-		got, err := s.commitAllOnce(ctx, asks)
-		if err == nil || errors.Is(err, errAgain) {
-			return got, err
+		t, err := s.commitTogetherOnce(ctx, all)
+		if err == nil {
+			return t, nil
 		}
 		if try == schema.MaxTries || !errors.Is(err, errMet) && !schema.Retryable(err) {
-			return decidedAll{}, fmt.Errorf("claim the %d lines of hold %s: %w", len(asks), asks[0].of, err)
+			return nil, fmt.Errorf("claim %d baskets: %w", len(all), err)
 		}
 	}
 }
 
-// commitAllOnce is commitOnce with a claim for each pool. Their rows are locked in the order of the asks, which is that of their ids.
-func (s *Service) commitAllOnce(ctx context.Context, asks []*ask) (got decidedAll, err error) {
+// commitTogetherOnce is commitOnce with a claim for each pool.
+func (s *Service) commitTogetherOnce(ctx context.Context, all []*basket) (*together, error) {
 	conn, err := s.db.Acquire(ctx)
 	if err != nil {
-		return decidedAll{}, err
+		return nil, err
 	}
-	claims := make([]*claim, len(asks))
+	t := s.newTogether(conn, all)
 	batch := opening()
-	for i, a := range asks {
-		c := s.newClaim(conn, asks[i:i+1])
-		c.wary, c.direct = true, a.epoch == directEpoch
-		if i > 0 {
-			c.has.holds = claims[0].has.holds // an address has what it gets by the other lines, too
-		}
-		c.queue(batch, a.tap.Pool, s.barred)
-		claims[i] = c
+	for _, c := range t.claims {
+		c.queue(batch, c.pool(), s.barred)
 	}
-	done := false
-	defer func() {
-		if !done {
-			claims[0].undo(ctx)
-		}
-	}()
-	if err := readShelf(conn.SendBatch(ctx, batch).Close()); err != nil {
-		return decidedAll{}, err
-	}
-	if err := outdatedAny(claims); err != nil {
-		return decidedAll{}, err
-	}
-	got, parts := judgeAll(claims)
-	if got.known || got.refused != nil {
-		return got, nil
-	}
-	var f schema.Flight
-	for i, c := range claims {
-		c.put(&f, parts[i].rows, parts[i].change)
-	}
-	for i, c := range claims { // the shows' streams are locked last
-		if err := c.tell(&f, parts[i].rows, parts[i].change); err != nil {
-			return decidedAll{}, err
+	err = readShelf(conn.SendBatch(ctx, batch).Close())
+	placed := false
+	if err == nil {
+		if placed = t.judge(); placed {
+			err = t.write(ctx)
 		}
 	}
-	if err := claims[0].send(ctx, &f); err != nil {
-		return decidedAll{}, err
+	if err != nil || !placed {
+		t.claims[0].undo(ctx)
+		return t, err
 	}
-	done, got.conn = true, conn
-	return got, nil
+	t.conn = conn
+	return t, nil
 }
 
-// outdatedAny has the lanes whose copy is not the present one read their epochs again.
-func outdatedAny(claims []*claim) (err error) {
-	for _, c := range claims {
-		if a := c.asks[0]; !c.direct && c.shelf.epoch != a.epoch {
-			a.lane.outdated(a.epoch)
-			err = fmt.Errorf("%w: %w", errAgain, errStaleEpoch)
-		}
-	}
-	return err
+// together is baskets that are decided in one transaction, with a claim for each of their pools. conn is nil as long as nothing is
+// committed.
+type together struct {
+	conn   *pgxpool.Conn // see decided
+	all    []*basket
+	errs   []error         // of each
+	claims []*claimOfLines // in the order of their pools, which is that of their locks
+	by     map[commerce.PoolID]*claimOfLines
 }
 
-// part is what a claim of one of the pools writes.
-type part struct {
-	rows   []row
+// claimOfLines is the claim of a pool of which baskets want lines.
+type claimOfLines struct {
+	*claim
+	rows   []row // of baskets that are placed
 	change moved
+	short  bool // the gate admitted more than there was
 }
 
-// judgeAll judges each line by its pool.
-func judgeAll(claims []*claim) (all decidedAll, parts []part) {
-	for _, c := range claims {
-		t := &c.asks[0].tap
-		all.known = all.known || c.known[t.ID] != nil
-		got, rows, change := c.judge()
-		fate := got.fates[t.ID]
-		switch {
-		case got.barred[t.Buyer]: // nobody tells them what they may have
-			fate, all.known = ErrBarred, false
-		case c.shelf.level.Show != claims[0].shelf.level.Show:
-			fate = fmt.Errorf("%w: pools of several shows in one hold", ErrUnknown)
+func (c *claimOfLines) pool() commerce.PoolID { return c.asks[0].tap.Pool }
+
+func (s *Service) newTogether(conn *pgxpool.Conn, all []*basket) *together {
+	t := &together{all: all, errs: make([]error, len(all)), by: map[commerce.PoolID]*claimOfLines{}}
+	open := map[sourceKey]int{} // an address has what it gets of other pools, too
+	for _, b := range all {
+		for _, a := range b.asks {
+			c := t.by[a.tap.Pool]
+			if c == nil {
+				c = &claimOfLines{claim: s.newClaim(conn, nil)}
+				c.wary, c.has.holds = true, open
+				t.by[a.tap.Pool], t.claims = c, append(t.claims, c)
+			}
+			c.asks, c.direct = append(c.asks, a), c.direct || a.epoch == directEpoch
 		}
-		if got.fates[t.ID] = fate; fate != nil && all.refused == nil {
-			all.refused = &LineError{t.Pool, refusedLine(fate, &got)}
-		}
-		all.lines, parts = append(all.lines, got), append(parts, part{rows, change})
 	}
-	return all, parts
+	slices.SortFunc(t.claims, func(a, b *claimOfLines) int {
+		x, y := a.pool(), b.pool()
+		return bytes.Compare(x[:], y[:])
+	})
+	return t
+}
+
+// judge decides about each basket, after all that came before it. It says whether one is placed.
+func (t *together) judge() (placed bool) {
+	was := make([]opened, len(t.claims))
+	for i, c := range t.claims {
+		was[i] = c.open()
+	}
+	seen := make(map[commerce.HoldID]bool, len(t.all))
+	for i, b := range t.all {
+		if t.errs[i] = t.judgeBasket(b, seen[b.id]); t.errs[i] == nil {
+			t.place(b)
+			placed = true
+		}
+		seen[b.id] = true
+	}
+	for i, c := range t.claims {
+		c.change = c.moved(was[i])
+	}
+	return placed
+}
+
+// judgeBasket says why not. nil: all of its lines are counted. twice: it is in this round already.
+func (t *together) judgeBasket(b *basket, twice bool) (err error) {
+	if twice {
+		return errAgain
+	}
+	show := t.by[b.asks[0].tap.Pool].shelf.level.Show
+	for _, a := range b.asks {
+		c := t.by[a.tap.Pool]
+		switch {
+		case t.stale(a):
+			a.lane.outdated(a.epoch)
+			err = errAgain
+		case err != nil:
+		case c.has.barred[a.tap.Buyer]: // nobody tells them what they may have
+			err = &LineError{a.tap.Pool, ErrBarred}
+		case c.known[a.tap.ID] != nil:
+			err = errKnown
+		case c.shelf.level.Show != show:
+			err = &LineError{a.tap.Pool, fmt.Errorf("%w: pools of several shows in one hold", ErrUnknown)}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for i, a := range b.asks {
+		c := t.by[a.tap.Pool]
+		fate := c.shelf.judge(a, c.has)
+		if fate == nil {
+			continue
+		}
+		for _, before := range b.asks[:i] {
+			c := t.by[before.tap.Pool]
+			c.shelf.place(before, c.has, -1)
+		}
+		c.short = c.short || gateIsShort(fate)
+		return &LineError{a.tap.Pool, refusedLine(fate, c.shelf.free)}
+	}
+	return nil
+}
+
+// stale says whether the copy that admitted a line is not the pool's present one.
+func (t *together) stale(a *ask) bool {
+	return a.epoch != directEpoch && a.epoch != t.by[a.tap.Pool].shelf.epoch
 }
 
 // refusedLine is what the buyer hears. No tombstone is written, so the id may be sent again.
-func refusedLine(fate error, got *claimed) error {
+func refusedLine(fate error, left int) error {
 	switch {
 	case errors.Is(fate, ErrSoldOut):
-		return &SoldOutError{Left: got.left}
+		return &SoldOutError{Left: left}
 	case errors.Is(fate, errOfferLate):
 		return ErrOfferChanged
 	}
 	return fate
+}
+
+// place makes the hold of a basket.
+func (t *together) place(b *basket) {
+	lines := make([]Hold, len(b.asks))
+	for i, a := range b.asks {
+		c := t.by[a.tap.Pool]
+		lines[i] = c.shelf.hold(&a.tap, c.holdFor)
+		lines[i].Of = b.id
+		c.rows = append(c.rows, row{ask: a, state: Held})
+	}
+	b.hold = Join(lines)
+}
+
+// write is the second trip.
+func (t *together) write(ctx context.Context) error {
+	var f schema.Flight
+	for _, c := range t.claims {
+		c.put(&f, c.rows, c.change)
+	}
+	// The shows' streams are locked last, and in one order.
+	slices.SortStableFunc(t.claims, func(a, b *claimOfLines) int {
+		return bytes.Compare(a.shelf.level.Show[:], b.shelf.level.Show[:])
+	})
+	for _, c := range t.claims {
+		if err := c.tell(&f, c.rows, c.change); err != nil {
+			return err
+		}
+	}
+	return t.claims[0].send(ctx, &f)
+}
+
+// settle tells the gates, once what is committed is durable.
+func (t *together) settle(ctx context.Context, s *Service) {
+	back := map[*claimOfLines][]entry{}
+	for i, b := range t.all {
+		for _, a := range b.asks {
+			if c := t.by[a.tap.Pool]; t.errs[i] != nil && !t.stale(a) {
+				back[c] = append(back[c], a.back()...)
+			}
+		}
+	}
+	for _, c := range t.claims {
+		lane, epoch, news := c.asks[0].lane, c.shelf.epoch, due{}
+		if t.conn != nil {
+			back[c] = append(back[c], c.gone...)
+			s.metrics.swept.WithLabelValues("hold").Add(float64(len(c.gone)))
+			news = due{known: len(c.rows) > 0, at: c.shelf.now.Add(c.holdFor)}
+		}
+		if c.direct {
+			if epoch = directEpoch; t.conn != nil && c.change.any() {
+				lane.pastCopy(ctx, c.shelf.epoch)
+			}
+		}
+		var present []*ask
+		for _, a := range c.asks {
+			if t.stale(a) {
+				lane.judged(a.epoch, []*ask{a}, a.back(), false, due{})
+			} else {
+				present = append(present, a)
+			}
+		}
+		lane.judged(epoch, present, back[c], c.short, news)
+		for _, a := range c.asks {
+			lane.leave(a)
+		}
+	}
 }

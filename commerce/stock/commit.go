@@ -226,11 +226,7 @@ func count[K comparable](rows pgx.Rows, into map[K]int) error {
 
 // judge decides about the batch: what becomes of each tap, which rows that makes, and what changes on the pool's row.
 func (c *claim) judge() (claimed, []row, moved) {
-	before := c.shelf.level
-	for i, quantity := range c.lapsed.quantities {
-		c.shelf.move(-int(quantity), c.lapsed.offers[i])
-	}
-	free, timedFree := c.shelf.free, c.shelf.timedFree
+	was := c.open()
 	got := claimed{holds: c.known, barred: c.has.barred, fates: map[commerce.HoldID]error{}, lapsed: c.gone}
 	rows, made := make([]row, 0, len(c.asks)), make([]Hold, len(c.asks))
 	for i, a := range c.asks {
@@ -253,17 +249,38 @@ func (c *claim) judge() (claimed, []row, moved) {
 		}
 	}
 	got.left, got.epoch = c.shelf.free, c.shelf.epoch
-	change := moved{took: free - c.shelf.free, timed: timedFree - c.shelf.timedFree, tell: free != c.shelf.free || len(c.gone) > 0}
+	change := c.moved(was)
+	got.past = c.direct && change.any()
+	return got, rows, change
+}
+
+// open puts the units of lapsed holds back on the shelf, and answers how it was before that, and is before the batch.
+func (c *claim) open() (was opened) {
+	was.before = c.shelf.level
+	for i, quantity := range c.lapsed.quantities {
+		c.shelf.move(-int(quantity), c.lapsed.offers[i])
+	}
+	was.free, was.timedFree = c.shelf.free, c.shelf.timedFree
+	return was
+}
+
+type opened struct {
+	before          Level
+	free, timedFree int
+}
+
+// moved is what a batch that has been judged changes on the pool's row.
+func (c *claim) moved(was opened) moved {
+	change := moved{took: was.free - c.shelf.free, timed: was.timedFree - c.shelf.timedFree, tell: was.free != c.shelf.free || len(c.gone) > 0}
 	for i, quantity := range c.lapsed.quantities {
 		change.took -= int(quantity)
 		if c.shelf.level.Timed != 0 && c.lapsed.offers[i] == c.shelf.level.Timed {
 			change.timed -= int(quantity)
 		}
 	}
-	got.past = c.direct && change.any()
 	l := &c.shelf.level
-	l.usedUp = l.TimedLeft != nil && *l.TimedLeft == 0 && *before.TimedLeft > 0
-	return got, rows, change
+	l.usedUp = l.TimedLeft != nil && *l.TimedLeft == 0 && *was.before.TimedLeft > 0
+	return change
 }
 
 // write is the second trip. A tap that is refused leaves a tombstone, so that its id cannot come back while its unit is on

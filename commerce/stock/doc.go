@@ -31,8 +31,9 @@
 // # Several lines
 //
 // A hold may have several lines, each of another pool of one show (basket.go): the gates admit them one after the other, each in
-// the calls of its pool's lane, and one transaction commits all of them or none. In the tables each line is a hold row, which
-// names the hold (part_of); whoever pays, sells or frees the hold moves all of its rows.
+// the calls of its pool's lane, and one transaction commits all of them or none, with the baskets of others who come at once
+// (basketclaim.go). In the tables each line is a hold row, which names the hold (part_of); whoever pays, sells or frees the hold
+// moves all of its rows.
 //
 // # The timed offer
 //
@@ -136,5 +137,5 @@
 //
 // # Imports
 //
-// commerce (ids), money, schema, outbox, crash; go-redis. No package of its own layer.
+// commerce (ids), money, schema, outbox, gather, crash; go-redis. No package of its own layer.
 package stock

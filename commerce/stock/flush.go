@@ -27,11 +27,13 @@ type decided struct {
 }
 
 // flush returns when the claim is durable. An error leaves open whether it is.
-func (d decided) flush(ctx context.Context) error {
-	defer d.conn.Release()
+func (d decided) flush(ctx context.Context) error { return flush(ctx, d.conn) }
+
+func flush(ctx context.Context, conn *pgxpool.Conn) error {
+	defer conn.Release()
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
-	if _, err := d.conn.Exec(ctx, schema.FlushSQL); err != nil {
+	if _, err := conn.Exec(ctx, schema.FlushSQL); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
 	return nil

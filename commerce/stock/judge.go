@@ -104,14 +104,20 @@ func (s *shelf) judge(a *ask, h has) error {
 	case t.Quantity > s.free:
 		return ErrSoldOut
 	}
-	s.move(t.Quantity, t.Offer)
+	s.place(a, h, 1)
+	return nil
+}
+
+// place counts a tap that is placed, or with -1 one that is not after all.
+func (s *shelf) place(a *ask, h has, times int) {
+	t := &a.tap
+	s.move(times*t.Quantity, t.Offer)
 	if s.level.Cap > 0 {
-		h.units[t.Buyer] += t.Quantity
+		h.units[t.Buyer] += times * t.Quantity
 	}
 	if a.seen {
-		h.holds[a.source]++
+		h.holds[a.source] += times
 	}
-	return nil
 }
 
 // hold is what a tap that was placed has become.

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rialto-live/rialto/commerce"
+	"github.com/rialto-live/rialto/commerce/gather"
 	"github.com/rialto-live/rialto/commerce/schema"
 )
 
@@ -65,8 +66,8 @@ type Service struct {
 	payFor    time.Duration
 	sweep     time.Duration
 	outages   *outages
-	addresses addresses     // who has tapped here
-	baskets   chan struct{} // of basketsAtOnce places
+	addresses addresses // who has tapped here
+	baskets   *gather.Stage[*basket]
 
 	work     sync.WaitGroup // the lanes' loops
 	stopping chan struct{}  // closed when Run ends
@@ -92,8 +93,9 @@ func New(c Config) (*Service, error) {
 	s := &Service{
 		db: c.Pool, gate: gate{redis: c.Redis}, log: c.Log, metrics: m, barred: c.Barred,
 		holdFor: c.HoldFor, payFor: c.PayFor, sweep: c.Sweep, outages: newOutages(), stopping: make(chan struct{}),
-		lanes: map[commerce.PoolID]*lane{}, baskets: make(chan struct{}, basketsAtOnce),
+		lanes: map[commerce.PoolID]*lane{},
 	}
+	s.baskets = gather.New(nil, basketRounds, 2*claimTimeout, s.claimBaskets)
 	if s.holdFor == 0 {
 		s.holdFor = DefaultHoldFor
 	}
