@@ -93,6 +93,7 @@ test("several things that a program tapped for are one hold, one payment and one
   for (const [i, title] of things.entries()) await expect(sheet(page, "Yours, for now").getByText(`${i + 1} × ${title}`)).toBeVisible();
   await fillPayment(page, CARDS.pays, person("Bo Both"));
   await payButton(page).click();
+  await expect(page.getByText(`Paid: ${things.join(" and ")} is bought.`)).toBeAttached();
   for (const title of things) await expect(sheet(page, "It is yours").getByRole("term").filter({ hasText: title })).toBeVisible();
   await leave(page);
 });

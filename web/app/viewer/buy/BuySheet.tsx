@@ -17,6 +17,7 @@ import { Outcome, wordsFor } from "./Outcome";
 import { PayButton, PayForm } from "./PayForm";
 import { Purchase } from "./purchase";
 import { Receipt } from "./Receipt";
+import { goodsOf } from "./words";
 import "./buy.css";
 
 type BuyProps = { model: WatchModel; shop: ShopState; product: Product };
@@ -109,7 +110,8 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
   useEffect(() => {
     if (step === "paid" && order) shop.told(order);
   }, [shop, step, order]);
-  const words = wordsFor(purchase, product, price);
+  const goods = goodsOf(product, purchase.hold.value);
+  const words = wordsFor(purchase, goods, price);
   const title = step === "holding" ? product.title : held ? "Yours, for now" : step === "bank" ? "Confirm with your bank" : step === "paid" ? "It is yours" : words.title;
   const footer = held ? (
     <PayButton purchase={purchase} />
@@ -123,7 +125,7 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
   return (
     <Sheet title={title} onClose={close} footer={footer}>
       <p class="sr-only" aria-live="polite">
-        {said(purchase, product)}
+        {said(purchase, goods)}
       </p>
       {step === "holding" && (
         <p class="buy-wait" role="status">
@@ -131,8 +133,8 @@ function Buying({ model, shop, product, variant, onBack }: BuyingProps) {
           Holding one for you at {formatMoney(purchase.told.value ?? price.unit)}
         </p>
       )}
-      {held && details && <PayForm purchase={purchase} product={product} variant={variant} details={details} standing={price.was ?? price.unit} />}
-      {step === "bank" && <BankStep purchase={purchase} product={product} />}
+      {held && details && <PayForm purchase={purchase} product={goods} variant={variant} details={details} standing={price.was ?? price.unit} />}
+      {step === "bank" && <BankStep purchase={purchase} product={goods} />}
       {step === "paid" && order && <Receipt order={order} product={product} />}
       {(step === "expired" || step === "refused") && <Outcome purchase={purchase} words={words} onClose={close} onBack={onBack} />}
     </Sheet>

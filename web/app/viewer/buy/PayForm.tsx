@@ -123,7 +123,7 @@ export function PayForm({ purchase, product, variant, details, standing }: PayPr
             </span>
           ))}
           <span class="lead">
-            {hold?.lines ? "All in one order" : `${variant.title && variant.title !== product.title ? `${variant.title}, ` : ""}${pieces(hold?.quantity ?? 1)}`}
+            {hold?.lines ? "All in one order" : pieces(hold?.quantity ?? 1, variant.title === product.title ? "" : variant.title)}
             {plus(purchase.quote.costs.value)}
           </span>
         </div>
@@ -171,8 +171,8 @@ function useQuote(purchase: Purchase, details: Details): void {
   }, [purchase]);
 }
 
-function pieces(n: number): string {
-  return n === 1 ? "1 piece" : `${n} pieces`;
+function pieces(n: number, of: string): string {
+  return `${of && `${of}, `}${n} ${n === 1 ? "piece" : "pieces"}`;
 }
 
 /** Why the button names more than the thing costs, where it is seen before scrolling. */

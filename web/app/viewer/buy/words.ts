@@ -1,5 +1,6 @@
 // Why a bank said no, and what else can go wrong between Pay and the receipt, in words that say what to do next.
 
+import type { Hold, Product } from "../../shared/api";
 import { ApiError } from "../../shared/http";
 
 /** By the provider's stable word. What a thief must not learn (lost, stolen) is left out: "no" is all that is said. */
@@ -20,6 +21,11 @@ const DECLINES: Record<string, string> = {
   processing_error: "It could not be worked on just now.",
   not_a_testcard: "Only test cards pay here: no real card is ever charged.",
 };
+
+/** The product as a purchase speaks of it: a hold of several things is named by all of them. */
+export function goodsOf(product: Product, hold: Hold | null): Product {
+  return hold?.lines ? { ...product, title: new Intl.ListFormat("en").format(hold.lines.map((line) => line.title)) } : product;
+}
 
 export function declineWords(reason: unknown): string {
   return (typeof reason === "string" && DECLINES[reason]) || "";
